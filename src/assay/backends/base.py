@@ -1,0 +1,70 @@
+"""The one contract: what a runtime must be able to do to take part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from assay.records import BuildOptions, CompiledModel, OnnxModel, Setting, TensorSpec
+
+Batch = npt.NDArray[Any]
+Scores = npt.NDArray[np.float32]
+Settings = Mapping[str, Sequence[Setting]]
+
+
+class Session(Protocol):
+    """An artifact opened on a device; a context manager, safe from `slots` threads at once."""
+
+    device: str
+    """What really runs it; there is no silent fallback."""
+    input: TensorSpec
+    """uint8 N×H×W×3, or float32 N×3×H×W."""
+    output: TensorSpec
+    """float32 N×classes."""
+    slots: int
+    """How many batches may be in flight."""
+
+    def infer(self, batch: Batch) -> Scores:
+        """Scores one batch; blocks until the result is on the host, in an array that the caller owns."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Backend(Protocol):
+    """A runtime."""
+
+    name: str
+    suffix: str
+    """How an artifact's file name ends."""
+    faithful: bool
+    """Whether the scores are the model's; a backend whose scores are made up is held to no parity."""
+
+    def version(self) -> str:
+        """The version of the vendor's runtime; part of an artifact's key."""
+
+    def devices(self) -> Sequence[str]:
+        """The devices on this machine, the default one first."""
+
+    def target(self, device: str) -> str:
+        """What an artifact for this device depends on: a fingerprint of the processor or device."""
+
+    def build_settings(self, device: str) -> Settings:
+        """The settings that alter an artifact and their values, the default first."""
+
+    def run_settings(self, device: str) -> Settings:
+        """The settings that alter only how an artifact runs and their values, the default first."""
+
+    def compile(self, model: OnnxModel, options: BuildOptions, out: Path) -> None:
+        """Compiles a model whose batch size and input kind are already those of the options, to one file."""
+
+    def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> Session:
+        """Opens an artifact; nothing is left to convert."""

@@ -1,0 +1,67 @@
+"""The backends by name: the one table, each imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from assay.backends.base import Backend, Settings
+from assay.errors import BackendError, MissingExtraError, UnknownNameError
+from assay.records import Setting
+
+BACKENDS: Mapping[str, str] = {
+    "onnxruntime": "assay.backends.onnxruntime:OnnxRuntime",
+    "null": "assay.backends.null:Null",
+}
+"""name → module:class."""
+
+
+def get(name: str) -> Backend:
+    """The backend of this name; raises where it is unknown or its optional part is not installed."""
+    if name not in BACKENDS:
+        raise UnknownNameError("backend", name, BACKENDS)
+    module, _, kind = BACKENDS[name].partition(":")
+    try:
+        return cast(Backend, getattr(importlib.import_module(module), kind)())
+    except ImportError as error:
+        if error.name is not None and error.name.startswith("assay"):
+            raise
+        raise MissingExtraError(f"backend {name} ({error})", name) from error
+
+
+def device(backend: Backend, wanted: str | None) -> str:
+    """The device asked for, or the backend's default; raises where the machine has no such device."""
+    devices = backend.devices()
+    if not devices:
+        raise BackendError(f"backend {backend.name} finds no device on this machine; see assay doctor")
+    if wanted is not None and wanted not in devices:
+        raise UnknownNameError(f"device of backend {backend.name}", wanted, devices)
+    return wanted or devices[0]
+
+
+def split_settings(
+    backend: Backend, device_name: str, given: Mapping[str, str]
+) -> tuple[dict[str, Setting], dict[str, Setting]]:
+    """Sorts `KEY=VALUE` settings into those that alter the artifact and those of a run, with their defaults."""
+    build, run = backend.build_settings(device_name), backend.run_settings(device_name)
+    for key in given:
+        if key not in build and key not in run:
+            raise UnknownNameError(f"setting of backend {backend.name}", key, [*build, *run])
+    return _chosen(build, given), _chosen(run, given)
+
+
+def _chosen(settings: Settings, given: Mapping[str, str]) -> dict[str, Setting]:
+    """Every setting's value: the given one, of the default's type, or the default."""
+    return {key: _parsed(key, given[key], values) if key in given else values[0] for key, values in settings.items()}
+
+
+def _parsed(key: str, text: str, values: Sequence[Setting]) -> Setting:
+    known = {str(value).lower(): value for value in values}
+    default = next(iter(known.values()))
+    if text.lower() in known:
+        return known[text.lower()]
+    # Counts such as threads are open: the listed values are those worth trying, not all that work.
+    if isinstance(default, int) and not isinstance(default, bool) and text.isdecimal():
+        return int(text)
+    raise UnknownNameError(f"value of setting {key}", text, known)

@@ -1,0 +1,1 @@
+"""Images and labels: where they lie, how they become pixels, and the prepared data set."""

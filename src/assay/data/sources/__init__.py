@@ -1,0 +1,1 @@
+"""Where images lie: one file a form."""

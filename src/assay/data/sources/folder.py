@@ -1,0 +1,62 @@
+"""Images in a folder: flat, or one folder a class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.errors import DatasetError
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+"""The endings, in lower case, that make a file an image by its name."""
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """The images of a folder, sorted by name."""
+
+    path: Path
+    names: tuple[str, ...]
+    """The file's name; in class folders `class/file`."""
+    class_of: dict[str, int] | None
+    """Every name's class by the order of the class folders; None in a flat folder."""
+    skipped: tuple[str, ...]
+    """Files that are no images by their name."""
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one image's file."""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise DatasetError(f"cannot read image {self.path / name}: {error.strerror or error}") from error
+
+
+def find(path: Path) -> ImageFolder:
+    """Lists the images in a flat folder, or in the class folders below it where it holds no image itself."""
+    if not path.is_dir():
+        raise DatasetError(f"no folder of images at {path}; give a folder of files or of class folders")
+    flat = _visible(path)
+    images, skipped = _split(flat, "")
+    if images:
+        return ImageFolder(path, tuple(sorted(images)), None, tuple(sorted(skipped)))
+    folders = sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    class_of: dict[str, int] = {}
+    for number, folder in enumerate(folders):
+        inside, not_images = _split(_visible(path / folder), f"{folder}/")
+        class_of.update(dict.fromkeys(inside, number))
+        skipped += not_images
+    if not class_of:
+        raise DatasetError(
+            f"no image in {path} or in folders directly below it; images end in {', '.join(sorted(SUFFIXES))}"
+        )
+    return ImageFolder(path, tuple(sorted(class_of)), class_of, tuple(sorted(skipped)))
+
+
+def _visible(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith(".")]
+
+
+def _split(names: list[str], prefix: str) -> tuple[list[str], list[str]]:
+    images = [prefix + name for name in names if Path(name).suffix.lower() in SUFFIXES]
+    others = [prefix + name for name in names if Path(name).suffix.lower() not in SUFFIXES]
+    return images, others

@@ -1,0 +1,160 @@
+"""From an image file to pixels, bit-identical to Pillow's in the order of operations of the guide.
+
+Decode, `convert('RGB')`, resize the short side (the long one to `int(size * long / short)`; untouched where the
+short side has its size already), centre crop at `int(round((side - crop) / 2))`: uint8 H×W×3. Then, where a
+model wants float32: divide by 255, subtract the mean, divide by the standard deviation, each in float32, N×3×H×W.
+EXIF orientation is not applied, as in the guide.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from assay.errors import DatasetError, UnknownNameError, UsageError
+from assay.records import ImageTransform, Interpolation, Record
+
+# Pillow warns above some 89 million pixels and refuses only above twice as many; here both are refused, before
+# anything is decoded. A filter set once holds in every thread, which a filter around each call would not.
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+_HALF = (0.5, 0.5, 0.5)
+
+PRESETS: Mapping[str, ImageTransform] = {
+    "resnet": ImageTransform(resize=256, crop=224, mean=_IMAGENET_MEAN, std=_IMAGENET_STD),
+    "inceptionv3": ImageTransform(resize=342, crop=299, mean=_IMAGENET_MEAN, std=_IMAGENET_STD),
+    "inceptionv4": ImageTransform(resize=342, crop=299, mean=_HALF, std=_HALF),
+    "efficientnetb3": ImageTransform(resize=342, crop=300, mean=_IMAGENET_MEAN, std=_IMAGENET_STD),
+}
+"""The guide's four kinds of model."""
+
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+def preset(name: str) -> ImageTransform:
+    """A transform by the name that the guide has for it."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise UnknownNameError("preset", name, PRESETS) from None
+
+
+class TransformChoice(Record, kw_only=True):
+    """What the user said of the transform; None where nothing was said."""
+
+    preset: str | None = None
+    resize: int | None = None
+    crop: int | None = None
+    interpolation: Interpolation | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The single values that were said."""
+        values = msgspec.structs.asdict(self)
+        return {key: value for key, value in values.items() if key != "preset" and value is not None}
+
+
+def choose(
+    choice: TransformChoice, known: tuple[ImageTransform, str] | None, side: int | None
+) -> tuple[ImageTransform, str]:
+    """The transform to use, and a sentence on where it comes from.
+
+    The user's single values stand over a named preset, that over what is known of the model, and that over the
+    preset whose crop is the model's input `side` in pixels. Raises `UsageError` where that leaves nothing, or
+    where the result does not fit the model.
+    """
+    if choice.preset is not None:
+        base, source = preset(choice.preset), f"preset {choice.preset}"
+    elif known is not None:
+        base, source = known
+    else:
+        base, source = _assumed(choice, side)
+    transform = msgspec.structs.replace(base, **choice.given)
+    if choice.given:
+        source = f"{', '.join(choice.given)} given, the rest from: {source}"
+    check(transform)
+    if side is not None and transform.crop != side:
+        raise UsageError(
+            f"the model takes {side}×{side} pixels and the transform crops to {transform.crop}; "
+            f"give --preset, or --resize and --crop {side}"
+        )
+    return transform, source
+
+
+def _assumed(choice: TransformChoice, side: int | None) -> tuple[ImageTransform, str]:
+    wanted = choice.crop or side or PRESETS["resnet"].crop
+    for name, transform in PRESETS.items():
+        if transform.crop == wanted:
+            return transform, f"preset {name}, assumed from the input's {wanted}×{wanted} pixels"
+    if choice.resize is None:
+        raise UsageError(
+            f"no preset is known for an input of {wanted}×{wanted} pixels; give --resize, --crop, --mean and --std "
+            f"(presets: {', '.join(PRESETS)})"
+        )
+    return msgspec.structs.replace(PRESETS["resnet"], resize=choice.resize, crop=wanted), "ImageNet's mean and std, assumed"
+
+
+def check(transform: ImageTransform) -> None:
+    """Raises `UsageError` where a transform cannot be carried out."""
+    if not 0 < transform.crop <= transform.resize:
+        raise UsageError(
+            f"crop {transform.crop} and resize {transform.resize}: the crop must be at least 1 and at most the "
+            "resize, since it is cut out of the resized image"
+        )
+    if min(transform.std) <= 0:
+        raise UsageError(f"std {transform.std}: every value must be above 0, since the pixels are divided by it")
+
+
+def pixels(content: bytes, transform: ImageTransform) -> npt.NDArray[np.uint8]:
+    """An image file's bytes as uint8 H×W×3, resized and cropped; raises `DatasetError` with the reason."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return np.asarray(crop(resize(image.convert("RGB"), transform), transform.crop))
+    except UnidentifiedImageError as error:
+        raise DatasetError("empty file" if not content else "no image format that Pillow knows") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DatasetError(f"too large to decode safely: {error}") from error
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise DatasetError(f"cannot be decoded: {error}") from error
+
+
+def resize(image: Image.Image, transform: ImageTransform) -> Image.Image:
+    """The short side to `transform.resize`, the long one in proportion, rounded down."""
+    width, height = image.size
+    short, long = min(width, height), max(width, height)
+    if short == transform.resize:
+        return image
+    scaled = int(transform.resize * long / short)
+    size = (transform.resize, scaled) if width < height else (scaled, transform.resize)
+    return image.resize(size, _FILTERS[transform.interpolation])
+
+
+def crop(image: Image.Image, side: int) -> Image.Image:
+    """The square in the middle; halves round to the even neighbour, as Python does."""
+    width, height = image.size
+    left, top = round((width - side) / 2.0), round((height - side) / 2.0)
+    return image.crop((left, top, left + side, top + side))
+
+
+def normalise(
+    batch: npt.NDArray[np.uint8], transform: ImageTransform, out: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """uint8 N×H×W×3 to normalised float32 N×3×H×W in `out`, in float32 and in the guide's order of operations."""
+    mean = np.asarray(transform.mean, dtype=np.float32).reshape(3, 1, 1)
+    std = np.asarray(transform.std, dtype=np.float32).reshape(3, 1, 1)
+    np.copyto(out, batch.transpose(0, 3, 1, 2), casting="safe")
+    out /= np.float32(255.0)
+    out -= mean
+    out /= std
+    return out

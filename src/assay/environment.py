@@ -1,0 +1,74 @@
+"""The machine and the software that a result was made on, and whether the machine is idle."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from assay.records import Environment
+
+BUSY_SHARE = 0.15
+"""Above this share of the processors' time in use by others, a measurement is marked as made on a busy machine."""
+
+_PACKAGES = ("msgspec", "numpy", "onnx", "onnxruntime", "pillow", "torch", "torchvision")
+
+
+def version(package: str) -> str | None:
+    """The version of an installed package, without importing it."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def describe() -> Environment:
+    """The machine and the versions of what takes part in a run."""
+    return Environment(
+        assay=version("assay") or "unknown",
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.release()}",
+        machine=platform.machine(),
+        processor=processor_name(),
+        cores=cores(),
+        memory_bytes=psutil.virtual_memory().total,
+        packages={name: found for name in _PACKAGES if (found := version(name)) is not None},
+    )
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
+
+
+def processor_name() -> str:
+    """The processor as the system names it."""
+    return _cpu_information().get("model name") or platform.processor() or platform.machine()
+
+
+def processor_fingerprint() -> str:
+    """Name and instruction sets of the processor: what code generated for it depends on."""
+    information = _cpu_information()
+    features = information.get("flags") or information.get("Features") or platform.machine()
+    text = f"{platform.machine()}|{processor_name()}|{' '.join(sorted(features.split()))}"
+    return f"cpu-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def busy_share(seconds: float = 0.3) -> float:
+    """The share of the processors' time in use by everything on the machine, 0 to 1, over a short look."""
+    return psutil.cpu_percent(interval=seconds) / 100.0
+
+
+@cache
+def _cpu_information() -> dict[str, str]:
+    """The first processor's entries in /proc/cpuinfo; empty where the system has no such file."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in text.split("\n\n", 1)[0].splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}

@@ -1,0 +1,1 @@
+"""Running an artifact and timing it: the pipeline, its stages, and the clock."""

@@ -1,0 +1,168 @@
+"""Read, preprocess, infer, post: the one place that sees both a session and a transform."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from assay.backends.base import Session
+from assay.data import transform as image_transform
+from assay.errors import AssayError, DatasetError
+from assay.measure.clock import now
+from assay.measure.pipeline import Job, Stage
+from assay.records import ImageTransform
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass
+class Slot:
+    """The buffers of one batch on its way, allocated once."""
+
+    pixels: Pixels
+    """uint8 N×H×W×3."""
+    batch: npt.NDArray[Any]
+    """What the session takes: the pixels themselves, or float32 N×3×H×W."""
+    files: list[bytes] = field(default_factory=list)
+    scores: npt.NDArray[np.float32] | None = None
+
+
+def slots(session: Session, count: int) -> list[Slot]:
+    """A ring of buffers for a session's batches."""
+    batch, *shape = (int(side) for side in session.input.shape)
+    if session.input.dtype == "uint8":
+        rings = [np.zeros((batch, *shape), np.uint8) for _ in range(count)]
+        return [Slot(pixels=pixels, batch=pixels) for pixels in rings]
+    _, height, width = shape
+    return [
+        Slot(
+            pixels=np.zeros((batch, height, width, 3), np.uint8),
+            batch=np.zeros((batch, 3, height, width), np.float32),
+        )
+        for _ in range(count)
+    ]
+
+
+def once_over(images: int, batch: int) -> Iterator[Job]:
+    """Every image once; the last batch may be short."""
+    for index, first in enumerate(range(0, images, batch)):
+        yield Job(index, first, min(batch, images - first))
+
+
+def repeated(images: int, batch: int, until: Callable[[int], bool]) -> Iterator[Job]:
+    """Whole batches, around and around the images, until `until(jobs so far)` says that it is enough."""
+    index = 0
+    while not until(index):
+        yield Job(index, (index * batch) % max(images - batch + 1, 1), batch)
+        index += 1
+
+
+def for_seconds(seconds: float) -> Callable[[int], bool]:
+    """Enough after so many seconds from the first job, and never before the first job."""
+    begin: list[float] = []
+
+    def enough(jobs: int) -> bool:
+        if not begin:
+            begin.append(now())
+        return jobs > 0 and now() - begin[0] >= seconds
+
+    return enough
+
+
+class PixelReader(Protocol):
+    """What a prepared data set offers the read stage."""
+
+    def read(self, first: int, count: int, out: Pixels) -> None:
+        """Copies pixels into `out`."""
+
+
+def from_prepared(reader: PixelReader, transform: ImageTransform, workers: int) -> list[Stage[Slot]]:
+    """Read copies pixels out of the shards; preprocess normalises where the session wants floats."""
+
+    def read(job: Job, slot: Slot) -> None:
+        reader.read(job.first, job.items, slot.pixels[: job.items])
+        slot.pixels[job.items :] = 0
+
+    def preprocess(job: Job, slot: Slot) -> None:
+        if slot.batch is not slot.pixels:
+            image_transform.normalise(slot.pixels, transform, slot.batch)
+
+    return [Stage("read", read), Stage("preprocess", preprocess, workers)]
+
+
+def from_images(
+    read_file: Callable[[str], bytes], names: Sequence[str], transform: ImageTransform, hashes: list[str], workers: int
+) -> list[Stage[Slot]]:
+    """Read loads the files and puts their sha256 into `hashes`; preprocess decodes, resizes, crops, normalises."""
+
+    def read(job: Job, slot: Slot) -> None:
+        slot.files = [read_file(name) for name in names[job.first : job.first + job.items]]
+        for offset, content in enumerate(slot.files):
+            hashes[job.first + offset] = hashlib.sha256(content).hexdigest()
+
+    def preprocess(job: Job, slot: Slot) -> None:
+        for offset, content in enumerate(slot.files):
+            try:
+                slot.pixels[offset] = image_transform.pixels(content, transform)
+            except DatasetError as error:
+                raise DatasetError(
+                    f"image {names[job.first + offset]} cannot be used ({error.message}); mend or remove it, "
+                    "or prepare the images with --on-error skip"
+                ) from error
+        slot.files = []
+        slot.pixels[job.items :] = 0
+        if slot.batch is not slot.pixels:
+            image_transform.normalise(slot.pixels, transform, slot.batch)
+
+    return [Stage("read", read), Stage("preprocess", preprocess, workers)]
+
+
+def infer(session: Session, name_of: Callable[[int], str]) -> Stage[Slot]:
+    """The inference call and nothing else."""
+
+    def work(job: Job, slot: Slot) -> None:
+        try:
+            slot.scores = session.infer(slot.batch)
+        except AssayError as error:
+            raise type(error)(f"{error.message} (batch from image {name_of(job.first)} on)") from error
+
+    return Stage("infer", work, session.slots)
+
+
+class ScoreWriter:
+    """Writes scores into a `.npy` file as they arrive, each batch at its place; holds none in memory."""
+
+    def __init__(self, descriptor: int, images: int, classes: int) -> None:
+        self._descriptor = descriptor
+        self._row = classes * np.dtype(np.float32).itemsize
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            np.lib.format.write_array_header_1_0(
+                file, {"descr": "<f4", "fortran_order": False, "shape": (images, classes)}
+            )
+            self._offset = file.tell()
+
+    def write(self, first: int, scores: npt.NDArray[np.float32]) -> None:
+        """Writes the scores of consecutive images from `first` on."""
+        rest = memoryview(np.ascontiguousarray(scores, dtype="<f4")).cast("B")
+        place = self._offset + first * self._row
+        while rest:
+            written = os.pwrite(self._descriptor, rest, place)
+            rest, place = rest[written:], place + written
+
+
+def post(writer: ScoreWriter | None, advance: Callable[[int], None]) -> Stage[Slot]:
+    """Keeps the scores of the images, never those of the padding."""
+
+    def work(job: Job, slot: Slot) -> None:
+        if writer is not None and slot.scores is not None:
+            writer.write(job.first, slot.scores[: job.items])
+        slot.scores = None
+        advance(job.items)
+
+    return Stage("post", work)

@@ -1,0 +1,1 @@
+"""From trained weights to an ONNX file that is ready for a backend."""

@@ -1,0 +1,121 @@
+"""What a person sees while a step works: a bar on a terminal, plain lines elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from assay import units
+
+
+class Progress(Protocol):
+    """What a step tells about itself."""
+
+    def start(self, step: str, total: int) -> None:
+        """A part with so many items begins; the step before has ended."""
+
+    def advance(self, count: int = 1) -> None:
+        """So many items are done."""
+
+    def finish(self, step: str, subject: str, detail: str, seconds: float | None) -> None:
+        """A step is done, in so many seconds; None where it was kept from an earlier run."""
+
+    def note(self, message: str) -> None:
+        """Something that the user should know."""
+
+
+class Silent:
+    """Tells nothing."""
+
+    def start(self, step: str, total: int) -> None:
+        """Nothing."""
+
+    def advance(self, count: int = 1) -> None:
+        """Nothing."""
+
+    def finish(self, step: str, subject: str, detail: str, seconds: float | None) -> None:
+        """Nothing."""
+
+    def note(self, message: str) -> None:
+        """Nothing."""
+
+
+class Lines(Silent):
+    """A line a step on standard error."""
+
+    def finish(self, step: str, subject: str, detail: str, seconds: float | None) -> None:
+        """Prints the step's line."""
+        took = "kept" if seconds is None else units.seconds(seconds)
+        self._print(f"{step:<9}{subject:<35} {detail:<34} {took:>8}".rstrip())
+
+    def note(self, message: str) -> None:
+        """Prints the message."""
+        self._print(f"{'note':<9}{message}")
+
+    def _print(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is where progress is printed
+
+
+class Terminal(Lines):
+    """A line a step, and under them a bar for the step that is at work."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description:<8}"),
+            BarColumn(bar_width=34),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True, highlight=False, markup=False, soft_wrap=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("", visible=False)
+
+    def start(self, step: str, total: int) -> None:
+        """Shows the bar from its beginning."""
+        self._bar.reset(self._task, description=step, total=total, visible=True)
+        self._bar.start()
+
+    def advance(self, count: int = 1) -> None:
+        """Moves the bar."""
+        self._bar.advance(self._task, count)
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        self._bar.stop()
+
+    def _print(self, line: str) -> None:
+        self._bar.stop()
+        self._bar.console.print(line)
+
+
+@contextmanager
+def on_standard_error(quiet: bool = False) -> Iterator[Progress]:
+    """The progress that fits standard error as it is now."""
+    if quiet:
+        yield Silent()
+    elif sys.stderr.isatty():
+        terminal = Terminal()
+        try:
+            yield terminal
+        finally:
+            terminal.close()
+    else:
+        yield Lines()
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """The seconds so far."""
+        return time.perf_counter() - self._began

@@ -1,0 +1,66 @@
+"""Top-1 to Top-5 from scores; of equal scores the lower class number stands first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from assay.errors import DatasetError
+from assay.records import TOP_K, Accuracy, Predictions
+
+_CHUNK = 2048
+
+Scores = npt.NDArray[np.float32]
+Classes = npt.NDArray[np.int64]
+
+
+def best(scores: Scores, k: int = TOP_K) -> tuple[Classes, Scores]:
+    """The k best classes of every row and their scores, best first; fewer where there are fewer classes.
+
+    `scores` is [images, classes]; both results are [images, k]. k passes of argmax, which takes the first of
+    equals, are faster than a partial sort and need no tie-breaking. NaN comes first, so that it can be seen.
+    """
+    images, classes = scores.shape
+    k = min(k, classes)
+    order = np.empty((images, k), dtype=np.int64)
+    values = np.empty((images, k), dtype=np.float32)
+    for start in range(0, images, _CHUNK):
+        chunk = np.array(scores[start : start + _CHUNK], dtype=np.float32)
+        rows = np.arange(len(chunk))
+        for rank in range(k):
+            column = chunk.argmax(axis=1)
+            order[start : start + _CHUNK, rank] = column
+            values[start : start + _CHUNK, rank] = chunk[rows, column]
+            chunk[rows, column] = -np.inf
+    return order, values
+
+
+def evaluate(predictions: Predictions, labels: Sequence[int]) -> Accuracy:
+    """Counts how many images have their class among the k best scores, k from 1 up to 5.
+
+    `labels` are in the order of the predictions' names. Raises `DatasetError` with the images whose class the
+    model does not have, or whose scores are not numbers.
+    """
+    scores = np.asarray(predictions.scores.load())
+    classes = scores.shape[1]
+    outside = [
+        f"{name}: class {label}"
+        for name, label in zip(predictions.names, labels, strict=True)
+        if not 0 <= label < classes
+    ]
+    if outside:
+        raise DatasetError(
+            f"{len(outside)} of {len(labels)} labels are outside the model's classes 0 to {classes - 1}; "
+            "give the labels that belong to this model",
+            outside,
+        )
+    order, values = best(scores)
+    broken = [name for name, row in zip(predictions.names, values, strict=True) if np.isnan(row).any()]
+    if broken:
+        raise DatasetError(f"the scores of {len(broken)} images are not numbers (NaN); the model is broken", broken)
+    hits = order == np.asarray(labels, dtype=np.int64)[:, np.newaxis]
+    return Accuracy(
+        count=len(labels), classes=classes, correct_at=tuple(int(n) for n in hits.sum(axis=0).cumsum())
+    )

@@ -1,0 +1,57 @@
+"""How far apart two ways of scoring the same images are: a pure function over two callables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from assay.errors import ParityError
+from assay.records import Parity
+from assay import units
+
+Scores = npt.NDArray[np.float32]
+Score = Callable[[Any], Scores]
+
+
+def compare(
+    reference: Score,
+    candidate: Score,
+    batches: Sequence[tuple[Any, Any]],
+    *,
+    name: str,
+    bound: float,
+) -> Parity:
+    """Scores each pair of batches, one for either side, and compares.
+
+    The difference is the largest one of two scores over the largest absolute score of the reference, both over
+    all batches. `name` says what the reference is.
+    """
+    expected: list[Scores] = [reference(given) for given, _ in batches]
+    found: list[Scores] = [candidate(given) for _, given in batches]
+    if [scores.shape for scores in expected] != [scores.shape for scores in found]:
+        raise ParityError(f"{name} and the candidate give scores of different shapes")
+    rows, others = np.concatenate(expected), np.concatenate(found)
+    largest = float(np.abs(rows).max())
+    difference = float(np.abs(rows.astype(np.float64) - others).max()) / (largest or 1.0)
+    return Parity(
+        reference=name,
+        batches=tuple(len(scores) for scores in expected),
+        images=len(rows),
+        largest_difference=difference if np.isfinite(rows).all() else float("inf"),
+        top1_agreement=float(np.mean(rows.argmax(axis=1) == others.argmax(axis=1))),
+        bound=bound,
+    )
+
+
+def require(parity: Parity, step: str) -> Parity:
+    """The parity itself, or a `ParityError` that says by how much it is missed."""
+    if parity.holds:
+        return parity
+    raise ParityError(
+        f"{step} changed the scores: largest difference {units.difference(parity.largest_difference)} of the "
+        f"largest score against {parity.reference}, allowed {units.difference(parity.bound)}; same first class "
+        f"in {units.share(parity.top1_agreement)} of {parity.images} images"
+    )

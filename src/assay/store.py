@@ -1,0 +1,229 @@
+"""Records and arrays on disk: whole or not at all, versioned, and hashed.
+
+A file is written beside its place, flushed to the disk and renamed, so what has its name is whole. A record's
+file is an envelope around the record: its type, its schema version and `made_from`, a hash of the inputs of the
+step that made it. A step is not done again while `made_from` and its outputs are what they were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import filelock
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from assay.errors import RecordError
+from assay.records import ArrayFile, FileReference, Record
+
+SCHEMA = 1
+"""Raised when a record's fields change their meaning, so that older files can be told apart."""
+
+R = TypeVar("R", bound=Record)
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    record: str
+    schema: int
+    made_from: str
+    body: msgspec.Raw
+
+
+def hash_file(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_of(*parts: object) -> str:
+    """A sha256 over records, paths and plain values; the same parts give the same hash on every machine."""
+    encoded = msgspec.json.encode(parts, enc_hook=_encode_path_as_text, order="deterministic")
+    return hashlib.sha256(encoded).hexdigest()
+
+
+def stamp(path: Path) -> tuple[str, int, int]:
+    """What tells cheaply that a file was touched: its name, size in bytes and time of change in ns."""
+    status = path.stat()
+    return path.name, status.st_size, status.st_mtime_ns
+
+
+def reference(path: Path) -> FileReference:
+    """A reference to a file as it is now."""
+    status = path.stat()
+    return FileReference(
+        path=path.resolve(), sha256=hash_file(path), size=status.st_size, modified_ns=status.st_mtime_ns
+    )
+
+
+def is_intact(file: FileReference) -> bool:
+    """Whether a file is there and, by its size and time, or else by its hash, still what it was."""
+    try:
+        status = file.path.stat()
+    except OSError:
+        return False
+    if status.st_size != file.size:
+        return False
+    return status.st_mtime_ns == file.modified_ns or hash_file(file.path) == file.sha256
+
+
+def verified(file: FileReference) -> Path:
+    """The path of a file whose bytes have just been checked against its hash."""
+    if not file.path.is_file():
+        raise RecordError(f"{file.path} is missing; run the step that makes it again")
+    if hash_file(file.path) != file.sha256:
+        raise RecordError(
+            f"{file.path} is not what its record says (its sha256 differs); delete it and run the step again"
+        )
+    return file.path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes the place of `path` when the block ends well."""
+    partial_path = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial_path
+        with partial_path.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial_path.replace(path)
+    except OSError as error:
+        raise RecordError(f"cannot write {path}: {error.strerror or error}; free the space or choose another folder") from error
+    finally:
+        with suppress(OSError):
+            partial_path.unlink()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all."""
+    with replacing(path) as beside:
+        beside.write_bytes(content)
+
+
+def save_array(path: Path, array: npt.NDArray[Any]) -> ArrayFile:
+    """Writes an array as `.npy` and returns the reference that a record keeps."""
+    with replacing(path) as beside, beside.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+    return array_file(path, array.shape, array.dtype)
+
+
+def array_file(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> ArrayFile:
+    """A reference to a `.npy` file that is whole."""
+    return ArrayFile(file=reference(path), shape=tuple(shape), dtype=np.dtype(dtype).name)
+
+
+def to_json(record: Record, made_from: str = "", folder: Path | None = None) -> bytes:
+    """A record's file; its paths are relative to `folder`, or absolute where there is none."""
+    body = msgspec.json.encode(record, enc_hook=partial(_encode_path, folder))
+    envelope = _Envelope(
+        record=type(record).__name__, schema=SCHEMA, made_from=made_from, body=msgspec.Raw(body)
+    )
+    return msgspec.json.format(msgspec.json.encode(envelope), indent=1) + b"\n"
+
+
+def write(path: Path, record: Record, made_from: str = "") -> None:
+    """Writes a record's file."""
+    write_bytes(path, to_json(record, made_from, path.resolve().parent))
+
+
+def read(path: Path, kind: type[R]) -> R:
+    """Reads a record's file; anything that is not a whole record of this type is an error that says why."""
+    return _read(path, kind)[0]
+
+
+def kept(path: Path, kind: type[R], made_from: str) -> R | None:
+    """The record at `path`, if a step with these very inputs made it and its files are still what they were."""
+    if not path.is_file():
+        return None
+    try:
+        record, found = _read(path, kind)
+    except RecordError:
+        return None
+    return record if found == made_from and all(is_intact(file) for file in files_of(record)) else None
+
+
+def files_of(record: Record) -> Iterator[FileReference]:
+    """Every file that a record made by this step refers to, at any depth below its own fields."""
+    for value in msgspec.structs.asdict(record).values():
+        if isinstance(value, FileReference):
+            yield value
+        elif isinstance(value, ArrayFile):
+            yield value.file
+        elif isinstance(value, tuple):
+            yield from (item.file for item in value if isinstance(item, ArrayFile))
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Holds a folder for this process; a second one is told who holds it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / ".lock"
+        held = filelock.FileLock(path, timeout=0)
+        try:
+            held.acquire()
+        except filelock.Timeout as error:
+            raise RecordError(
+                f"{folder} is in use by another assay ({_holder(folder)}); wait for it or choose another folder"
+            ) from error
+    except OSError as error:
+        raise RecordError(f"cannot write to {folder}: {error.strerror or error}; choose another folder") from error
+    try:
+        (folder / ".lock.holder").write_text(f"process {os.getpid()}\n", encoding="utf-8")
+        yield
+    finally:
+        (folder / ".lock.holder").unlink(missing_ok=True)
+        held.release()
+
+
+def _holder(folder: Path) -> str:
+    try:
+        return (folder / ".lock.holder").read_text(encoding="utf-8").strip() or "process unknown"
+    except OSError:
+        return "process unknown"
+
+
+def _read(path: Path, kind: type[R]) -> tuple[R, str]:
+    try:
+        envelope = msgspec.json.decode(path.read_bytes(), type=_Envelope)
+    except OSError as error:
+        raise RecordError(f"cannot read {path}: {error.strerror or error}") from error
+    except msgspec.DecodeError as error:
+        raise RecordError(f"{path} is no assay record: {error}") from error
+    if envelope.schema > SCHEMA:
+        raise RecordError(
+            f"{path} has schema version {envelope.schema}, newer than this assay's {SCHEMA}; upgrade assay"
+        )
+    if envelope.record != kind.__name__:
+        raise RecordError(f"{path} holds a record of type {envelope.record}, not {kind.__name__}")
+    try:
+        decoded = msgspec.json.decode(
+            envelope.body, type=kind, dec_hook=partial(_decode_path, path.resolve().parent)
+        )
+    except msgspec.DecodeError as error:
+        raise RecordError(f"{path} is damaged: {error}; delete it and run the step again") from error
+    return decoded, envelope.made_from
+
+
+def _encode_path(folder: Path | None, value: object) -> str:
+    if not isinstance(value, Path):
+        raise NotImplementedError(f"records hold no {type(value).__name__}")
+    return str(value) if folder is None else Path(os.path.relpath(value, folder)).as_posix()
+
+
+def _encode_path_as_text(value: object) -> str:
+    return _encode_path(None, value)
+
+
+def _decode_path(folder: Path, kind: type, value: object) -> Path:
+    if kind is not Path or not isinstance(value, str):
+        raise NotImplementedError(f"records hold no {kind.__name__}")
+    return Path(os.path.normpath(folder / value))
+

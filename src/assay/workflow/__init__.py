@@ -1,0 +1,52 @@
+"""The order of the steps: every arrow of the way is one function here, from records to a record.
+
+    checkpoint ─export→ model ─compile→ artifact ┐
+    images, labels ─prepare→ prepared data set ──┴─bench→ predictions ─evaluate→ accuracy ─compare→ verdict
+"""
+
+from assay.workflow.artifact import build_options, compile_into, compile_to, load_compiled
+from assay.workflow.complete_run import RunRequest, run, trial
+from assay.workflow.dataset import load_prepared, prepare
+from assay.workflow.demonstration import run_demo
+from assay.workflow.diagnosis import doctor
+from assay.workflow.judgement import (
+    compare,
+    evaluate,
+    given_reference,
+    load_predictions,
+    load_run,
+    published_reference,
+    run_reference,
+)
+from assay.workflow.measurement import Images, Length, Measured, bench
+from assay.workflow.model import adopt, describe, export
+from assay.workflow.prediction import predict
+
+__all__ = [
+    "Images",
+    "Length",
+    "Measured",
+    "RunRequest",
+    "adopt",
+    "bench",
+    "build_options",
+    "compare",
+    "compile_into",
+    "compile_to",
+    "describe",
+    "doctor",
+    "evaluate",
+    "export",
+    "given_reference",
+    "load_compiled",
+    "load_predictions",
+    "load_prepared",
+    "load_run",
+    "predict",
+    "prepare",
+    "published_reference",
+    "run",
+    "run_demo",
+    "run_reference",
+    "trial",
+]

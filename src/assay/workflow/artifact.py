@@ -1,0 +1,181 @@
+"""model ─compile→ artifact: the one file that is measured, scored and shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from assay import store, units
+from assay.backends import registry
+from assay.backends.base import Backend
+from assay.data.transform import normalise
+from assay.errors import RecordError, UsageError
+from assay.models import preprocess_fusion
+from assay.progress import Progress, Silent, Stopwatch
+from assay.records import BuildOptions, CompiledModel, InputKind, OnnxModel, Parity, Precision, Setting
+from assay.score import parity as score_parity
+from assay.workflow.model import demo_pixels
+from assay.workflow.reference import in_batches, open_reference
+
+COMPILE_BOUND = {"fp32": 1e-4}
+"""How far an artifact may differ from the ONNX model, over the largest score, by precision."""
+PARITY_IMAGES = 4
+
+_RECIPE = 1
+"""Raised when the same inputs give another artifact than before."""
+
+RECORD = "compiled.json"
+
+Place = Callable[[str], tuple[Path, Path]]
+"""From an artifact's key to its file and its record."""
+
+
+def record_of(artifact: Path) -> Path:
+    """Where the record of an artifact stands that was compiled to a file of the user's choice."""
+    return artifact.with_name(f"{artifact.name}.json")
+
+
+def build_options(
+    backend: str,
+    *,
+    batch: int,
+    device: str | None = None,
+    precision: Precision = "fp32",
+    input_kind: InputKind = "uint8",
+    settings: Mapping[str, str] | None = None,
+) -> tuple[BuildOptions, dict[str, Setting]]:
+    """Checked options of an artifact, and the settings of its runs; raises where a name is unknown."""
+    if batch < 1:
+        raise UsageError(f"batch size {batch}: give 1 or more")
+    runtime = registry.get(backend)
+    chosen = registry.device(runtime, device)
+    build, run = registry.split_settings(runtime, chosen, settings or {})
+    options = BuildOptions(
+        backend=backend, device=chosen, batch=batch, precision=precision, input_kind=input_kind, settings=build
+    )
+    return options, run
+
+
+def compile_to(model: OnnxModel, options: BuildOptions, out: Path, progress: Progress = Silent()) -> CompiledModel:
+    """Compiles a model to one file, with its record beside it."""
+    watch = Stopwatch()
+    made_from = _made_from(model, options)
+    found = store.kept(record_of(out), CompiledModel, made_from)
+    if found is None or found.file.path != out.resolve():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        fused = out.with_name(f".{out.name}.fused.onnx")
+        found, seconds = _compile(model, options, fused, lambda _: (out, record_of(out)), made_from), watch.seconds
+        progress.finish("compile", _described(found), _detail(found), seconds)
+    else:
+        progress.finish("compile", _described(found), _detail(found), None)
+    return found
+
+
+def compile_into(model: OnnxModel, options: BuildOptions, folder: Path) -> tuple[CompiledModel, bool]:
+    """Compiles a model into a folder named by the artifact's key; says whether it was there already."""
+    made_from = _made_from(model, options)
+    for record in sorted(folder.glob(f"*/{RECORD}")):
+        found = store.kept(record, CompiledModel, made_from)
+        if found is not None:
+            return found, True
+    folder.mkdir(parents=True, exist_ok=True)
+    suffix = registry.get(options.backend).suffix
+
+    def place(key: str) -> tuple[Path, Path]:
+        return folder / key[:16] / f"artifact{suffix}", folder / key[:16] / RECORD
+
+    return _compile(model, options, folder / ".fused.onnx", place, made_from), False
+
+
+def load_compiled(artifact: Path) -> CompiledModel:
+    """The record of an artifact, given the artifact's file, its record, or the folder it lies in."""
+    candidates = [artifact / RECORD, record_of(artifact), artifact.with_name(RECORD), artifact]
+    record = next((path for path in candidates if path.is_file() and path.suffix == ".json"), None)
+    if record is None:
+        raise RecordError(f"{artifact} has no record beside it; make it with assay compile")
+    return store.read(record, CompiledModel)
+
+
+def _made_from(model: OnnxModel, options: BuildOptions) -> str:
+    backend = registry.get(options.backend)
+    return store.hash_of(
+        "compile", _RECIPE, model.file.sha256, model.transform, options, backend.version(), backend.target(options.device)
+    )
+
+
+def _compile(
+    model: OnnxModel, options: BuildOptions, fused: Path, place: Place, made_from: str
+) -> CompiledModel:
+    backend = registry.get(options.backend)
+    store.verified(model.file)
+    try:
+        taken, given = preprocess_fusion.fuse(model, options.batch, options.input_kind, fused)
+        target = backend.target(options.device)
+        graph = store.reference(fused)
+        key = store.hash_of(graph.sha256, options, backend.version(), target, _RECIPE)
+        artifact, record = place(key)
+        handed = OnnxModel(
+            name=model.name,
+            file=graph,
+            input=taken,
+            output=given,
+            opset=model.opset,
+            transform=model.transform,
+            transform_source=model.transform_source,
+            class_names=None,
+            parity=None,
+            checkpoint=None,
+        )
+        watch = Stopwatch()
+        with store.replacing(artifact) as beside:
+            backend.compile(handed, options, beside)
+            seconds = watch.seconds
+            compiled = CompiledModel(
+                file=store.reference(beside),
+                key=key,
+                model=model,
+                input=taken,
+                output=given,
+                options=options,
+                backend_version=backend.version(),
+                target=target,
+                compile_seconds=seconds,
+                parity=None,
+            )
+            parity = _parity(backend, compiled) if backend.faithful else None
+    finally:
+        fused.unlink(missing_ok=True)
+    compiled = msgspec.structs.replace(compiled, file=store.reference(artifact), parity=parity)
+    store.write(record, compiled, made_from)
+    return compiled
+
+
+def _parity(backend: Backend, compiled: CompiledModel) -> Parity:
+    """The artifact against the ONNX model on real pixels; raises `ParityError` beyond the precision's bound."""
+    batch, transform = compiled.options.batch, compiled.model.transform
+    images = demo_pixels(transform, PARITY_IMAGES)
+    floats = normalise(images, transform, np.empty((len(images), 3, transform.crop, transform.crop), np.float32))
+    given = images if compiled.options.input_kind == "uint8" else floats
+    with backend.open(compiled, {}) as session, open_reference(compiled.model) as reference:
+        parity = score_parity.compare(
+            reference,
+            in_batches(session.infer, batch),
+            [(floats, given)],
+            name="ONNX Runtime float32",
+            bound=COMPILE_BOUND[compiled.options.precision],
+        )
+    return score_parity.require(parity, f"compiling {compiled.model.name} with {backend.name}")
+
+
+def _described(compiled: CompiledModel) -> str:
+    options = compiled.options
+    return f"{options.backend} · {options.device} · {options.precision}"
+
+
+def _detail(compiled: CompiledModel) -> str:
+    parity = compiled.parity
+    held = f" · parity {units.difference(parity.largest_difference)}" if parity else ""
+    return f"batch {compiled.options.batch}{held}"

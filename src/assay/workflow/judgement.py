@@ -1,0 +1,94 @@
+"""predictions ─evaluate→ accuracy, and accuracy and performance ─compare→ verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from assay import store
+from assay.data import labels as label_files
+from assay.errors import RecordError, UsageError
+from assay.records import Accuracy, Predictions, Reference, RunRecord, Verdict
+from assay.score import accuracy as score_accuracy
+from assay.score import compare as score_compare
+
+RUN_RECORD, VERDICT_RECORD = "run.json", "verdict.json"
+DEFAULT_MAX_DROP = 1.0
+
+
+def evaluate(predictions: Predictions, labels: Path) -> Accuracy:
+    """Top-1 to Top-5 of predictions against a label file; each image must have its label and each label its image."""
+    classes = label_files.match(predictions.names, label_files.read(labels), str(labels))
+    store.verified(predictions.scores.file)
+    return score_accuracy.evaluate(predictions, classes)
+
+
+def load_predictions(path: Path) -> list[tuple[str, Predictions]]:
+    """The predictions at a path, each with a name: a predictions file, a bench folder, or a run (one a batch size)."""
+    if path.is_file() and path.name != RUN_RECORD:
+        return [(path.parent.name, store.read(path, Predictions))]
+    if (path / "predictions.json").is_file():
+        return [(path.name, store.read(path / "predictions.json", Predictions))]
+    found = [
+        (f"batch {result.batch}", result.predictions)
+        for result in load_run(path).results
+        if result.predictions is not None
+    ]
+    if not found:
+        raise RecordError(f"{path} holds no predictions; run assay run, or assay bench once over the data")
+    return found
+
+
+def load_run(path: Path) -> RunRecord:
+    """The record of a run, given its folder or the record itself."""
+    record = path / RUN_RECORD if path.is_dir() else path
+    if not record.is_file():
+        raise RecordError(f"no run at {path}: {RUN_RECORD} is missing; make it with assay run or assay bench")
+    return store.read(record, RunRecord)
+
+
+def compare(run: RunRecord, references: Sequence[Reference], gates: Sequence[str], max_drop: float | None) -> Verdict:
+    """Judges a run; the default gate is `top1-drop`, asked for where there is something to hold the run against."""
+    parsed = [score_compare.parse(gate) for gate in gates]
+    if max_drop is not None and max_drop < 0:
+        raise UsageError(f"--max-drop {max_drop:g}: give the points that top-1 may fall, 0 or more")
+    asked = max_drop is not None or any(reference.published is None for reference in references)
+    if asked or not any(gate.metric == "top1-drop" for gate in parsed):
+        bound = DEFAULT_MAX_DROP if max_drop is None else max_drop
+        default = score_compare.parse(f"top1-drop<={bound:g}", asked=asked)
+        if default.text not in {gate.text for gate in parsed}:
+            parsed.insert(0, default)
+    return score_compare.judge(run, parsed, references)
+
+
+def given_reference(text: str) -> Reference:
+    """Reads `top1=47.0[,top5=78.0]`, in percent."""
+    figures: dict[str, float] = {}
+    for part in text.split(","):
+        key, _, value = part.strip().partition("=")
+        try:
+            figures[key] = float(value)
+        except ValueError:
+            figures[key] = -1.0
+        if key not in ("top1", "top5") or not 0 <= figures[key] <= 100:
+            raise UsageError(f"--reference {text!r}: give percentages as top1=47.0 or top1=47.0,top5=78.0")
+    if "top1" not in figures:
+        raise UsageError(f"--reference {text!r}: top1=… is missing")
+    return Reference(name="given", described="given", top1=figures["top1"], top5=figures.get("top5"))
+
+
+def published_reference(run: RunRecord) -> list[Reference]:
+    """What is published of the run's model, as a reference; empty where nothing is."""
+    published = run.model.checkpoint.published if run.model.checkpoint else None
+    if published is None:
+        return []
+    return [
+        Reference(
+            name="published", described=published.source, top1=published.top1, top5=published.top5, published=published
+        )
+    ]
+
+
+def run_reference(path: Path) -> Reference:
+    """Another run as a reference; a gate calls it by the path as it was given."""
+    return Reference(name=str(path), described=str(path), run=load_run(path))

@@ -1,0 +1,234 @@
+"""artifact and prepared data set ─bench→ predictions and performance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from assay import environment, store
+from assay.backends import registry
+from assay.backends.base import Session
+from assay.data.prepared import Reader
+from assay.data.sources.folder import ImageFolder
+from assay.errors import UsageError
+from assay.measure import clock, pipeline, stages
+from assay.measure.pipeline import Job, Stage
+from assay.measure.stages import Slot
+from assay.progress import Progress, Silent
+from assay.records import (
+    CompiledModel,
+    Dataset,
+    ImageTransform,
+    Performance,
+    PixelSource,
+    Predictions,
+    PreparedDataset,
+    Setting,
+)
+from assay.workflow import dataset as dataset_step
+
+_SYNTHETIC_SECONDS = 10.0
+_RECIPE = 1
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images that are decoded on the way, in place of a prepared data set."""
+
+    folder: ImageFolder
+    labels: Path | None
+
+
+Data = PreparedDataset | Images | None
+"""What an artifact runs on; None is synthetic pixels and nothing but the inference call."""
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long to run: once over the data, or so many seconds, or so many batches, around and around."""
+
+    seconds: float | None = None
+    batches: int | None = None
+
+    @property
+    def once(self) -> bool:
+        """Whether every image is scored exactly once, so that there are predictions."""
+        return self.seconds is None and self.batches is None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a run of one artifact left."""
+
+    performance: Performance
+    predictions: Predictions | None
+    dataset: Dataset | None
+    kept: bool
+
+
+def bench(
+    compiled: CompiledModel,
+    data: Data,
+    folder: Path,
+    *,
+    run_settings: Mapping[str, Setting],
+    length: Length = Length(),
+    reuse: bool = False,
+    progress: Progress = Silent(),
+) -> Measured:
+    """Runs one artifact and writes what it measured below `folder`; `reuse` keeps a finished run of these inputs."""
+    made_from = store.hash_of("bench", _RECIPE, compiled.key, compiled.file.sha256, run_settings, _identity(data), length.seconds, length.batches)
+    home = folder / f"{compiled.key[:16]}-{made_from[:8]}"
+    if reuse and (found := _finished(home, made_from, data, length)) is not None:
+        return found
+    machine_busy = environment.busy_share()
+    store.verified(compiled.file)
+    backend = registry.get(compiled.options.backend)
+    with backend.open(compiled, run_settings) as session:
+        if isinstance(data, PreparedDataset):
+            _require_same_transform(compiled, data.transform)
+            for shard in data.shards:
+                store.verified(shard.file)
+        return _Run(compiled, session, data, home, length, progress).measured(run_settings, machine_busy, made_from)
+
+
+class _Run:
+    """One artifact's way through the pipeline."""
+
+    def __init__(
+        self, compiled: CompiledModel, session: Session, data: Data, home: Path, length: Length, progress: Progress
+    ) -> None:
+        self.compiled, self.session, self.data = compiled, session, data
+        self.home, self.length, self.progress = home, length, progress
+        self.batch = compiled.options.batch
+        self.workers = environment.cores()
+        self.names = _names(data)
+        self.hashes = [""] * len(self.names)
+
+    def measured(self, run_settings: Mapping[str, Setting], machine_busy: float, made_from: str) -> Measured:
+        """Warms up, runs, and writes the records; `performance.json` last, as the sign that all is whole."""
+        ring = stages.slots(self.session, self._in_flight())
+        if self.data is None:
+            generator = np.random.default_rng(0)
+            for slot in ring:
+                slot.batch[...] = generator.integers(0, 256, slot.batch.shape, dtype=np.uint8)
+        self.progress.start(f"bench {self.batch}", len(self.names))
+        warm_up_calls, warm_up_seconds = clock.warm_up(lambda: self.session.infer(ring[0].batch))
+        if self.data is not None and self.length.once:
+            with store.replacing(self.home / "scores.npy") as beside:
+                outcome = self._through_pipeline(ring, beside)
+            scores = store.array_file(self.home / "scores.npy", (len(self.names), self.compiled.model.classes), np.float32)
+            dataset = self._dataset(self.data)
+            predictions = Predictions(names=self.names, dataset_fingerprint=dataset.fingerprint, scores=scores)
+            store.write(self.home / "predictions.json", predictions, made_from)
+            store.write(self.home / "dataset.json", dataset, made_from)
+        else:
+            outcome, predictions, dataset = self._through_pipeline(ring, None), None, None
+        performance = Performance(
+            batch=self.batch,
+            images=outcome.items,
+            wall_seconds=outcome.wall_seconds,
+            batch_seconds=store.save_array(self.home / "batch_seconds.npy", outcome.intervals),
+            stages=outcome.stages,
+            slots=self.session.slots,
+            device=self.session.device,
+            run_settings=run_settings,
+            warm_up_calls=warm_up_calls,
+            warm_up_seconds=warm_up_seconds,
+            source=_pixel_source(self.data),
+            machine_busy_share=machine_busy,
+        )
+        store.write(self.home / "performance.json", performance, made_from)
+        return Measured(performance, predictions, dataset, kept=False)
+
+    def _through_pipeline(self, ring: list[Slot], scores: Path | None) -> pipeline.Outcome:
+        infer = stages.infer(self.session, lambda image: self.names[image] if self.names else "synthetic")
+        if scores is None:
+            chain = [*self._input_stages(), infer]
+            if self.data is not None:
+                chain.append(stages.post(None, self.progress.advance))
+            return pipeline.run(self._jobs(), chain, ring, infer.name)
+        with scores.open("wb") as file:
+            writer = stages.ScoreWriter(file.fileno(), len(self.names), self.compiled.model.classes)
+            chain = [*self._input_stages(), infer, stages.post(writer, self.progress.advance)]
+            return pipeline.run(self._jobs(), chain, ring, infer.name)
+
+    def _input_stages(self) -> list[Stage[Slot]]:
+        transform = self.compiled.model.transform
+        if self.data is None:
+            return []
+        if isinstance(self.data, PreparedDataset):
+            # Normalising is all there is to do, and only for float32 input.
+            return stages.from_prepared(Reader(self.data), transform, workers=1)
+        return stages.from_images(self.data.folder.read, self.names, transform, self.hashes, self.workers)
+
+    def _jobs(self) -> Iterator[Job]:
+        images = len(self.names) or self.batch
+        if self.length.batches is not None:
+            limit = self.length.batches
+            return stages.repeated(images, self.batch, lambda jobs: jobs >= limit)
+        if self.length.seconds is not None or self.data is None:
+            return stages.repeated(images, self.batch, stages.for_seconds(self.length.seconds or _SYNTHETIC_SECONDS))
+        return stages.once_over(images, self.batch)
+
+    def _in_flight(self) -> int:
+        """A slot for each worker and one for each queue; more would only hold memory."""
+        if self.data is None:
+            return self.session.slots
+        preprocess = self.workers if isinstance(self.data, Images) else 1
+        return preprocess + self.session.slots + 4
+
+    def _dataset(self, data: PreparedDataset | Images) -> Dataset:
+        if isinstance(data, PreparedDataset):
+            return data.dataset
+        return dataset_step.describe(data.folder, self.names, self.hashes, data.labels)
+
+
+def _finished(home: Path, made_from: str, data: Data, length: Length) -> Measured | None:
+    performance = store.kept(home / "performance.json", Performance, made_from)
+    if performance is None:
+        return None
+    if data is None or not length.once:
+        return Measured(performance, None, None, kept=True)
+    predictions = store.kept(home / "predictions.json", Predictions, made_from)
+    dataset = store.kept(home / "dataset.json", Dataset, made_from)
+    if predictions is None or dataset is None:
+        return None
+    return Measured(performance, predictions, dataset, kept=True)
+
+
+def _names(data: Data) -> tuple[str, ...]:
+    if data is None:
+        return ()
+    return data.dataset.names if isinstance(data, PreparedDataset) else data.folder.names
+
+
+def _identity(data: Data) -> object:
+    """What tells whether a finished run was made from this data."""
+    if data is None:
+        return "synthetic"
+    if isinstance(data, PreparedDataset):
+        return ["prepared", data.dataset, data.transform]
+    stamps = [store.stamp(data.folder.path / name) for name in data.folder.names]
+    return ["images", data.folder.path.resolve(), stamps, dataset_step.classes_of(data.folder, data.labels)]
+
+
+def _pixel_source(data: Data) -> PixelSource:
+    if data is None:
+        return "synthetic"
+    return "prepared" if isinstance(data, PreparedDataset) else "images"
+
+
+def _require_same_transform(compiled: CompiledModel, transform: ImageTransform) -> None:
+    ours = compiled.model.transform
+    if (ours.resize, ours.crop, ours.interpolation) != (transform.resize, transform.crop, transform.interpolation):
+        raise UsageError(
+            f"the prepared data set was resized to {transform.resize} and cropped to {transform.crop} "
+            f"({transform.interpolation}), and {compiled.model.name} wants {ours.resize} and {ours.crop} "
+            f"({ours.interpolation}); prepare it again with --like the model"
+        )
+
+
