@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -30,7 +30,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
     """What all records share: frozen, strict on reading; each is built by keyword."""
 
 
-class FileReference(Record, kw_only=True):
+class FileReference(Record, frozen=True, kw_only=True):
     """A file and what it held when it was recorded; size and time tell cheaply whether it was touched."""
 
     path: Path
@@ -39,20 +39,20 @@ class FileReference(Record, kw_only=True):
     modified_ns: int
 
 
-class ArrayFile(Record, kw_only=True):
+class ArrayFile(Record, frozen=True, kw_only=True):
     """An array in a `.npy` file."""
 
     file: FileReference
     shape: tuple[int, ...]
     dtype: str
 
-    def load(self) -> npt.NDArray[np.generic]:
+    def load(self) -> npt.NDArray[Any]:
         """The array, memory-mapped and read-only."""
-        array: npt.NDArray[np.generic] = np.load(self.file.path, mmap_mode="r", allow_pickle=False)
+        array: npt.NDArray[Any] = np.load(self.file.path, mmap_mode="r", allow_pickle=False)
         return array
 
 
-class TensorSpec(Record, kw_only=True):
+class TensorSpec(Record, frozen=True, kw_only=True):
     """Name, shape and element type of a model's input or output; a free axis is named, a fixed one a number."""
 
     name: str
@@ -60,7 +60,7 @@ class TensorSpec(Record, kw_only=True):
     dtype: str
 
 
-class ImageTransform(Record, kw_only=True):
+class ImageTransform(Record, frozen=True, kw_only=True):
     """From a decoded RGB image to pixels: short side to `resize`, centre crop, `/255`, minus mean, over std."""
 
     resize: int
@@ -70,7 +70,7 @@ class ImageTransform(Record, kw_only=True):
     std: tuple[float, float, float]
 
 
-class PublishedAccuracy(Record, kw_only=True):
+class PublishedAccuracy(Record, frozen=True, kw_only=True):
     """An accuracy in percent that somebody published, and the data set that it belongs to."""
 
     source: str
@@ -82,7 +82,7 @@ class PublishedAccuracy(Record, kw_only=True):
     """Whether the weights are known to be the published ones, by their hash or by the user's word."""
 
 
-class Checkpoint(Record, kw_only=True):
+class Checkpoint(Record, frozen=True, kw_only=True):
     """Trained weights with an architecture; without a file the weights are random."""
 
     file: FileReference | None
@@ -94,7 +94,7 @@ class Checkpoint(Record, kw_only=True):
     published: PublishedAccuracy | None
 
 
-class Parity(Record, kw_only=True):
+class Parity(Record, frozen=True, kw_only=True):
     """Two ways to score the same images: how far apart they are."""
 
     reference: str
@@ -111,7 +111,7 @@ class Parity(Record, kw_only=True):
         return self.largest_difference <= self.bound and self.top1_agreement == 1.0
 
 
-class OnnxModel(Record, kw_only=True):
+class OnnxModel(Record, frozen=True, kw_only=True):
     """An ONNX file that classifies images, with the transform that its pixels need."""
 
     name: str
@@ -131,7 +131,7 @@ class OnnxModel(Record, kw_only=True):
         return int(self.output.shape[-1])
 
 
-class BuildOptions(Record, kw_only=True):
+class BuildOptions(Record, frozen=True, kw_only=True):
     """Only what alters the artifact's bytes."""
 
     backend: str
@@ -142,7 +142,7 @@ class BuildOptions(Record, kw_only=True):
     settings: Mapping[str, Setting] = {}
 
 
-class CompiledModel(Record, kw_only=True):
+class CompiledModel(Record, frozen=True, kw_only=True):
     """The ahead-of-time file for one backend, device, batch size and precision: the artifact."""
 
     file: FileReference
@@ -157,14 +157,14 @@ class CompiledModel(Record, kw_only=True):
     parity: Parity | None
 
 
-class ImageFailure(Record, kw_only=True):
+class ImageFailure(Record, frozen=True, kw_only=True):
     """An image that could not be used, and why."""
 
     name: str
     reason: str
 
 
-class Dataset(Record, kw_only=True):
+class Dataset(Record, frozen=True, kw_only=True):
     """Named images and, where they are known, their classes, in one order."""
 
     source: Path
@@ -180,7 +180,7 @@ class Dataset(Record, kw_only=True):
     """Images left out of `names` because they could not be decoded and the user asked to go on."""
 
 
-class PreparedDataset(Record, kw_only=True):
+class PreparedDataset(Record, frozen=True, kw_only=True):
     """Decoded, resized and cropped pixels: shards of uint8 N×H×W×3, in the order of the data set."""
 
     dataset: Dataset
@@ -188,7 +188,7 @@ class PreparedDataset(Record, kw_only=True):
     shards: tuple[ArrayFile, ...]
 
 
-class Predictions(Record, kw_only=True):
+class Predictions(Record, frozen=True, kw_only=True):
     """Every image's scores, float32 [images, classes], in the order of the names."""
 
     names: tuple[str, ...]
@@ -196,7 +196,7 @@ class Predictions(Record, kw_only=True):
     scores: ArrayFile
 
 
-class Accuracy(Record, kw_only=True):
+class Accuracy(Record, frozen=True, kw_only=True):
     """How many images had their class among the k best scores, for k from 1 up to 5."""
 
     count: int
@@ -208,7 +208,7 @@ class Accuracy(Record, kw_only=True):
         return 100.0 * self.correct_at[k - 1] / self.count
 
 
-class StageTime(Record, kw_only=True):
+class StageTime(Record, frozen=True, kw_only=True):
     """What one stage of the pipeline did; times are summed over its workers, in seconds."""
 
     name: str
@@ -243,7 +243,7 @@ class StageTime(Record, kw_only=True):
         return self.waiting_out_seconds / (self.workers * self.span_seconds)
 
 
-class Latency(Record, kw_only=True):
+class Latency(Record, frozen=True, kw_only=True):
     """Times of one inference call, in seconds."""
 
     min: float
@@ -255,7 +255,7 @@ class Latency(Record, kw_only=True):
     max: float
 
 
-class Performance(Record, kw_only=True):
+class Performance(Record, frozen=True, kw_only=True):
     """One measured run of one artifact."""
 
     batch: int
@@ -320,7 +320,7 @@ class Performance(Record, kw_only=True):
         return max(self.stages, key=lambda stage: stage.busy_share)
 
 
-class BatchResult(Record, kw_only=True):
+class BatchResult(Record, frozen=True, kw_only=True):
     """One artifact's measurement and, where images have labels, its accuracy."""
 
     compiled: CompiledModel
@@ -334,7 +334,7 @@ class BatchResult(Record, kw_only=True):
         return self.performance.batch
 
 
-class Environment(Record, kw_only=True):
+class Environment(Record, frozen=True, kw_only=True):
     """The machine and the software that a result was made on."""
 
     assay: str
@@ -347,7 +347,7 @@ class Environment(Record, kw_only=True):
     packages: Mapping[str, str]
 
 
-class RunRecord(Record, kw_only=True):
+class RunRecord(Record, frozen=True, kw_only=True):
     """Everything that one run found."""
 
     model: OnnxModel
@@ -357,7 +357,7 @@ class RunRecord(Record, kw_only=True):
     warnings: tuple[str, ...]
 
 
-class Reference(Record, kw_only=True):
+class Reference(Record, frozen=True, kw_only=True):
     """What a run is held against: figures that were given or published, or another run."""
 
     name: str
@@ -369,7 +369,7 @@ class Reference(Record, kw_only=True):
     run: RunRecord | None = None
 
 
-class Gate(Record, kw_only=True):
+class Gate(Record, frozen=True, kw_only=True):
     """A bound on a figure, `METRIC[@BATCH][/REFERENCE] OP NUMBER`."""
 
     text: str
@@ -383,7 +383,7 @@ class Gate(Record, kw_only=True):
     """Whether the user asked for it; a default gate that cannot be judged does not fail the run."""
 
 
-class Check(Record, kw_only=True):
+class Check(Record, frozen=True, kw_only=True):
     """What a gate found."""
 
     gate: Gate
@@ -396,7 +396,7 @@ class Check(Record, kw_only=True):
     differences: tuple[str, ...]
 
 
-class Verdict(Record, kw_only=True):
+class Verdict(Record, frozen=True, kw_only=True):
     """The gates of one run, with the hashes of what they judged."""
 
     artifact_sha256: tuple[str, ...]
@@ -417,7 +417,42 @@ class Verdict(Record, kw_only=True):
         return self.word in (None, "PASS")
 
 
-class ImagePrediction(Record, kw_only=True):
+class Outcome(Record, frozen=True, kw_only=True):
+    """A run with the verdict on it."""
+
+    run: RunRecord
+    verdict: Verdict
+
+
+class VerdictList(Record, frozen=True, kw_only=True):
+    """The verdicts on several runs."""
+
+    verdicts: tuple[Verdict, ...]
+
+
+class NamedAccuracy(Record, frozen=True, kw_only=True):
+    """The accuracy of one of several predictions."""
+
+    name: str
+    accuracy: Accuracy
+
+
+class Evaluation(Record, frozen=True, kw_only=True):
+    """The accuracies of all predictions that were asked for."""
+
+    results: tuple[NamedAccuracy, ...]
+
+
+class ScoredImage(Record, frozen=True, kw_only=True):
+    """An image's class, and its best classes with their scores, best first."""
+
+    name: str
+    label: int
+    classes: tuple[int, ...]
+    scores: tuple[float, ...]
+
+
+class ImagePrediction(Record, frozen=True, kw_only=True):
     """The best classes of one image, best first."""
 
     image: Path
@@ -426,14 +461,14 @@ class ImagePrediction(Record, kw_only=True):
     names: tuple[str, ...] | None
 
 
-class PredictionList(Record, kw_only=True):
+class PredictionList(Record, frozen=True, kw_only=True):
     """The best classes of several images by one model."""
 
     model: OnnxModel
     images: tuple[ImagePrediction, ...]
 
 
-class BackendState(Record, kw_only=True):
+class BackendState(Record, frozen=True, kw_only=True):
     """What a backend offers on this machine, or why it offers nothing."""
 
     name: str
@@ -442,7 +477,7 @@ class BackendState(Record, kw_only=True):
     problem: str | None
 
 
-class Diagnosis(Record, kw_only=True):
+class Diagnosis(Record, frozen=True, kw_only=True):
     """What a machine offers."""
 
     environment: Environment

@@ -95,7 +95,9 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         partial_path.replace(path)
     except OSError as error:
-        raise RecordError(f"cannot write {path}: {error.strerror or error}; free the space or choose another folder") from error
+        raise RecordError(
+            f"cannot write {path}: {error.strerror or error}; free the space or choose another folder"
+        ) from error
     finally:
         with suppress(OSError):
             partial_path.unlink()
@@ -122,9 +124,7 @@ def array_file(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Arra
 def to_json(record: Record, made_from: str = "", folder: Path | None = None) -> bytes:
     """A record's file; its paths are relative to `folder`, or absolute where there is none."""
     body = msgspec.json.encode(record, enc_hook=partial(_encode_path, folder))
-    envelope = _Envelope(
-        record=type(record).__name__, schema=SCHEMA, made_from=made_from, body=msgspec.Raw(body)
-    )
+    envelope = _Envelope(record=type(record).__name__, schema=SCHEMA, made_from=made_from, body=msgspec.Raw(body))
     return msgspec.json.format(msgspec.json.encode(envelope), indent=1) + b"\n"
 
 
@@ -204,9 +204,7 @@ def _read(path: Path, kind: type[R]) -> tuple[R, str]:
     if envelope.record != kind.__name__:
         raise RecordError(f"{path} holds a record of type {envelope.record}, not {kind.__name__}")
     try:
-        decoded = msgspec.json.decode(
-            envelope.body, type=kind, dec_hook=partial(_decode_path, path.resolve().parent)
-        )
+        decoded = msgspec.json.decode(envelope.body, type=kind, dec_hook=partial(_decode_path, path.resolve().parent))
     except msgspec.DecodeError as error:
         raise RecordError(f"{path} is damaged: {error}; delete it and run the step again") from error
     return decoded, envelope.made_from
@@ -226,4 +224,3 @@ def _decode_path(folder: Path, kind: type, value: object) -> Path:
     if kind is not Path or not isinstance(value, str):
         raise NotImplementedError(f"records hold no {kind.__name__}")
     return Path(os.path.normpath(folder / value))
-

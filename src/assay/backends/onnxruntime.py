@@ -25,8 +25,10 @@ _LEVELS = {
 _ERRORS_ONLY = 3
 _state = onnxruntime.capi.onnxruntime_pybind11_state
 # Each of the vendor's exceptions derives from Exception itself, so they have to be listed.
-_VENDOR_ERRORS: tuple[type[Exception], ...] = tuple(
-    kind for kind in vars(_state).values() if isinstance(kind, type) and issubclass(kind, Exception)
+_VENDOR_ERRORS: tuple[type[Exception], ...] = (
+    RuntimeError,
+    ValueError,
+    *(kind for kind in vars(_state).values() if isinstance(kind, type) and issubclass(kind, Exception)),
 )
 
 
@@ -80,9 +82,7 @@ class OnnxRuntime:
 class OnnxRuntimeSession:
     """A loaded graph."""
 
-    def __init__(
-        self, described: CompiledModel | OnnxModel, path: Path, options: Any, slots: int
-    ) -> None:
+    def __init__(self, described: CompiledModel | OnnxModel, path: Path, options: Any, slots: int) -> None:
         self.device = "cpu"
         self.input = described.input
         self.output = described.output
@@ -118,5 +118,5 @@ def _translated(doing: str) -> Iterator[None]:
     """The vendor's exceptions as one line of ours."""
     try:
         yield
-    except (RuntimeError, ValueError, *_VENDOR_ERRORS) as error:
+    except _VENDOR_ERRORS as error:
         raise BackendError(f"onnxruntime could not {doing}: {' '.join(str(error).split())[:400]}") from error

@@ -54,8 +54,7 @@ def match(names: Iterable[str], classes: Mapping[str, int], source: str) -> tupl
     unused = sorted(set(classes) - set(used))
     if unused:
         raise DatasetError(
-            f"{len(unused)} of {len(classes)} labels in {source} have no image; "
-            "add the images or take the labels away",
+            f"{len(unused)} of {len(classes)} labels in {source} have no image; add the images or take the labels away",
             unused,
         )
     twice = sorted(key for key, count in Counter(used).items() if count > 1)

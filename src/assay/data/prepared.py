@@ -30,7 +30,7 @@ OnError = Literal["stop", "skip"]
 Pixels = npt.NDArray[np.uint8]
 
 
-class Shard(Record, kw_only=True):
+class Shard(Record, frozen=True, kw_only=True):
     """One finished shard."""
 
     pixels: ArrayFile
@@ -57,7 +57,16 @@ def prepare(
     buffer: Pixels = np.empty((min(SHARD_IMAGES, len(source.names)), transform.crop, transform.crop, 3), np.uint8)
     with ThreadPoolExecutor(environment.cores()) as workers:
         shards = tuple(
-            _shard(source, source.names[start : start + SHARD_IMAGES], transform, folder, number, buffer, workers, progress)
+            _shard(
+                source,
+                source.names[start : start + SHARD_IMAGES],
+                transform,
+                folder,
+                number,
+                buffer,
+                workers,
+                progress,
+            )
             for number, start in enumerate(starts)
         )
     failures = tuple(failure for shard in shards for failure in shard.failures)
@@ -72,7 +81,9 @@ def prepare(
     return shards, failures
 
 
-def complete(folder: Path, dataset: Dataset, transform: ImageTransform, shards: Sequence[Shard], made_from: str) -> PreparedDataset:
+def complete(
+    folder: Path, dataset: Dataset, transform: ImageTransform, shards: Sequence[Shard], made_from: str
+) -> PreparedDataset:
     """Writes the record of a whole data set; the shards' own records have then served their time."""
     prepared = PreparedDataset(dataset=dataset, transform=transform, shards=tuple(shard.pixels for shard in shards))
     store.write(folder / "prepared.json", prepared, made_from)

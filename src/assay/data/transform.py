@@ -48,7 +48,7 @@ def preset(name: str) -> ImageTransform:
         raise UnknownNameError("preset", name, PRESETS) from None
 
 
-class TransformChoice(Record, kw_only=True):
+class TransformChoice(Record, frozen=True, kw_only=True):
     """What the user said of the transform; None where nothing was said."""
 
     preset: str | None = None
@@ -82,7 +82,8 @@ def choose(
         base, source = _assumed(choice, side)
     transform = msgspec.structs.replace(base, **choice.given)
     if choice.given:
-        source = f"{', '.join(choice.given)} given, the rest from: {source}"
+        complete = {"resize", "crop", "mean", "std"} <= set(choice.given)
+        source = "given" if complete else f"{', '.join(choice.given)} given, the rest from: {source}"
     check(transform)
     if side is not None and transform.crop != side:
         raise UsageError(
@@ -102,7 +103,9 @@ def _assumed(choice: TransformChoice, side: int | None) -> tuple[ImageTransform,
             f"no preset is known for an input of {wanted}×{wanted} pixels; give --resize, --crop, --mean and --std "
             f"(presets: {', '.join(PRESETS)})"
         )
-    return msgspec.structs.replace(PRESETS["resnet"], resize=choice.resize, crop=wanted), "ImageNet's mean and std, assumed"
+    return msgspec.structs.replace(
+        PRESETS["resnet"], resize=choice.resize, crop=wanted
+    ), "ImageNet's mean and std, assumed"
 
 
 def check(transform: ImageTransform) -> None:

@@ -199,7 +199,7 @@ def _run_all(workers: Sequence[_Worker[S]], channels: Sequence[_Channel[S] | _Ch
             worker.run()
         except _StoppedError:
             pass
-        except BaseException as error:  # noqa: BLE001 - handed on to the caller below
+        except BaseException as error:
             failures.append(error)
             stop()
 

@@ -97,7 +97,11 @@ def from_prepared(reader: PixelReader, transform: ImageTransform, workers: int) 
 
 
 def from_images(
-    read_file: Callable[[str], bytes], names: Sequence[str], transform: ImageTransform, hashes: list[str], workers: int
+    read_file: Callable[[str], bytes],
+    names: Sequence[str],
+    transform: ImageTransform,
+    hashes: list[str],
+    workers: int,
 ) -> list[Stage[Slot]]:
     """Read loads the files and puts their sha256 into `hashes`; preprocess decodes, resizes, crops, normalises."""
 
@@ -149,7 +153,7 @@ class ScoreWriter:
 
     def write(self, first: int, scores: npt.NDArray[np.float32]) -> None:
         """Writes the scores of consecutive images from `first` on."""
-        rest = memoryview(np.ascontiguousarray(scores, dtype="<f4")).cast("B")
+        rest = memoryview(np.ascontiguousarray(scores, dtype="<f4").data).cast("B")
         place = self._offset + first * self._row
         while rest:
             written = os.pwrite(self._descriptor, rest, place)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -16,20 +15,20 @@ _IMAGENET_IMAGES = 50_000
 
 
 @cache
-def _torchvision() -> ModuleType:
+def _torchvision() -> Any:
     """torchvision.models, also beside a torch without CUDA.
 
     torchvision's wheel registers fake kernels for two detection operators at import. Beside a CPU-only torch its
     compiled part does not load, the operators are unknown, and the import fails with `operator torchvision::nms
     does not exist`. Classification needs neither, so they are declared here, without an implementation.
     """
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for schema in (
         "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
         "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     ):
         if not hasattr(torch.ops.torchvision, schema.partition("(")[0]):
-            library.define(schema)
+            library.define(schema)  # type: ignore[no-untyped-call]
     try:
         from torchvision import models
     except ImportError as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from assay.errors import CheckpointError
@@ -52,10 +54,10 @@ def fill(network: torch.nn.Module, weights: Mapping[str, torch.Tensor], describe
     network.load_state_dict(dict(weights))
 
 
-def settle_statistics(network: torch.nn.Module, batches: list[torch.Tensor]) -> None:
+def settle_statistics(network: torch.nn.Module, batches: Sequence[npt.NDArray[np.float32]]) -> None:
     """Gives a network of random weights sane normalisation statistics: the averages over these batches.
 
-    Without them activations grow from layer to layer, scores reach 1e5, and a relative difference of scores says
+    Batches are float32 N×3×H×W, normalised. Without this activations grow from layer to layer, scores reach 1e5, and a relative difference of scores says
     nothing.
     """
     normalisations = [
@@ -69,7 +71,7 @@ def settle_statistics(network: torch.nn.Module, batches: list[torch.Tensor]) -> 
     network.train()
     with torch.no_grad():
         for batch in batches:
-            network(batch)
+            network(torch.from_numpy(batch))
     network.eval()
     for module, momentum in zip(normalisations, momenta, strict=True):
         module.momentum = momentum

@@ -8,6 +8,7 @@ uint8 pixels gives the very scores of one fed with normalised floats, at a quart
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -60,7 +61,7 @@ def _normalise_in_front(
         graph.initializer.append(numpy_helper.from_array(np.asarray(value), _PREFIX + constant))
     pixels = _PREFIX + "pixels"
     # Transposing bytes before they are widened moves a quarter of the memory.
-    steps = [
+    steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
         ("Transpose", [pixels], "planes", {"perm": [0, 3, 1, 2]}),
         ("Cast", [_PREFIX + "planes"], "float", {"to": TensorProto.FLOAT}),
         ("Div", [_PREFIX + "float", _PREFIX + "scale"], "scaled", {}),
@@ -69,14 +70,17 @@ def _normalise_in_front(
     ]
     nodes = [
         helper.make_node(
-            operator, inputs, [name if output == "normalised" else _PREFIX + output], _PREFIX + output, **attributes
+            operator,
+            inputs,
+            [name if output == "normalised" else _PREFIX + output],
+            _PREFIX + output,
+            **attributes,
         )
         for operator, inputs, output, attributes in steps
     ]
     others = list(graph.node)
     del graph.node[:]
     graph.node.extend([*nodes, *others])
-    for value in graph.input:
-        if value.name == name:
-            value.CopyFrom(helper.make_tensor_value_info(pixels, TensorProto.UINT8, shape))
+    taken = next(value for value in graph.input if value.name == name)
+    taken.CopyFrom(helper.make_tensor_value_info(pixels, TensorProto.UINT8, shape))
     return TensorSpec(name=pixels, shape=shape, dtype="uint8")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from assay.errors import DatasetError
-from assay.records import TOP_K, Accuracy, Predictions
+from assay.records import TOP_K, Accuracy, Predictions, ScoredImage
 
 _CHUNK = 2048
 
@@ -37,6 +37,13 @@ def best(scores: Scores, k: int = TOP_K) -> tuple[Classes, Scores]:
     return order, values
 
 
+def ranked(predictions: Predictions, labels: Sequence[int]) -> Iterator[ScoredImage]:
+    """Every image with its class and its best classes, in the order of the predictions."""
+    order, values = best(np.asarray(predictions.scores.load()))
+    for name, label, classes, scores in zip(predictions.names, labels, order.tolist(), values.tolist(), strict=True):
+        yield ScoredImage(name=name, label=label, classes=tuple(classes), scores=tuple(scores))
+
+
 def evaluate(predictions: Predictions, labels: Sequence[int]) -> Accuracy:
     """Counts how many images have their class among the k best scores, k from 1 up to 5.
 
@@ -61,6 +68,4 @@ def evaluate(predictions: Predictions, labels: Sequence[int]) -> Accuracy:
     if broken:
         raise DatasetError(f"the scores of {len(broken)} images are not numbers (NaN); the model is broken", broken)
     hits = order == np.asarray(labels, dtype=np.int64)[:, np.newaxis]
-    return Accuracy(
-        count=len(labels), classes=classes, correct_at=tuple(int(n) for n in hits.sum(axis=0).cumsum())
-    )
+    return Accuracy(count=len(labels), classes=classes, correct_at=tuple(int(n) for n in hits.sum(axis=0).cumsum()))

@@ -134,7 +134,8 @@ def _accuracy(gate: Gate, run: RunRecord, results: Sequence[BatchResult]) -> Che
     # The batch size that is furthest from holding decides.
     values = [result.accuracy.top(k) for result in results if result.accuracy]
     decides = min(values) if gate.operator in (">=", ">") else max(values)
-    reason = f"top-{k} {units.percent(decides)} at {_batches(r.batch for r in results)}, asked {gate.operator} {gate.bound:g} %"
+    where = _batches(result.batch for result in results)
+    reason = f"top-{k} {units.percent(decides)} at {where}, asked {gate.operator} {gate.bound:g} %"
     return _verdict(gate, _holds(gate, decides), reason, measured=decides)
 
 
@@ -153,7 +154,9 @@ def _speed(gate: Gate, results: Sequence[BatchResult]) -> Check:
     best = _best(gate.metric, results)
     own = _THROUGHPUTS[gate.metric](best)
     if gate.reference is None:
-        reason = f"{gate.metric} {units.rate(own)} at batch {best.batch}, asked {gate.operator} {units.rate(gate.bound)}"
+        reason = (
+            f"{gate.metric} {units.rate(own)} at batch {best.batch}, asked {gate.operator} {units.rate(gate.bound)}"
+        )
         return _verdict(gate, _holds(gate, own), reason, measured=own)
     other = _THROUGHPUTS[gate.reference](best)
     reason = (
@@ -178,7 +181,10 @@ def _ratio(gate: Gate, run: RunRecord, results: Sequence[BatchResult], reference
         mine, his = min(results, key=lambda r: r.batch), min(theirs, key=lambda r: r.batch)
         if mine.batch != his.batch:
             return _verdict(gate, "NOT COMPARABLE", f"latency at batch {mine.batch} against batch {his.batch}")
-        own, against = float(getattr(mine.performance.latency, field)), float(getattr(his.performance.latency, field))
+        own, against = (
+            float(getattr(mine.performance.latency, field)),
+            float(getattr(his.performance.latency, field)),
+        )
         shown = f"{units.milliseconds(own)} over {units.milliseconds(against)}"
     else:
         mine, his = _best(gate.metric, results), _best(gate.metric, theirs)
@@ -204,8 +210,15 @@ def _expected_accuracy(reference: Reference, run: RunRecord, k: int) -> tuple[fl
         other = reference.run
         ours, theirs = run.dataset, other.dataset
         if ours is None or theirs is None or ours.fingerprint != theirs.fingerprint or ours.labels != theirs.labels:
-            return None, f"{reference.described} is of other images or labels than this run; run both on the same"
-        best = [result.accuracy.top(k) for result in other.results if result.accuracy and len(result.accuracy.correct_at) >= k]
+            return (
+                None,
+                f"{reference.described} is of other images or labels than this run; run both on the same",
+            )
+        best = [
+            result.accuracy.top(k)
+            for result in other.results
+            if result.accuracy and len(result.accuracy.correct_at) >= k
+        ]
         return (max(best), None) if best else (None, f"{reference.described} has no top-{k}")
     expected = reference.top1 if k == 1 else reference.top5
     if reference.published is not None:

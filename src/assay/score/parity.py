@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from assay import units
 from assay.errors import ParityError
 from assay.records import Parity
-from assay import units
 
 Scores = npt.NDArray[np.float32]
 Score = Callable[[Any], Scores]

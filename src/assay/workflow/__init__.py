@@ -1,11 +1,18 @@
 """The order of the steps: every arrow of the way is one function here, from records to a record.
 
-    checkpoint ─export→ model ─compile→ artifact ┐
-    images, labels ─prepare→ prepared data set ──┴─bench→ predictions ─evaluate→ accuracy ─compare→ verdict
+checkpoint ─export→ model ─compile→ artifact ┐
+images, labels ─prepare→ prepared data set ──┴─bench→ predictions ─evaluate→ accuracy ─compare→ verdict
 """
 
-from assay.workflow.artifact import build_options, compile_into, compile_to, load_compiled
-from assay.workflow.complete_run import RunRequest, run, trial
+from assay.workflow.artifact import (
+    build_options,
+    compile_into,
+    compile_to,
+    find_compiled,
+    load_compiled,
+    run_settings_of,
+)
+from assay.workflow.complete_run import RunRequest, run
 from assay.workflow.dataset import load_prepared, prepare
 from assay.workflow.demonstration import run_demo
 from assay.workflow.diagnosis import doctor
@@ -16,11 +23,13 @@ from assay.workflow.judgement import (
     load_predictions,
     load_run,
     published_reference,
+    ranked,
     run_reference,
 )
 from assay.workflow.measurement import Images, Length, Measured, bench
 from assay.workflow.model import adopt, describe, export
 from assay.workflow.prediction import predict
+from assay.workflow.trial import bench_all, trial
 
 __all__ = [
     "Images",
@@ -29,6 +38,7 @@ __all__ = [
     "RunRequest",
     "adopt",
     "bench",
+    "bench_all",
     "build_options",
     "compare",
     "compile_into",
@@ -37,6 +47,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "export",
+    "find_compiled",
     "given_reference",
     "load_compiled",
     "load_predictions",
@@ -45,8 +56,10 @@ __all__ = [
     "predict",
     "prepare",
     "published_reference",
+    "ranked",
     "run",
     "run_demo",
     "run_reference",
+    "run_settings_of",
     "trial",
 ]

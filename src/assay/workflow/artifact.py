@@ -54,7 +54,12 @@ def build_options(
     chosen = registry.device(runtime, device)
     build, run = registry.split_settings(runtime, chosen, settings or {})
     options = BuildOptions(
-        backend=backend, device=chosen, batch=batch, precision=precision, input_kind=input_kind, settings=build
+        backend=backend,
+        device=chosen,
+        batch=batch,
+        precision=precision,
+        input_kind=input_kind,
+        settings=build,
     )
     return options, run
 
@@ -67,7 +72,10 @@ def compile_to(model: OnnxModel, options: BuildOptions, out: Path, progress: Pro
     if found is None or found.file.path != out.resolve():
         out.parent.mkdir(parents=True, exist_ok=True)
         fused = out.with_name(f".{out.name}.fused.onnx")
-        found, seconds = _compile(model, options, fused, lambda _: (out, record_of(out)), made_from), watch.seconds
+        found, seconds = (
+            _compile(model, options, fused, lambda _: (out, record_of(out)), made_from),
+            watch.seconds,
+        )
         progress.finish("compile", _described(found), _detail(found), seconds)
     else:
         progress.finish("compile", _described(found), _detail(found), None)
@@ -90,25 +98,47 @@ def compile_into(model: OnnxModel, options: BuildOptions, folder: Path) -> tuple
     return _compile(model, options, folder / ".fused.onnx", place, made_from), False
 
 
-def load_compiled(artifact: Path) -> CompiledModel:
-    """The record of an artifact, given the artifact's file, its record, or the folder it lies in."""
-    candidates = [artifact / RECORD, record_of(artifact), artifact.with_name(RECORD), artifact]
-    record = next((path for path in candidates if path.is_file() and path.suffix == ".json"), None)
-    if record is None:
-        raise RecordError(f"{artifact} has no record beside it; make it with assay compile")
-    return store.read(record, CompiledModel)
+def find_compiled(path: Path) -> CompiledModel | None:
+    """The record of an artifact, given its file or the folder it lies in; None where it has none, as a model has."""
+    for record in (path / RECORD, record_of(path), path.with_name(RECORD)):
+        if record.is_file():
+            compiled = store.read(record, CompiledModel)
+            if path.is_dir() or compiled.file.path == path.resolve():
+                return compiled
+    return None
+
+
+def load_compiled(path: Path) -> CompiledModel:
+    """The record of an artifact, given its file or the folder it lies in."""
+    compiled = find_compiled(path)
+    if compiled is None:
+        raise RecordError(f"{path} has no record of an artifact beside it; make it with assay compile")
+    return compiled
+
+
+def run_settings_of(compiled: CompiledModel, settings: Mapping[str, str]) -> dict[str, Setting]:
+    """The settings of an artifact's runs; raises where one is unknown, or belongs to the compile that is past."""
+    backend = registry.get(compiled.options.backend)
+    fixed = [key for key in settings if key in compiled.options.settings]
+    if fixed:
+        raise UsageError(f"{', '.join(fixed)}: alters the artifact; compile it again with assay compile --set")
+    return registry.split_settings(backend, compiled.options.device, settings)[1]
 
 
 def _made_from(model: OnnxModel, options: BuildOptions) -> str:
     backend = registry.get(options.backend)
     return store.hash_of(
-        "compile", _RECIPE, model.file.sha256, model.transform, options, backend.version(), backend.target(options.device)
+        "compile",
+        _RECIPE,
+        model.file.sha256,
+        model.transform,
+        options,
+        backend.version(),
+        backend.target(options.device),
     )
 
 
-def _compile(
-    model: OnnxModel, options: BuildOptions, fused: Path, place: Place, made_from: str
-) -> CompiledModel:
+def _compile(model: OnnxModel, options: BuildOptions, fused: Path, place: Place, made_from: str) -> CompiledModel:
     backend = registry.get(options.backend)
     store.verified(model.file)
     try:

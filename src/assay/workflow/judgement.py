@@ -8,7 +8,7 @@ from pathlib import Path
 from assay import store
 from assay.data import labels as label_files
 from assay.errors import RecordError, UsageError
-from assay.records import Accuracy, Predictions, Reference, RunRecord, Verdict
+from assay.records import Accuracy, Predictions, Reference, RunRecord, ScoredImage, Verdict
 from assay.score import accuracy as score_accuracy
 from assay.score import compare as score_compare
 
@@ -16,11 +16,21 @@ RUN_RECORD, VERDICT_RECORD = "run.json", "verdict.json"
 DEFAULT_MAX_DROP = 1.0
 
 
+def labels_of(predictions: Predictions, labels: Path) -> tuple[int, ...]:
+    """The classes of the predicted images; each image must have its label and each label its image."""
+    return label_files.match(predictions.names, label_files.read(labels), str(labels))
+
+
 def evaluate(predictions: Predictions, labels: Path) -> Accuracy:
-    """Top-1 to Top-5 of predictions against a label file; each image must have its label and each label its image."""
-    classes = label_files.match(predictions.names, label_files.read(labels), str(labels))
+    """Top-1 to Top-5 of predictions against a label file."""
     store.verified(predictions.scores.file)
-    return score_accuracy.evaluate(predictions, classes)
+    return score_accuracy.evaluate(predictions, labels_of(predictions, labels))
+
+
+def ranked(predictions: Predictions, labels: Path) -> list[ScoredImage]:
+    """Every predicted image with its class and its best classes."""
+    store.verified(predictions.scores.file)
+    return list(score_accuracy.ranked(predictions, labels_of(predictions, labels)))
 
 
 def load_predictions(path: Path) -> list[tuple[str, Predictions]]:
@@ -84,7 +94,11 @@ def published_reference(run: RunRecord) -> list[Reference]:
         return []
     return [
         Reference(
-            name="published", described=published.source, top1=published.top1, top5=published.top5, published=published
+            name="published",
+            described=published.source,
+            top1=published.top1,
+            top5=published.top5,
+            published=published,
         )
     ]
 

@@ -12,6 +12,7 @@ from assay import environment, store
 from assay.backends import registry
 from assay.backends.base import Session
 from assay.data.prepared import Reader
+from assay.data.sources import folder as folder_source
 from assay.data.sources.folder import ImageFolder
 from assay.errors import UsageError
 from assay.measure import clock, pipeline, stages
@@ -40,6 +41,13 @@ class Images:
 
     folder: ImageFolder
     labels: Path | None
+
+    @staticmethod
+    def of(folder: Path, labels: Path | None) -> Images:
+        """The images of a folder; raises `DatasetError` where labels and images do not match."""
+        source = folder_source.find(folder)
+        dataset_step.classes_of(source, labels)
+        return Images(source, labels)
 
 
 Data = PreparedDataset | Images | None
@@ -80,7 +88,16 @@ def bench(
     progress: Progress = Silent(),
 ) -> Measured:
     """Runs one artifact and writes what it measured below `folder`; `reuse` keeps a finished run of these inputs."""
-    made_from = store.hash_of("bench", _RECIPE, compiled.key, compiled.file.sha256, run_settings, _identity(data), length.seconds, length.batches)
+    made_from = store.hash_of(
+        "bench",
+        _RECIPE,
+        compiled.key,
+        compiled.file.sha256,
+        run_settings,
+        _identity(data),
+        length.seconds,
+        length.batches,
+    )
     home = folder / f"{compiled.key[:16]}-{made_from[:8]}"
     if reuse and (found := _finished(home, made_from, data, length)) is not None:
         return found
@@ -99,7 +116,13 @@ class _Run:
     """One artifact's way through the pipeline."""
 
     def __init__(
-        self, compiled: CompiledModel, session: Session, data: Data, home: Path, length: Length, progress: Progress
+        self,
+        compiled: CompiledModel,
+        session: Session,
+        data: Data,
+        home: Path,
+        length: Length,
+        progress: Progress,
     ) -> None:
         self.compiled, self.session, self.data = compiled, session, data
         self.home, self.length, self.progress = home, length, progress
@@ -120,7 +143,9 @@ class _Run:
         if self.data is not None and self.length.once:
             with store.replacing(self.home / "scores.npy") as beside:
                 outcome = self._through_pipeline(ring, beside)
-            scores = store.array_file(self.home / "scores.npy", (len(self.names), self.compiled.model.classes), np.float32)
+            scores = store.array_file(
+                self.home / "scores.npy", (len(self.names), self.compiled.model.classes), np.float32
+            )
             dataset = self._dataset(self.data)
             predictions = Predictions(names=self.names, dataset_fingerprint=dataset.fingerprint, scores=scores)
             store.write(self.home / "predictions.json", predictions, made_from)
@@ -224,11 +249,13 @@ def _pixel_source(data: Data) -> PixelSource:
 
 def _require_same_transform(compiled: CompiledModel, transform: ImageTransform) -> None:
     ours = compiled.model.transform
-    if (ours.resize, ours.crop, ours.interpolation) != (transform.resize, transform.crop, transform.interpolation):
+    if (ours.resize, ours.crop, ours.interpolation) != (
+        transform.resize,
+        transform.crop,
+        transform.interpolation,
+    ):
         raise UsageError(
             f"the prepared data set was resized to {transform.resize} and cropped to {transform.crop} "
             f"({transform.interpolation}), and {compiled.model.name} wants {ours.resize} and {ours.crop} "
             f"({ours.interpolation}); prepare it again with --like the model"
         )
-
-

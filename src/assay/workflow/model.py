@@ -12,15 +12,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from assay import demo, environment, store
+from assay import demo, environment, store, units
 from assay.data.transform import TransformChoice, choose, normalise, pixels
-from assay.errors import MissingExtraError, UsageError
+from assay.errors import MissingExtraError, RecordError, UsageError
 from assay.models import onnx_file
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import Checkpoint, ImageTransform, OnnxModel, Parity, PublishedAccuracy
 from assay.score import parity as score_parity
 from assay.workflow.reference import open_reference
-from assay import units
 
 if TYPE_CHECKING:
     import torch
@@ -82,12 +81,12 @@ def export(
 
     progress.start("export", 2)
     known = _demo_network() if architecture == demo.NAME else _torchvision_network(architecture, weights, weights_entry)
-    network = known.build()
+    network = known.build().eval()
     transform, transform_source = choose(choice, (known.transform, known.transform_source), None)
     if weights is not None:
         checkpoints.fill(network, checkpoints.load(weights), f"the weights of {weights} and {architecture}")
     else:
-        checkpoints.settle_statistics(network, [_torch_batch(transform, number) for number in range(2)])
+        checkpoints.settle_statistics(network, np.split(normalised_demo_images(transform, 8), 2))
     progress.advance()
     checkpoint = Checkpoint(
         file=store.reference(weights) if weights is not None else None,
@@ -209,7 +208,7 @@ def _record_beside(source: Path) -> OnnxModel | None:
         return None
     try:
         record = store.read(path, OnnxModel)
-    except store.RecordError:
+    except RecordError:
         return None
     return record if store.is_intact(record.file) and record.file.path == source.resolve() else None
 
@@ -261,11 +260,3 @@ def _torchvision_network(architecture: str, weights: Path | None, entry: str | N
         class_names=architectures.class_names(architecture),
         published=architectures.published(architecture, matched),
     )
-
-
-def _torch_batch(transform: ImageTransform, number: int) -> torch.Tensor:
-    """A batch for settling statistics: different real images for each number."""
-    import torch
-
-    images = normalised_demo_images(transform, 8)
-    return torch.from_numpy(images[4 * number : 4 * number + 4])

@@ -16,7 +16,11 @@ from assay.workflow.reference import open_reference
 
 
 def predict(
-    model: Path, images: Sequence[Path], *, choice: TransformChoice = TransformChoice(), class_names: Path | None = None
+    model: Path,
+    images: Sequence[Path],
+    *,
+    choice: TransformChoice = TransformChoice(),
+    class_names: Path | None = None,
 ) -> PredictionList:
     """The five best classes of each image, by the ONNX model in ONNX Runtime and float32."""
     classifier = describe(model, choice)

@@ -1,0 +1,36 @@
+# Every target sets up what it needs: a virtual environment in .venv, made once for what it holds.
+PYTHON ?= python3
+BIN := .venv/bin
+# pip looks up its own newest version otherwise.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check bench clean
+
+demo: .venv/core
+	$(BIN)/assay demo -o RUN-demo
+
+test: .venv/development
+	$(BIN)/python -m pytest -n 2
+
+check: .venv/development
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/development
+	$(BIN)/python -m benchmarks $(ONLY)
+
+clean:
+	rm -rf .venv RUN-demo benchmarks/work
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/core: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/development: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[development]'
+	touch $@ .venv/core

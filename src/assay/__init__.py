@@ -1,0 +1,73 @@
+"""assay deploys a trained image classifier to an inference backend and proves that it arrived.
+
+The functions here are the steps of the command line; each takes and returns records (`assay.records`):
+
+    model = assay.export("squeezenet1_0", Path("model.onnx"), weights=Path("squeezenet1_0.pth"))
+    prepared = assay.prepare(Path("val"), model.transform, Path("prepared"), labels=Path("val_label.txt"))
+    outcome = assay.run(assay.RunRequest(model="model.onnx", images=Path("val")), Path("RUN"))
+
+Importing this package imports no runtime and no vendor: a function's home is loaded when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from assay.errors import AssayError as AssayError
+    from assay.workflow import Images as Images
+    from assay.workflow import Length as Length
+    from assay.workflow import RunRequest as RunRequest
+    from assay.workflow import adopt as adopt
+    from assay.workflow import bench as bench
+    from assay.workflow import build_options as build_options
+    from assay.workflow import compare as compare
+    from assay.workflow import compile_to as compile_to
+    from assay.workflow import doctor as doctor
+    from assay.workflow import evaluate as evaluate
+    from assay.workflow import export as export
+    from assay.workflow import given_reference as given_reference
+    from assay.workflow import load_compiled as load_compiled
+    from assay.workflow import load_prepared as load_prepared
+    from assay.workflow import load_run as load_run
+    from assay.workflow import predict as predict
+    from assay.workflow import prepare as prepare
+    from assay.workflow import run as run
+    from assay.workflow import run_demo as run_demo
+
+_WORKFLOW = (
+    "Images",
+    "Length",
+    "RunRequest",
+    "adopt",
+    "bench",
+    "build_options",
+    "compare",
+    "compile_to",
+    "doctor",
+    "evaluate",
+    "export",
+    "given_reference",
+    "load_compiled",
+    "load_prepared",
+    "load_run",
+    "predict",
+    "prepare",
+    "run",
+    "run_demo",
+)
+
+__all__ = ["AssayError", *_WORKFLOW]
+
+
+def __getattr__(name: str) -> object:
+    if name in _WORKFLOW:
+        return getattr(importlib.import_module("assay.workflow"), name)
+    if name == "AssayError":
+        return importlib.import_module("assay.errors").AssayError
+    raise AttributeError(f"module 'assay' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

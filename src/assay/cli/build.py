@@ -1,0 +1,134 @@
+"""Commands that make things: export, prepare, compile."""
+
+from __future__ import annotations
+
+import argparse
+
+from assay.cli.options import (
+    Commands,
+    answer,
+    build_options,
+    choice,
+    command,
+    path,
+    transform_options,
+)
+from assay.errors import EXIT_DONE, UsageError
+
+
+def add(commands: Commands) -> None:
+    """Adds the commands of this family."""
+    made = command(
+        commands,
+        "export",
+        export,
+        "export a checkpoint to ONNX and check that it scores as before",
+        "  assay export squeezenet1_0.pth --arch squeezenet1_0 -o model.onnx\n"
+        "  assay export --random-weights --arch wide_resnet101_2 -o model.onnx",
+    )
+    made.add_argument("checkpoint", nargs="?", type=path, metavar="CHECKPOINT", help="a .pth file of weights")
+    made.add_argument("--arch", required=True, metavar="NAME", help="a classification model of torchvision")
+    made.add_argument("--random-weights", action="store_true", help="for speed only")
+    made.add_argument("--opset", type=int, default=11, help="default: 11")
+    made.add_argument("--weights-entry", metavar="E", help="torchvision's entry whose weights these are")
+    made.add_argument("-o", "--output", required=True, type=path, metavar="FILE.onnx")
+    transform_options(made)
+
+    made = command(
+        commands,
+        "compile",
+        compile_model,
+        "compile a model ahead of time for one backend, device and batch size",
+        "  assay compile model.onnx --backend onnxruntime --batch 16 -o model_bs16.onnx",
+    )
+    made.add_argument("model", type=path, metavar="MODEL.onnx")
+    made.add_argument("--batch", type=int, default=16, metavar="N", help="default: 16")
+    made.add_argument("-o", "--output", required=True, type=path, metavar="FILE")
+    build_options(made)
+    transform_options(made)
+
+    made = command(
+        commands,
+        "prepare",
+        prepare,
+        "decode, resize and crop images once",
+        "  assay prepare val --labels val_label.txt --like model.onnx -o prepared\n"
+        "  assay prepare class_folders --preset resnet -o prepared",
+    )
+    made.add_argument("images", type=path, metavar="IMAGES", help="a flat folder, or one of class folders")
+    made.add_argument("--labels", type=path, metavar="FILE", help="lines of a name and a class from 0")
+    made.add_argument("--like", type=path, metavar="MODEL.onnx", help="the transform of this model")
+    made.add_argument("--on-error", choices=["stop", "skip"], default="stop", help="at images that cannot be decoded")
+    made.add_argument("-o", "--output", required=True, type=path, metavar="DIR")
+    transform_options(made)
+
+
+def export(options: argparse.Namespace) -> int:
+    """`assay export`."""
+    from assay import workflow
+    from assay.progress import on_standard_error
+
+    if (options.checkpoint is None) != options.random_weights:
+        raise UsageError("give a CHECKPOINT, or --random-weights for speed only")
+    with on_standard_error() as progress:
+        model = workflow.export(
+            options.arch,
+            options.output,
+            weights=options.checkpoint,
+            weights_entry=options.weights_entry,
+            opset=options.opset,
+            choice=choice(options),
+            progress=progress,
+        )
+    answer(options, model, f"{options.output} and its record {options.output.with_suffix('.json').name}")
+    return EXIT_DONE
+
+
+def compile_model(options: argparse.Namespace) -> int:
+    """`assay compile`."""
+    from assay import workflow
+    from assay.progress import on_standard_error
+
+    build, run_settings = workflow.build_options(
+        options.backend,
+        device=options.device,
+        batch=options.batch,
+        precision=options.precision,
+        input_kind=options.input,
+        settings=dict(options.set),
+    )
+    misplaced = [key for key, _ in options.set if key in run_settings]
+    if misplaced:
+        raise UsageError(f"{', '.join(misplaced)}: alters no artifact, only how it runs; give it to assay bench")
+    with on_standard_error() as progress:
+        model = workflow.describe(options.model, choice(options))
+        progress.note(f"transform: {model.transform_source}")
+        compiled = workflow.compile_to(model, build, options.output, progress)
+    answer(options, compiled, f"{options.output} and its record {options.output.name}.json")
+    return EXIT_DONE
+
+
+def prepare(options: argparse.Namespace) -> int:
+    """`assay prepare`."""
+    from assay import workflow
+    from assay.data.transform import choose
+    from assay.progress import on_standard_error
+
+    known = None
+    if options.like is not None:
+        model = workflow.describe(options.like)
+        known = model.transform, model.transform_source
+    transform, source = choose(choice(options), known, None)
+    with on_standard_error() as progress:
+        progress.note(f"transform: {source}")
+        prepared = workflow.prepare(
+            options.images,
+            transform,
+            options.output,
+            labels=options.labels,
+            on_error=options.on_error,
+            progress=progress,
+        )
+    count = len(prepared.dataset.names)
+    answer(options, prepared, f"{count} images in {len(prepared.shards)} shards · {options.output}")
+    return EXIT_DONE

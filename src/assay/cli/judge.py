@@ -1,0 +1,190 @@
+"""Commands that end in a judgement: demo, run, evaluate, compare."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assay.cli.options import (
+    Commands,
+    answer,
+    batches,
+    build_options,
+    choice,
+    command,
+    path,
+    transform_options,
+)
+from assay.errors import EXIT_DONE, EXIT_GATE
+
+if TYPE_CHECKING:
+    from assay.records import Outcome
+
+
+def add_whole_way(commands: Commands) -> None:
+    """Adds the commands that go the whole way."""
+    made = command(
+        commands,
+        "demo",
+        demo,
+        "go the whole way on the small model inside the package",
+        "  assay demo -o RUN",
+    )
+    made.add_argument("-o", "--output", type=path, default=Path("RUN-demo"), metavar="RUN", help="default: RUN-demo")
+
+    made = command(
+        commands,
+        "run",
+        run,
+        "go the whole way: export, prepare, compile, bench, evaluate, compare",
+        "  assay run model.onnx --images val --labels val_label.txt --reference top1=76.1 -o RUN\n"
+        "  assay run wide_resnet101_2 --random-weights --images val --labels val_label.txt -o RUN",
+    )
+    made.add_argument("model", metavar="MODEL", help="an .onnx file, or the name of a torchvision model")
+    weights = made.add_mutually_exclusive_group()
+    weights.add_argument("--weights", type=path, metavar="FILE.pth")
+    weights.add_argument("--random-weights", action="store_true", help="for speed only")
+    made.add_argument("--weights-entry", metavar="E", help="torchvision's entry whose weights these are")
+    made.add_argument("--opset", type=int, default=11, help="of the export; default: 11")
+    made.add_argument("--images", required=True, type=path, metavar="DIR")
+    made.add_argument("--labels", type=path, metavar="FILE", help="lines of a name and a class from 0")
+    made.add_argument("--batch", type=batches, default=[1, 16], metavar="1,16", help="batch sizes; default: 1,16")
+    made.add_argument("--no-prepare", action="store_true", help="decode on the way, without a prepared data set")
+    made.add_argument("--on-error", choices=["stop", "skip"], default="stop", help="at images that cannot be decoded")
+    made.add_argument("-o", "--output", required=True, type=path, metavar="RUN")
+    _gate_options(made)
+    build_options(made)
+    transform_options(made)
+
+
+def add(commands: Commands) -> None:
+    """Adds the commands that judge what is there."""
+    made = command(
+        commands,
+        "evaluate",
+        evaluate,
+        "count Top-1 to Top-5",
+        "  assay evaluate RUN --labels val_label.txt\n"
+        "  assay evaluate RUN/bench/9f3a…/predictions.json --labels val_label.txt -o result.json --csv top5.csv",
+    )
+    made.add_argument("predictions", type=path, metavar="RUN|PREDICTIONS")
+    made.add_argument("--labels", required=True, type=path, metavar="FILE")
+    made.add_argument("-o", "--output", type=path, metavar="result.json", help="in the guide's form")
+    made.add_argument("--csv", type=path, metavar="FILE", help="name, label, five classes, five scores")
+
+    made = command(
+        commands,
+        "compare",
+        compare,
+        "judge runs by gates, against figures or other runs",
+        "  assay compare RUN --reference top1=47.0\n"
+        "  assay compare NEW --against OLD --gate 'throughput/OLD>=1.2' --gate 'latency.p99@1<=250ms'",
+    )
+    made.add_argument("records", nargs="+", type=path, metavar="RUN")
+    made.add_argument("--against", action="append", default=[], type=path, metavar="RUN", help="another run")
+    _gate_options(made)
+
+
+def _gate_options(made: argparse.ArgumentParser) -> None:
+    group = made.add_argument_group("gates")
+    group.add_argument("--reference", metavar="top1=47.0[,top5=78.0]", help="figures on these very images, in percent")
+    group.add_argument(
+        "--max-drop", type=float, metavar="POINTS", help="short for --gate 'top1-drop<=POINTS'; default: 1.0"
+    )
+    group.add_argument(
+        "--gate",
+        action="append",
+        default=[],
+        metavar="G",
+        help="METRIC[@BATCH][/REFERENCE] OP NUMBER, may be repeated",
+    )
+
+
+def demo(options: argparse.Namespace) -> int:
+    """`assay demo`."""
+    from assay import workflow
+    from assay.progress import on_standard_error
+
+    with on_standard_error() as progress:
+        outcome = workflow.run_demo(options.output, progress)
+    return _end(options, outcome)
+
+
+def run(options: argparse.Namespace) -> int:
+    """`assay run`."""
+    from assay import workflow
+    from assay.progress import on_standard_error
+
+    request = workflow.RunRequest(
+        model=options.model,
+        images=options.images,
+        labels=options.labels,
+        weights=options.weights,
+        weights_entry=options.weights_entry,
+        random_weights=options.random_weights,
+        backend=options.backend,
+        device=options.device,
+        batches=options.batch,
+        precision=options.precision,
+        input_kind=options.input,
+        settings=dict(options.set),
+        prepare=not options.no_prepare,
+        on_error=options.on_error,
+        transform=choice(options),
+        opset=options.opset,
+        references=[workflow.given_reference(options.reference)] if options.reference else [],
+        max_drop=options.max_drop,
+        gates=options.gate,
+    )
+    with on_standard_error() as progress:
+        outcome = workflow.run(request, options.output, progress)
+    return _end(options, outcome)
+
+
+def _end(options: argparse.Namespace, outcome: Outcome) -> int:
+    from assay.render import table
+
+    answer(options, outcome, table.run(outcome.run, outcome.verdict, f"{options.output}/verdict.json"))
+    return EXIT_DONE if outcome.verdict.holds else EXIT_GATE
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """`assay evaluate`."""
+    from assay import store, workflow
+    from assay.guide.formats import result_json
+    from assay.records import Evaluation, NamedAccuracy
+    from assay.render import table
+    from assay.render.predictions_csv import predictions_csv
+
+    found = workflow.load_predictions(options.predictions)
+    results = [(name, workflow.evaluate(predictions, options.labels)) for name, predictions in found]
+    # A run of several batch sizes has one accuracy a batch size; the files are those of the first.
+    if options.output is not None:
+        store.write_bytes(options.output, result_json(results[0][1]).encode())
+    if options.csv is not None:
+        store.write_bytes(options.csv, predictions_csv(workflow.ranked(found[0][1], options.labels)).encode())
+    record = Evaluation(results=tuple(NamedAccuracy(name=name, accuracy=accuracy) for name, accuracy in results))
+    written = [str(file) for file in (options.output, options.csv) if file is not None]
+    answer(options, record, "\n\n".join([table.accuracies(results), *([" · ".join(written)] if written else [])]))
+    return EXIT_DONE
+
+
+def compare(options: argparse.Namespace) -> int:
+    """`assay compare`."""
+    from assay import workflow
+    from assay.records import VerdictList
+    from assay.render import table
+
+    references = [workflow.given_reference(options.reference)] if options.reference else []
+    references += [workflow.run_reference(other) for other in options.against]
+    verdicts, parts = [], []
+    for path_of_run in options.records:
+        record = workflow.load_run(path_of_run)
+        verdict = workflow.compare(
+            record, [*references, *workflow.published_reference(record)], options.gate, options.max_drop
+        )
+        verdicts.append(verdict)
+        parts.append(f"{path_of_run}\n\n{table.results(record.results)}\n\n{table.verdict(verdict, str(path_of_run))}")
+    answer(options, VerdictList(verdicts=tuple(verdicts)), "\n\n".join(parts))
+    return EXIT_DONE if all(verdict.holds for verdict in verdicts) else EXIT_GATE

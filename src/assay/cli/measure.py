@@ -1,0 +1,147 @@
+"""Commands that run a model: bench, predict, doctor."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from assay.cli.options import (
+    Commands,
+    answer,
+    batches,
+    build_options,
+    choice,
+    command,
+    path,
+    transform_options,
+)
+from assay.errors import EXIT_DONE, UsageError
+
+if TYPE_CHECKING:
+    from assay.progress import Progress
+    from assay.records import CompiledModel, Setting
+    from assay.workflow.measurement import Data
+
+
+def add_single(commands: Commands) -> None:
+    """Adds the commands for a first look."""
+    made = command(
+        commands,
+        "predict",
+        predict,
+        "print the best classes of single images",
+        "  assay predict model.onnx cat.jpg dog.png\n  assay predict model.onnx cat.jpg --classes names.txt",
+    )
+    made.add_argument("model", type=path, metavar="MODEL.onnx")
+    made.add_argument("images", nargs="+", type=path, metavar="IMAGE")
+    made.add_argument("--classes", type=path, metavar="FILE", help="the classes' names, a line each")
+    transform_options(made)
+
+    command(commands, "doctor", doctor, "show backends, devices and versions", "  assay doctor")
+
+
+def add(commands: Commands) -> None:
+    """Adds the commands that measure."""
+    made = command(
+        commands,
+        "bench",
+        bench,
+        "measure artifacts, or a model at several batch sizes",
+        "  assay bench model_bs16.onnx --data prepared -o BENCH\n"
+        "  assay bench model.onnx --batch 1,16 --synthetic --duration 5 -o BENCH",
+    )
+    made.add_argument("artifacts", nargs="+", type=path, metavar="ARTIFACT|MODEL.onnx")
+    made.add_argument("--batch", type=batches, default=None, metavar="1,16", help="for a model; default: 1,16")
+    source = made.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=path, metavar="PREPARED", help="a prepared data set")
+    source.add_argument("--images", type=path, metavar="DIR", help="straight from the image files")
+    source.add_argument("--synthetic", action="store_true", help="the inference call alone, on made-up pixels")
+    made.add_argument("--labels", type=path, metavar="FILE", help="with --images: for the accuracy")
+    length = made.add_mutually_exclusive_group()
+    length.add_argument("--duration", type=float, metavar="SECONDS", help="default with --synthetic: 10")
+    length.add_argument("--iterations", type=int, metavar="N", help="batches to run")
+    made.add_argument("-o", "--output", required=True, type=path, metavar="DIR")
+    build_options(made)
+    transform_options(made)
+
+
+def predict(options: argparse.Namespace) -> int:
+    """`assay predict`."""
+    from assay import workflow
+    from assay.progress import on_standard_error
+    from assay.render import table
+
+    found = workflow.predict(options.model, options.images, choice=choice(options), class_names=options.classes)
+    with on_standard_error() as progress:
+        progress.note(f"transform: {found.model.transform_source}")
+    answer(options, found, table.predictions(found))
+    return EXIT_DONE
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """`assay doctor`."""
+    from assay import workflow
+    from assay.render import table
+
+    found = workflow.doctor()
+    answer(options, found, table.diagnosis(found))
+    return EXIT_DONE
+
+
+def bench(options: argparse.Namespace) -> int:
+    """`assay bench`."""
+    from assay import workflow
+    from assay.progress import on_standard_error
+    from assay.render import table
+
+    for name, value in (("--duration", options.duration), ("--iterations", options.iterations)):
+        if value is not None and value <= 0:
+            raise UsageError(f"{name} {value:g}: give more than 0")
+    with on_standard_error() as progress:
+        record = workflow.bench_all(
+            _artifacts(options, progress),
+            _data(options),
+            options.output,
+            length=workflow.Length(seconds=options.duration, batches=options.iterations),
+            progress=progress,
+        )
+    text = f"{table.measurements(record.results)}\n\n{table.results(record.results)}\n\n{options.output}/run.json"
+    answer(options, record, text)
+    return EXIT_DONE
+
+
+def _artifacts(options: argparse.Namespace, progress: Progress) -> list[tuple[CompiledModel, dict[str, Setting]]]:
+    """The artifacts that were named, and those compiled from a model that was, each with its run settings."""
+    from assay import workflow
+
+    settings = dict(options.set)
+    found = []
+    for given in options.artifacts:
+        compiled = workflow.find_compiled(given)
+        if compiled is not None:
+            found.append((compiled, workflow.run_settings_of(compiled, settings)))
+            continue
+        model = workflow.describe(given, choice(options))
+        progress.note(f"transform: {model.transform_source}")
+        for batch in options.batch or [1, 16]:
+            build, run_settings = workflow.build_options(
+                options.backend,
+                device=options.device,
+                batch=batch,
+                precision=options.precision,
+                input_kind=options.input,
+                settings=settings,
+            )
+            compiled, _ = workflow.compile_into(model, build, options.output / "compiled")
+            found.append((compiled, run_settings))
+    return found
+
+
+def _data(options: argparse.Namespace) -> Data:
+    from assay import workflow
+
+    if options.labels is not None and options.images is None:
+        raise UsageError("--labels goes with --images; a prepared data set holds its labels")
+    if options.data is not None:
+        return workflow.load_prepared(options.data)
+    return workflow.Images.of(options.images, options.labels) if options.images is not None else None

@@ -1,0 +1,1 @@
+"""The formats and figures of the guide that this project reproduces."""
