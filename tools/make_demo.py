@@ -8,7 +8,6 @@ give the same files.
 """
 
 import argparse
-import io
 import json
 import multiprocessing
 import shutil
@@ -16,17 +15,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnxruntime
 import PIL
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
 import demo_images
 from assay import demo
+from assay.data import transform as image_transform
 from assay.demo.network import build
+from assay.models import checkpoint
+from assay.models import export as exporter
+from assay.records import ImageTransform
 
 TRAINING, SHIPPED = 0, 1
 SHIPPED_IMAGES = 240
@@ -34,6 +37,8 @@ SHIPPED_SHORT_SIDES = (60, 300)
 # Training sees every image at 72 pixels, so drawing it large would only cost time.
 TRAINING_SHORT_SIDES = (60, 120)
 BATCH = 128
+
+TRANSFORM = ImageTransform(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
 
 Scorer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -46,9 +51,9 @@ def main() -> None:
     network = train(*draw_training_images(options.seed, options.images), options.seed, options.epochs)
     write_checkpoint(network, demo.CHECKPOINT)
     network = load_checkpoint(demo.CHECKPOINT)
-    export(network, demo.ONNX)
+    exporter.export(network, demo.CROP, exporter.OPSET, demo.ONNX)
     pixels = prepare_shipped_images()
-    correct_at = measure(torch_scorer(network), pixels, labels)
+    correct_at = measure(exporter.score_function(network), pixels, labels)
     if measure(onnx_scorer(demo.ONNX), pixels, labels) != correct_at:
         raise SystemExit(f"{demo.ONNX.name} and {demo.CHECKPOINT.name} score differently: nothing to ship")
     write_record(options, network, correct_at)
@@ -103,18 +108,7 @@ def draw_training_images(seed: int, count: int) -> tuple[Tensor, Tensor]:
 
 def draw_training_image(seed: int, split: int, index: int, label: int) -> NDArray[np.uint8]:
     """One training image, decoded and resized as the shipped ones are, with a margin for random crops."""
-    with Image.open(io.BytesIO(draw(seed, split, index, label))) as image:
-        return resize_and_crop(image, demo.RESIZE)
-
-
-def resize_and_crop(image: Image.Image, crop: int) -> NDArray[np.uint8]:
-    """The demo's transform up to the pixels: short side to 72, bilinear, central square; (H, W, 3)."""
-    width, height = image.size
-    short = min(width, height)
-    size = (int(demo.RESIZE * width / short), int(demo.RESIZE * height / short))
-    image = image.convert("RGB").resize(size, Image.Resampling.BILINEAR)
-    left, top = (round((length - crop) / 2) for length in size)
-    return np.asarray(image.crop((left, top, left + crop, top + crop)))
+    return image_transform.pixels(draw(seed, split, index, label), msgspec.structs.replace(TRANSFORM, crop=demo.RESIZE))
 
 
 def normalise(pixels: Tensor) -> Tensor:
@@ -164,42 +158,14 @@ def write_checkpoint(network: nn.Module, path: Path) -> None:
 def load_checkpoint(path: Path) -> nn.Module:
     """The network as it ships: weights rounded to half precision and widened again."""
     network = build(len(demo.CLASSES))
-    network.load_state_dict(torch.load(path, weights_only=True))
+    checkpoint.fill(network, checkpoint.load(path), path.name)
     return network.eval()
-
-
-def export(network: nn.Module, path: Path) -> None:
-    """The ONNX file; opset 11 is the oldest that every backend is asked to take."""
-    axes = {"image": {0: "batch"}, "class": {0: "batch"}}
-    torch.onnx.export(
-        network,
-        (torch.zeros(1, 3, demo.CROP, demo.CROP),),
-        path,
-        dynamo=False,
-        opset_version=11,
-        input_names=["image"],
-        output_names=["class"],
-        dynamic_axes=axes,
-    )
 
 
 def prepare_shipped_images() -> NDArray[np.float32]:
     """The shipped files through the demo's transform, (N, 3, 64, 64)."""
-    pixels = []
-    for path in sorted(demo.IMAGES.iterdir()):
-        with Image.open(path) as image:
-            pixels.append(resize_and_crop(image, demo.CROP).transpose(2, 0, 1))
-    return normalise(torch.from_numpy(np.stack(pixels))).numpy()
-
-
-def torch_scorer(network: nn.Module) -> Scorer:
-    """Scores by the network itself."""
-
-    def score(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            return np.asarray(network(torch.from_numpy(batch)).numpy())
-
-    return score
+    batch = np.stack([image_transform.pixels(path.read_bytes(), TRANSFORM) for path in sorted(demo.IMAGES.iterdir())])
+    return image_transform.normalise(batch, TRANSFORM, np.empty((len(batch), 3, demo.CROP, demo.CROP), np.float32))
 
 
 def onnx_scorer(path: Path) -> Scorer:

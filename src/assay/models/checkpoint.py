@@ -57,8 +57,8 @@ def fill(network: torch.nn.Module, weights: Mapping[str, torch.Tensor], describe
 def settle_statistics(network: torch.nn.Module, batches: Sequence[npt.NDArray[np.float32]]) -> None:
     """Gives a network of random weights sane normalisation statistics: the averages over these batches.
 
-    Batches are float32 N×3×H×W, normalised. Without this activations grow from layer to layer, scores reach 1e5, and a relative difference of scores says
-    nothing.
+    Batches are float32 N×3×H×W, normalised. Without this, activations grow from layer to layer, scores reach
+    1e5, and a relative difference of scores says nothing.
     """
     normalisations = [
         module for module in network.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)

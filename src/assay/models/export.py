@@ -20,7 +20,7 @@ Score = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 
 def export(network: torch.nn.Module, side: int, opset: int, out: Path) -> None:
-    """Writes the ONNX file of a network for float32 images N×3×side×side."""
+    """Writes the ONNX file of a network in evaluation mode, for float32 images N×3×side×side."""
     example = torch.zeros(1, 3, side, side)
     with warnings.catch_warnings():
         # The exporter that traces is announced as deprecated; the newer one breaks torchvision's residual

@@ -1,0 +1,1 @@
+"""Timed runs, one file a subject; `make bench` runs them."""

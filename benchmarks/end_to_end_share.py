@@ -1,0 +1,43 @@
+"""What the pipeline costs: end-to-end throughput from a prepared set over the interface alone.
+
+The same artifact at batch 16, from the prepared set and on synthetic pixels with nothing else running, in turn.
+"""
+
+from __future__ import annotations
+
+from assay import demo, workflow
+from assay.records import ImageTransform, PreparedDataset
+from benchmarks.harness import MATERIAL, WORK, Row, alternating, row
+from benchmarks.models import small_classifier
+
+LEAST = 0.95
+BATCH = 16
+ROUNDS = 9
+SECONDS = 3.0
+
+
+def measure() -> Row:
+    """The median ratio over alternating runs."""
+    folder = WORK / "end_to_end_share"
+    model = small_classifier()
+    data = _prepared(model.transform)
+    options, run_settings = workflow.build_options("onnxruntime", batch=BATCH)
+    compiled, _ = workflow.compile_into(model, options, folder / "compiled")
+    length = workflow.Length(seconds=SECONDS)
+
+    def end_to_end() -> float:
+        measured = workflow.bench(compiled, data, folder / "bench", run_settings=run_settings, length=length)
+        return measured.performance.end_to_end_throughput
+
+    def alone() -> float:
+        measured = workflow.bench(compiled, None, folder / "bench", run_settings=run_settings, length=length)
+        return measured.performance.interface_throughput
+
+    ratio, _ = alternating(end_to_end, alone, ROUNDS)
+    return row("end_to_end_share", ratio, "ratio", least=LEAST, against=f"interface alone, {model.name}, batch {BATCH}")
+
+
+def _prepared(transform: ImageTransform) -> PreparedDataset:
+    images = MATERIAL / "images"
+    source = images if images.is_dir() else demo.IMAGES
+    return workflow.prepare(source, transform, WORK / "end_to_end_share" / "prepared")

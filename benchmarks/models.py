@@ -1,0 +1,42 @@
+"""Models for benchmarks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from assay import demo, workflow
+from assay.data.transform import TransformChoice
+from assay.records import OnnxModel
+from benchmarks.harness import MATERIAL
+
+
+def classifier_of(folder: Path, side: int, classes: int) -> OnnxModel:
+    """The least classifier of this input and output: the mean of each plane times a matrix."""
+    weights = np.random.default_rng(0).standard_normal((3, classes), dtype=np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["image"], ["means"], axes=[2, 3], keepdims=0),
+            helper.make_node("MatMul", ["means", "weights"], ["class"]),
+        ],
+        "least",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, side, side])],
+        [helper.make_tensor_value_info("class", TensorProto.FLOAT, ["batch", classes])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    path = folder / "least.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=8), str(path))
+    return workflow.describe(path)
+
+
+def small_classifier() -> OnnxModel:
+    """MobileNet 0.25 where the material is there, and the demo's model elsewhere."""
+    mobilenet = MATERIAL / "models" / "mobilenet_v1_0.25_224.onnx"
+    if mobilenet.is_file():
+        return workflow.describe(mobilenet)
+    transform = TransformChoice(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
+    return workflow.describe(demo.ONNX, transform)
