@@ -20,6 +20,9 @@ from assay.records import ImageTransform
 
 Pixels = npt.NDArray[np.uint8]
 
+_READERS = 2
+"""One copies while the other waits for a slot; two saturate a memory channel."""
+
 
 @dataclass
 class Slot:
@@ -93,7 +96,7 @@ def from_prepared(reader: PixelReader, transform: ImageTransform, workers: int) 
         if slot.batch is not slot.pixels:
             image_transform.normalise(slot.pixels, transform, slot.batch)
 
-    return [Stage("read", read), Stage("preprocess", preprocess, workers)]
+    return [Stage("read", read, _READERS), Stage("preprocess", preprocess, workers)]
 
 
 def from_images(
@@ -124,7 +127,7 @@ def from_images(
         if slot.batch is not slot.pixels:
             image_transform.normalise(slot.pixels, transform, slot.batch)
 
-    return [Stage("read", read), Stage("preprocess", preprocess, workers)]
+    return [Stage("read", read, _READERS), Stage("preprocess", preprocess, workers)]
 
 
 def infer(session: Session, name_of: Callable[[int], str]) -> Stage[Slot]:

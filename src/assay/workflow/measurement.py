@@ -200,11 +200,10 @@ class _Run:
         return stages.once_over(images, self.batch)
 
     def _in_flight(self) -> int:
-        """A slot for each worker and one for each queue; more would only hold memory."""
+        """A slot for each worker of the four stages and two that wait between them; more would only hold memory."""
         if self.data is None:
             return self.session.slots
-        preprocess = self.workers if isinstance(self.data, Images) else 1
-        return preprocess + self.session.slots + 4
+        return sum(stage.workers for stage in self._input_stages()) + self.session.slots + 3
 
     def _dataset(self, data: PreparedDataset | Images) -> Dataset:
         if isinstance(data, PreparedDataset):

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from assay import workflow
+from assay.backends import registry
+from assay.errors import MissingExtraError, UnknownNameError, UsageError
+
+
+def test_an_unknown_backend_lists_the_known_ones_nearest_first() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown backend 'onnxrutime'; known: onnxruntime, null"):
+        registry.get("onnxrutime")
+
+
+def test_a_backend_whose_package_is_missing_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "BACKENDS", {"absent": "a_package_that_nobody_has:Backend"})
+    with pytest.raises(MissingExtraError, match=r"backend absent .* pip install 'assay\[absent\]'"):
+        registry.get("absent")
+
+
+def test_an_unknown_device_lists_the_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match=r"device of backend onnxruntime 'cuda'; known: cpu"):
+        workflow.build_options("onnxruntime", batch=1, device="cuda")
+
+
+def test_an_unknown_setting_lists_the_known_ones_nearest_first() -> None:
+    with pytest.raises(UnknownNameError, match=r"'thread'; known: threads, streams, optimization"):
+        workflow.build_options("onnxruntime", batch=1, settings={"thread": "2"})
+
+
+def test_an_unknown_value_of_a_setting_lists_the_known_ones() -> None:
+    with pytest.raises(
+        UnknownNameError, match=r"value of setting optimization 'most'; known: all, basic, extended, none"
+    ):
+        workflow.build_options("onnxruntime", batch=1, settings={"optimization": "most"})
+
+
+def test_settings_are_sorted_into_those_of_the_artifact_and_those_of_a_run() -> None:
+    options, run_settings = workflow.build_options(
+        "onnxruntime", batch=1, settings={"optimization": "basic", "threads": "7"}
+    )
+    assert options.settings == {"optimization": "basic"}
+    assert run_settings == {"threads": 7, "streams": 1}
+
+
+def test_a_batch_size_below_one_is_refused() -> None:
+    with pytest.raises(UsageError, match="batch size 0: give 1 or more"):
+        workflow.build_options("onnxruntime", batch=0)

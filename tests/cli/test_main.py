@@ -1,0 +1,190 @@
+"""The command line as a user meets it: output, messages, exit status."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from assay import demo
+from assay.cli.main import main
+
+TRANSFORM = ["--resize", "72", "--crop", "64", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
+RUN = ["run", str(demo.ONNX), "--images", str(demo.IMAGES), "--labels", str(demo.LABELS), *TRANSFORM]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the demo's ONNX file."""
+    out = tmp_path_factory.mktemp("cli") / "RUN"
+    assert main([*RUN, "--reference", "top1=92.5,top5=99.58", "-o", str(out)]) == 0
+    return out
+
+
+def test_a_run_ends_with_the_table_and_the_verdict(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*RUN, "--reference", "top1=92.5", "-o", str(finished)]) == 0
+    shown = capsys.readouterr()
+    lines = shown.out.splitlines()
+    assert lines[-1].startswith("verdict PASS · model ")
+    assert lines[-2].startswith("PASS   top-1 drop 0.00 points (0.00 % relative) at batch 1, 16")
+    assert any(line.split()[:2] == ["batch", "end-to-end"] for line in lines)
+    assert shown.err.count("kept") == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "word"),
+    [
+        (["--reference", "top1=92.5"], 0, "PASS"),
+        (["--reference", "top1=93.5"], 0, "PASS"),
+        (["--reference", "top1=93.6"], 3, "FAIL"),
+        (["--reference", "top1=93.6", "--max-drop", "2"], 0, "PASS"),
+        ([], 0, "NOT COMPARABLE"),
+        (["--max-drop", "1"], 3, "NOT COMPARABLE"),
+        (["--reference", "top1=92.5", "--gate", "throughput@1>=0.1"], 0, "PASS"),
+        (["--reference", "top1=92.5", "--gate", "throughput@1>=99999999"], 3, "FAIL"),
+        (["--reference", "top1=92.5", "--gate", "latency.p99@7<=1s"], 3, "NOT COMPARABLE"),
+        (["--gate", "end-to-end/interface<=1.0"], 0, "PASS"),
+    ],
+)
+def test_the_exit_status_says_what_the_gates_found(
+    options: list[str], status: int, word: str, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", str(finished), *options]) == status
+    assert word in capsys.readouterr().out
+
+
+def test_a_run_compared_with_itself_has_ratio_one(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gates = ["--gate", f"throughput/{finished}>=1.0", "--gate", f"latency.p50@16/{finished}<=1.0"]
+    assert main(["compare", str(finished), "--against", str(finished), *gates]) == 0
+    shown = capsys.readouterr().out
+    assert f"throughput 1.000 × {finished}" in shown
+    assert "the point decides" in shown
+
+
+def test_json_is_the_record_alone_on_standard_output(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(finished), "--reference", "top1=92.5", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["record"] == "VerdictList"
+    assert record["body"]["verdicts"][0]["checks"][0]["verdict"] == "PASS"
+
+
+def test_evaluate_writes_the_guides_result_and_a_table(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = ["-o", str(tmp_path / "result.json"), "--csv", str(tmp_path / "top5.csv")]
+    assert main(["evaluate", str(finished), "--labels", str(demo.LABELS), *files]) == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["value"][:3] == [
+        {"key": "Number of images", "value": "240"},
+        {"key": "Number of classes", "value": "10"},
+        {"key": "Top1 accuracy", "value": "92.5%"},
+    ]
+    header, first, *others = (tmp_path / "top5.csv").read_text().splitlines()
+    assert header == "name,label,class1,class2,class3,class4,class5,score1,score2,score3,score4,score5"
+    assert first.startswith("demo_val_00000001.JPEG,")
+    assert len(others) == 239
+    assert "92.50 % (222)" in capsys.readouterr().out
+
+
+def test_step_by_step_gives_what_the_whole_run_gives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, artifact, prepared, bench = (str(tmp_path / name) for name in ("m.onnx", "a.onnx", "prepared", "bench"))
+    shutil.copy(demo.ONNX, model)
+    assert main(["compile", model, "--batch", "8", "-o", artifact, *TRANSFORM]) == 0
+    assert main(["prepare", str(demo.IMAGES), "--labels", str(demo.LABELS), "-o", prepared, *TRANSFORM]) == 0
+    assert main(["bench", artifact, "--data", prepared, "-o", bench]) == 0
+    shown = capsys.readouterr().out
+    for part in ("end-to-end", "interface", "p95", "waits for room", "bottleneck"):
+        assert part in shown
+    assert main(["compare", bench, "--reference", "top1=92.5"]) == 0
+
+
+@pytest.mark.parametrize("length", [["--duration", "0.2"], ["--iterations", "3"]])
+def test_bench_compiles_a_model_at_several_batch_sizes(
+    length: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["bench", str(demo.ONNX), "--batch", "1,4", "--synthetic", *length, "-o", str(tmp_path), *TRANSFORM]
+    assert main([*arguments, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [result["performance"]["batch"] for result in record["body"]["results"]] == [1, 4]
+
+
+def test_predict_prints_class_and_score(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(demo.ONNX), str(demo.IMAGES / "demo_val_00000001.JPEG"), *TRANSFORM]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "demo_val_00000001.JPEG"
+    assert shown[1].split() == ["class", "name", "score"]
+    assert len(shown) == 7
+
+
+def test_doctor_lists_every_backend(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert "onnxruntime" in shown
+    assert "null" in shown
+    assert "cores" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["compare", "nowhere"], 1, "no run at nowhere: run.json is missing"),
+        (
+            ["compare", "{run}", "--gate", "top1drop<=1"],
+            1,
+            "'top1drop'; known: top1-drop",
+        ),
+        (["compare", "{run}", "--gate", "latency.p99@1<=250"], 2, "a latency needs ms or s"),
+        (["compare", "{run}", "--gate", "throughput/other>=1.2"], 1, "unknown reference in gate"),
+        (["compare", "{run}", "--reference", "top1=147"], 2, "give percentages as top1=47.0"),
+        (["evaluate", "{run}", "--labels", "absent.txt"], 1, "cannot read the labels absent.txt"),
+        (["bench", "absent.onnx", "--synthetic", "-o", "{tmp}"], 1, "no model at absent.onnx"),
+        (["bench", "{run}", "--synthetic", "--duration", "0", "-o", "{tmp}"], 2, "--duration 0: give more than 0"),
+        (["export", "--arch", "squeezenet1_0", "-o", "{tmp}/m.onnx"], 2, "give a CHECKPOINT, or --random-weights"),
+        (["prepare", "{tmp}", "--preset", "resnext", "-o", "{tmp}/p"], 1, "unknown preset 'resnext'; known: resnet"),
+        (["compile", str(demo.ONNX), "--set", "threads=2", "-o", "{tmp}/a"], 2, "threads: alters no artifact"),
+    ],
+)
+def test_a_fault_is_one_line_on_standard_error(
+    arguments: list[str],
+    status: int,
+    message: str,
+    finished: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    filled = [part.replace("{run}", str(finished)).replace("{tmp}", str(tmp_path)) for part in arguments]
+    assert main(filled) == status
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert message in shown.err
+    assert shown.err.splitlines()[-1].startswith("assay: ")
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nonsense"], ["run"], ["bench", "m.onnx", "-o", "x"], ["run", "m", "--batch", "0"]]
+)
+def test_usage_is_exit_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: assay" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_exit_status_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("assay.workflow.doctor", interrupted)
+    assert main(["doctor"]) == 130
+    assert "interrupted; what was finished is kept" in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("assay.workflow.doctor", broken)
+    with pytest.raises(ZeroDivisionError):
+        main(["doctor"])

@@ -1,0 +1,40 @@
+"""What several tests start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assay import demo, workflow
+from assay.data.transform import TransformChoice
+from assay.records import OnnxModel, PreparedDataset
+
+_MATERIAL = Path(__file__).parents[2] / "shared" / "material"
+
+
+@pytest.fixture(scope="session")
+def material() -> Path:
+    """Real photographs and trained models beside the checkout."""
+    if not _MATERIAL.is_dir():
+        pytest.skip("the optional test material is not beside this checkout")
+    return _MATERIAL
+
+
+@pytest.fixture(scope="session")
+def demo_choice() -> TransformChoice:
+    """The demo's transform, as a user would give it."""
+    return TransformChoice(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
+
+
+@pytest.fixture(scope="session")
+def demo_model(tmp_path_factory: pytest.TempPathFactory, demo_choice: TransformChoice) -> OnnxModel:
+    """The demo's ONNX file, taken as a model."""
+    return workflow.adopt(demo.ONNX, tmp_path_factory.mktemp("model") / "model.onnx", choice=demo_choice)
+
+
+@pytest.fixture(scope="session")
+def demo_data(tmp_path_factory: pytest.TempPathFactory, demo_model: OnnxModel) -> PreparedDataset:
+    """The demo's images, prepared."""
+    folder = tmp_path_factory.mktemp("prepared")
+    return workflow.prepare(demo.IMAGES, demo_model.transform, folder, labels=demo.LABELS)
