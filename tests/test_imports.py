@@ -32,7 +32,7 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
         _ = assay.nonsense
 
 
-_WITHOUT_TORCH = """
+WITHOUT_TORCH = """
 import importlib.metadata, sys
 from pathlib import Path
 found = importlib.metadata.version
@@ -48,7 +48,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_without_torch_the_demo_starts_from_its_onnx_file_and_says_so(tmp_path: object) -> None:
-    command = [sys.executable, "-c", _WITHOUT_TORCH, "demo", "-o", f"{tmp_path}/RUN"]
+    command = [sys.executable, "-c", WITHOUT_TORCH, "demo", "-o", f"{tmp_path}/RUN"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "torch is not installed, so the demo starts from demo.onnx" in done.stderr
     assert "verdict PASS" in done.stdout
@@ -57,7 +57,7 @@ def test_without_torch_the_demo_starts_from_its_onnx_file_and_says_so(tmp_path: 
 def test_without_torch_an_export_names_the_command_that_installs_it(tmp_path: object) -> None:
     arguments = ["export", "--arch", "squeezenet1_0", "--random-weights", "-o", f"{tmp_path}/model.onnx"]
     done = subprocess.run(
-        [sys.executable, "-c", _WITHOUT_TORCH, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-c", WITHOUT_TORCH, *arguments], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
     assert done.stderr == (

@@ -11,7 +11,7 @@ import pytest
 
 from assay import store
 from assay.errors import RecordError
-from assay.records import ArrayFile, FileReference, ImageTransform, PreparedDataset, Predictions
+from assay.records import ArrayFile, FileReference, ImageTransform, Predictions, PreparedDataset
 from tests import factories
 from tests.messages import assert_says
 
@@ -282,8 +282,6 @@ def test_a_damaged_record_says_where_and_what_to_do(tmp_path: Path, whole: str, 
     assert_says(caught, f"{path} is damaged", where, "delete it and run the step again")
 
 
-# BUG store.py:223-226: a path that is no text raises NotImplementedError, which msgspec does not translate.
-# BUG store.py:193-209: bytes that are no UTF-8 inside a text raise UnicodeDecodeError, no DecodeError of msgspec.
 @pytest.mark.parametrize("damaged", [b"5", b'"arr\xff.npy"'])
 def test_a_damaged_path_is_an_error_of_the_record(tmp_path: Path, damaged: bytes) -> None:
     path = tmp_path / "array.json"
@@ -415,7 +413,6 @@ def test_a_place_that_cannot_be_a_folder_cannot_be_locked(tmp_path: Path) -> Non
     assert_says(caught, "cannot write to", str(tmp_path / "taken"), "choose another folder")
 
 
-# BUG store.py:178-179: the holder is written outside the block that translates errors of the disk.
 def test_a_full_disk_while_locking_is_one_line(tmp_path: Path) -> None:
     pytest.importorskip("resource", reason="this system has no limit for the size of files")
     said = _python(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from assay.workflow import doctor as doctor
     from assay.workflow import evaluate as evaluate
     from assay.workflow import export as export
+    from assay.workflow import gates_of as gates_of
     from assay.workflow import given_reference as given_reference
     from assay.workflow import load_compiled as load_compiled
     from assay.workflow import load_prepared as load_prepared
@@ -48,6 +49,7 @@ _WORKFLOW = (
     "doctor",
     "evaluate",
     "export",
+    "gates_of",
     "given_reference",
     "load_compiled",
     "load_prepared",

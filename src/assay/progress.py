@@ -73,6 +73,8 @@ class Terminal(Lines):
             TimeRemainingColumn(),
             console=Console(stderr=True, highlight=False, markup=False, soft_wrap=True),
             transient=True,
+            # A bar that redraws often would take time from what is being measured.
+            refresh_per_second=4,
         )
         self._task = self._bar.add_task("", visible=False)
 

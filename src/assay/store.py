@@ -150,7 +150,7 @@ def kept(path: Path, kind: type[R], made_from: str) -> R | None:
 
 
 def files_of(record: Record) -> Iterator[FileReference]:
-    """Every file that a record made by this step refers to, at any depth below its own fields."""
+    """Every file among a record's own fields: what its step wrote, not what the records inside it refer to."""
     for value in msgspec.structs.asdict(record).values():
         if isinstance(value, FileReference):
             yield value
@@ -162,30 +162,32 @@ def files_of(record: Record) -> Iterator[FileReference]:
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Holds a folder for this process; a second one is told who holds it."""
+    """Holds a folder for this process; a second one is told who holds it. What a killed one left half is removed."""
+    holder = folder / ".lock.holder"
+    held = filelock.FileLock(folder / ".lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / ".lock"
-        held = filelock.FileLock(path, timeout=0)
-        try:
-            held.acquire()
-        except filelock.Timeout as error:
-            raise RecordError(
-                f"{folder} is in use by another assay ({_holder(folder)}); wait for it or choose another folder"
-            ) from error
+        held.acquire()
+        holder.write_text(f"process {os.getpid()}\n", encoding="utf-8")
+        for left in folder.rglob(".*.partial"):
+            left.unlink(missing_ok=True)
+    except filelock.Timeout as error:
+        raise RecordError(
+            f"{folder} is in use by another assay ({_holder(holder)}); wait for it or choose another folder"
+        ) from error
     except OSError as error:
+        held.release()
         raise RecordError(f"cannot write to {folder}: {error.strerror or error}; choose another folder") from error
     try:
-        (folder / ".lock.holder").write_text(f"process {os.getpid()}\n", encoding="utf-8")
         yield
     finally:
-        (folder / ".lock.holder").unlink(missing_ok=True)
+        holder.unlink(missing_ok=True)
         held.release()
 
 
-def _holder(folder: Path) -> str:
+def _holder(path: Path) -> str:
     try:
-        return (folder / ".lock.holder").read_text(encoding="utf-8").strip() or "process unknown"
+        return path.read_text(encoding="utf-8").strip() or "process unknown"
     except OSError:
         return "process unknown"
 
@@ -194,18 +196,18 @@ def _read(path: Path, kind: type[R]) -> tuple[R, str]:
     try:
         envelope = msgspec.json.decode(path.read_bytes(), type=_Envelope)
     except OSError as error:
-        raise RecordError(f"cannot read {path}: {error.strerror or error}") from error
-    except msgspec.DecodeError as error:
-        raise RecordError(f"{path} is no assay record: {error}") from error
+        raise RecordError(f"cannot read {path}: {error.strerror or error}; give a record that assay wrote") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path} is no assay record: {error}; give one that assay wrote") from error
     if envelope.schema > SCHEMA:
         raise RecordError(
             f"{path} has schema version {envelope.schema}, newer than this assay's {SCHEMA}; upgrade assay"
         )
     if envelope.record != kind.__name__:
-        raise RecordError(f"{path} holds a record of type {envelope.record}, not {kind.__name__}")
+        raise RecordError(f"{path} holds a record of type {envelope.record}, not {kind.__name__}; give one of those")
     try:
         decoded = msgspec.json.decode(envelope.body, type=kind, dec_hook=partial(_decode_path, path.resolve().parent))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RecordError(f"{path} is damaged: {error}; delete it and run the step again") from error
     return decoded, envelope.made_from
 
@@ -222,5 +224,6 @@ def _encode_path_as_text(value: object) -> str:
 
 def _decode_path(folder: Path, kind: type, value: object) -> Path:
     if kind is not Path or not isinstance(value, str):
-        raise NotImplementedError(f"records hold no {kind.__name__}")
+        # msgspec adds where in the record this is.
+        raise ValueError(f"expected a path, found {value!r}")
     return Path(os.path.normpath(folder / value))

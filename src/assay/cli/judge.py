@@ -178,12 +178,11 @@ def compare(options: argparse.Namespace) -> int:
 
     references = [workflow.given_reference(options.reference)] if options.reference else []
     references += [workflow.run_reference(other) for other in options.against]
+    gates = workflow.gates_of(options.gate, options.max_drop, references)
     verdicts, parts = [], []
     for path_of_run in options.records:
         record = workflow.load_run(path_of_run)
-        verdict = workflow.compare(
-            record, [*references, *workflow.published_reference(record)], options.gate, options.max_drop
-        )
+        verdict = workflow.compare(record, gates, references)
         verdicts.append(verdict)
         parts.append(f"{path_of_run}\n\n{table.results(record.results)}\n\n{table.verdict(verdict, str(path_of_run))}")
     answer(options, VerdictList(verdicts=tuple(verdicts)), "\n\n".join(parts))

@@ -12,6 +12,9 @@ from pathlib import Path, PurePosixPath
 
 from assay.errors import DatasetError
 
+_FIGURES = 9
+"""No classifier has a class number of more."""
+
 
 def read(path: Path) -> dict[str, int]:
     """Reads a label file into name → class; every line that cannot be read is named."""
@@ -26,7 +29,7 @@ def read(path: Path) -> dict[str, int]:
         if not entry or entry.startswith("#"):
             continue
         name, label = _split(entry)
-        if not name or not label.isdecimal():
+        if not name or not label.isdecimal() or len(label) > _FIGURES:
             wrong.append(f"line {number}: {entry[:80]!r}")
         elif classes.setdefault(name, int(label)) != int(label):
             wrong.append(f"line {number}: {name!r} stands twice, with classes {classes[name]} and {label}")

@@ -48,8 +48,10 @@ def build(architecture: str, classes: int = 1000) -> torch.nn.Module:
     """A network without trained weights, in evaluation mode."""
     if architecture not in names():
         raise UnknownNameError("architecture", architecture, names())
-    # Networks with auxiliary heads keep them at loading; what they answer in training is not exported.
-    network: torch.nn.Module = _torchvision().get_model(architecture, weights=None, num_classes=classes)
+    # The same random weights in every run, so that two runs of them measure the same model.
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network: torch.nn.Module = _torchvision().get_model(architecture, weights=None, num_classes=classes)
     return network.eval()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-import zipfile
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,18 @@ _SHOWN = 4
 def load(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a `.pth` file by name, half precision widened to float32; no code of the file is run."""
     if not path.is_file():
-        raise CheckpointError(f"no checkpoint at {path}")
+        raise CheckpointError(f"no checkpoint at {path}; give a .pth file of weights")
     try:
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # What torch says of a file that it then refuses, or reads, is said below or of no use here.
+            warnings.simplefilter("ignore")
+            loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path} holds more than weights, or is no checkpoint, and was not loaded: {_first_line(error)}"
+            f"{path} holds more than weights{_named(error)}, or is no checkpoint; it was not loaded and nothing in it "
+            "ran. Give a file that holds a state_dict() alone"
         ) from error
-    except (RuntimeError, EOFError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # torch's reader of pickles raises whatever a damaged file makes it trip over
         raise CheckpointError(f"{path} cannot be read as a checkpoint: {_first_line(error)}") from error
     if not isinstance(loaded, Mapping) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
         raise CheckpointError(f"{path} holds no table of tensors; save the network's state_dict() and give that")
@@ -37,7 +42,8 @@ def load(path: Path) -> dict[str, torch.Tensor]:
 def fill(network: torch.nn.Module, weights: Mapping[str, torch.Tensor], described: str) -> None:
     """Puts the weights into the network; every key must fit."""
     expected = network.state_dict()
-    missing = [key for key in expected if key not in weights]
+    # The count of batches alters no score, and torch itself loads tables without it.
+    missing = [key for key in expected if key not in weights and not key.endswith("num_batches_tracked")]
     extra = [key for key in weights if key not in expected]
     wrong = [
         f"{key} {tuple(weights[key].shape)} instead of {tuple(expected[key].shape)}"
@@ -51,34 +57,31 @@ def fill(network: torch.nn.Module, weights: Mapping[str, torch.Tensor], describe
     ]
     if faults:
         raise CheckpointError(f"{described} do not fit: {'; '.join(faults)}; give the right --arch")
-    network.load_state_dict(dict(weights))
+    network.load_state_dict(dict(weights), strict=False)
 
 
 def settle_statistics(network: torch.nn.Module, batches: Sequence[npt.NDArray[np.float32]]) -> None:
-    """Gives a network of random weights sane normalisation statistics: the averages over these batches.
+    """Runs batches, float32 N×3×H×W and normalised, in training mode, so that normalisation statistics are sane.
 
-    Batches are float32 N×3×H×W, normalised. Without this, activations grow from layer to layer, scores reach
-    1e5, and a relative difference of scores says nothing.
+    Without this, the scores of random weights reach 1e5 and a relative difference of scores says nothing. The
+    running averages move only part of the way to the batches' own statistics, which is wanted: with exactly those,
+    a deep random network amplifies the rounding of its first layer a hundredfold.
     """
-    normalisations = [
-        module for module in network.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
-    ]
-    momenta = [module.momentum for module in normalisations]
-    for module in normalisations:
-        module.reset_running_stats()
-        # None: the plain average of all batches seen, rather than one that starts at the initial values.
-        module.momentum = None
     network.train()
     with torch.no_grad():
         for batch in batches:
             network(torch.from_numpy(batch))
     network.eval()
-    for module, momentum in zip(normalisations, momenta, strict=True):
-        module.momentum = momentum
 
 
 def _widened(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _named(error: pickle.UnpicklingError) -> str:
+    """What the file would have called, where torch names it."""
+    found = re.search(r"(?:GLOBAL|global|class|function) ([\w.]+\.[\w.]+)", str(error))
+    return f" (it calls {found[1]})" if found else ""
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,8 @@ Score = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 def export(network: torch.nn.Module, side: int, opset: int, out: Path) -> None:
     """Writes the ONNX file of a network in evaluation mode, for float32 images N×3×side×side."""
     example = torch.zeros(1, 3, side, side)
-    with warnings.catch_warnings():
+    # What fails prints the whole graph on standard output, which belongs to the record.
+    with warnings.catch_warnings(), _nothing_on_standard_output():
         # The exporter that traces is announced as deprecated; the newer one breaks torchvision's residual
         # networks in ways that only a parity check shows.
         warnings.simplefilter("ignore")
@@ -51,3 +54,17 @@ def score_function(network: torch.nn.Module) -> Score:
         return scores
 
     return score
+
+
+@contextmanager
+def _nothing_on_standard_output() -> Iterator[None]:
+    """Turns the descriptor itself away: torch prints from C++, past Python's own streams."""
+    kept = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)

@@ -30,12 +30,15 @@ def inspect(path: Path) -> tuple[TensorSpec, TensorSpec, int]:
     weights = {initializer.name for initializer in model.graph.initializer}
     inputs = [_spec(value) for value in model.graph.input if value.name not in weights]
     outputs = [_spec(value) for value in model.graph.output]
-    return _image_input(path, inputs), _class_output(path, outputs), opset(model)
+    return _image_input(path, inputs), _class_output(path, outputs), _opset(path, model)
 
 
-def opset(model: onnx.ModelProto) -> int:
+def _opset(path: Path, model: onnx.ModelProto) -> int:
     """The version of the standard operators."""
-    return next(int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    found = [int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    if not found:
+        raise ModelError(f"{path} names no set of standard operators: it is truncated, or no classifier")
+    return found[0]
 
 
 def _image_input(path: Path, inputs: list[TensorSpec]) -> TensorSpec:
@@ -67,5 +70,8 @@ def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
     shape = tuple(
         int(axis.dim_value) if axis.HasField("dim_value") else (axis.dim_param or "?") for axis in tensor.shape.dim
     )
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name if tensor.elem_type else "unknown"
+    try:
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+    except KeyError:
+        dtype = "of an unknown type"
     return TensorSpec(name=value.name, shape=shape, dtype=dtype)

@@ -9,9 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from assay import units
+from assay.environment import BUSY_SHARE
 from assay.records import Accuracy, BatchResult, Diagnosis, PredictionList, RunRecord, StageTime, Verdict
 
-_WIDTH = 100
+_WIDTH = 10_000
+"""A cell is never cut: a terminal wraps what it has no room for."""
 
 
 def results(found: Sequence[BatchResult]) -> str:
@@ -99,14 +101,7 @@ def run(record: RunRecord, judged: Verdict, place: str) -> str:
 def accuracies(found: Sequence[tuple[str, Accuracy]]) -> str:
     """Top-k accuracy with its counts."""
     ranks = range(1, max(len(accuracy.correct_at) for _, accuracy in found) + 1)
-    rows = [
-        [
-            name,
-            str(accuracy.count),
-            *(f"{units.percent(accuracy.top(k))} ({accuracy.correct_at[k - 1]})" for k in ranks),
-        ]
-        for name, accuracy in found
-    ]
+    rows = [[name, str(accuracy.count), *(_counted(accuracy, k) for k in ranks)] for name, accuracy in found]
     return _aligned(["predictions", "images", *(f"top-{k}" for k in ranks)], rows, left={"predictions"})
 
 
@@ -129,7 +124,7 @@ def predictions(found: PredictionList) -> str:
 def diagnosis(found: Diagnosis) -> str:
     """The machine, then a line a backend."""
     environment = found.environment
-    state = "idle" if found.busy_share < 0.15 else "busy"
+    state = "idle" if found.busy_share <= BUSY_SHARE else "busy"
     packages = " · ".join(f"{name} {version}" for name, version in environment.packages.items())
     rows = [
         [backend.name, backend.version or "", ", ".join(backend.devices), backend.problem or "ready"]
@@ -149,6 +144,11 @@ def diagnosis(found: Diagnosis) -> str:
             ),
         ]
     )
+
+
+def _counted(accuracy: Accuracy, k: int) -> str:
+    """Top-k with its count; empty for a model of fewer classes."""
+    return f"{units.percent(accuracy.top(k))} ({accuracy.correct_at[k - 1]})" if k <= len(accuracy.correct_at) else ""
 
 
 def _stages(stages: Sequence[StageTime], bottleneck: StageTime) -> str:
@@ -188,5 +188,5 @@ def _aligned(headers: Sequence[str], rows: Sequence[Sequence[str]], left: set[st
     for row in rows:
         table.add_row(*row)
     text = io.StringIO()
-    Console(file=text, width=max(_WIDTH, 200), markup=False, highlight=False, emoji=False).print(table)
+    Console(file=text, width=_WIDTH, markup=False, highlight=False, emoji=False).print(table)
     return "\n".join(f"  {line.rstrip()}" for line in text.getvalue().splitlines())

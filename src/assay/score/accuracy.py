@@ -21,6 +21,7 @@ def best(scores: Scores, k: int = TOP_K) -> tuple[Classes, Scores]:
 
     `scores` is [images, classes]; both results are [images, k]. k passes of argmax, which takes the first of
     equals, are faster than a partial sort and need no tie-breaking. NaN comes first, so that it can be seen.
+    A class that was taken is marked with -inf; rows that hold -inf themselves are sorted instead.
     """
     images, classes = scores.shape
     k = min(k, classes)
@@ -34,6 +35,9 @@ def best(scores: Scores, k: int = TOP_K) -> tuple[Classes, Scores]:
             order[start : start + _CHUNK, rank] = column
             values[start : start + _CHUNK, rank] = chunk[rows, column]
             chunk[rows, column] = -np.inf
+        unclear = start + np.flatnonzero(np.isneginf(values[start : start + _CHUNK]).any(axis=1))
+        if len(unclear):
+            order[unclear] = np.argsort(-scores[unclear], axis=1, kind="stable")[:, :k]
     return order, values
 
 

@@ -75,8 +75,23 @@ def parse(text: str, asked: bool = True) -> Gate:
     )
 
 
+def check(gate: Gate, references: Iterable[str]) -> None:
+    """Raises where a gate divides by what it cannot, so that nobody waits for a run to learn it."""
+    if gate.reference is None:
+        return
+    if gate.metric in _ACCURACIES:
+        raise UsageError(f"gate {gate.text!r}: an accuracy is compared with top1-drop or top5-drop, not as a ratio")
+    if gate.metric not in _THROUGHPUTS and gate.reference in _THROUGHPUTS:
+        raise UsageError(f"gate {gate.text!r}: {gate.metric} is compared with another run's, not with {gate.reference}")
+    known = [*references, *_THROUGHPUTS]
+    if gate.reference not in known:
+        raise UnknownNameError(f"reference in gate {gate.text!r}", gate.reference, known)
+
+
 def judge(run: RunRecord, gates: Sequence[Gate], references: Sequence[Reference]) -> Verdict:
     """The verdict on a run: every gate, accuracy first."""
+    for gate in gates:
+        check(gate, [reference.name for reference in references])
     ordered = sorted(gates, key=lambda gate: gate.metric not in _DROPS and gate.metric not in _ACCURACIES)
     return Verdict(
         artifact_sha256=tuple(result.compiled.file.sha256 for result in run.results),
@@ -107,17 +122,16 @@ def _drop(gate: Gate, run: RunRecord, results: Sequence[BatchResult], references
     if reference is None:
         return _verdict(gate, "NOT COMPARABLE", _nothing_published(run, name))
     expected, obstacle = _expected_accuracy(reference, run, k)
-    if obstacle is not None:
+    if (obstacle := _cannot_count(run, results, k) or obstacle) is not None:
         return _verdict(gate, "NOT COMPARABLE", obstacle, reference=expected)
     if expected is None:
         return _verdict(gate, "NOT COMPARABLE", f"{reference.described} has no {name} figure")
-    if (obstacle := _cannot_count(run, results, k)) is not None:
-        return _verdict(gate, "NOT COMPARABLE", obstacle, reference=expected)
     found = {result.batch: result.accuracy.top(k) for result in results if result.accuracy}
     worst = min(found.values())
     drop = expected - worst
+    relative = f" ({units.percent(100 * drop / expected)} relative)" if expected else ""
     reason = (
-        f"{name} drop {units.points(drop)} ({units.percent(100 * drop / expected)} relative) "
+        f"{name} drop {units.points(drop)}{relative} "
         f"at {_batches(batch for batch, value in found.items() if value == worst)}     "
         f"{units.percent(worst)} against {units.percent(expected)} ({reference.described}), "
         f"allowed {gate.bound:.2f}"
@@ -127,8 +141,6 @@ def _drop(gate: Gate, run: RunRecord, results: Sequence[BatchResult], references
 
 def _accuracy(gate: Gate, run: RunRecord, results: Sequence[BatchResult]) -> Check:
     k = _ACCURACIES[gate.metric]
-    if gate.reference is not None:
-        raise UsageError(f"gate {gate.text!r}: an accuracy is compared with top1-drop or top5-drop, not as a ratio")
     if (obstacle := _cannot_count(run, results, k)) is not None:
         return _verdict(gate, "NOT COMPARABLE", obstacle)
     # The batch size that is furthest from holding decides.
@@ -142,8 +154,6 @@ def _accuracy(gate: Gate, run: RunRecord, results: Sequence[BatchResult]) -> Che
 def _speed(gate: Gate, results: Sequence[BatchResult]) -> Check:
     if gate.metric in _LATENCIES:
         field = _LATENCIES[gate.metric]
-        if gate.reference is not None:
-            raise UsageError(f"gate {gate.text!r}: a latency is compared with another run's, not with {gate.reference}")
         values = {result.batch: float(getattr(result.performance.latency, field)) for result in results}
         batch = max(values, key=values.__getitem__)
         if gate.operator in (">=", ">"):
@@ -304,11 +314,7 @@ def _differences(mine: BatchResult, other: BatchResult) -> tuple[str, ...]:
 
 
 def _reference(gate: Gate, references: Sequence[Reference]) -> Reference:
-    for reference in references:
-        if reference.name == gate.reference:
-            return reference
-    known = [*(reference.name for reference in references), *_THROUGHPUTS]
-    raise UnknownNameError(f"reference in gate {gate.text!r}", str(gate.reference), known)
+    return next(reference for reference in references if reference.name == gate.reference)
 
 
 def _best(metric: str, results: Sequence[BatchResult]) -> BatchResult:

@@ -32,15 +32,17 @@ def compare(
     expected: list[Scores] = [reference(given) for given, _ in batches]
     found: list[Scores] = [candidate(given) for _, given in batches]
     if [scores.shape for scores in expected] != [scores.shape for scores in found]:
-        raise ParityError(f"{name} and the candidate give scores of different shapes")
+        shapes = [tuple(scores.shape) for scores in (*expected, *found)]
+        raise ParityError(f"{name} and the candidate give scores of different shapes: {shapes}")
     rows, others = np.concatenate(expected), np.concatenate(found)
     largest = float(np.abs(rows).max())
-    difference = float(np.abs(rows.astype(np.float64) - others).max()) / (largest or 1.0)
+    with np.errstate(invalid="ignore"):
+        difference = float(np.abs(rows.astype(np.float64) - others).max()) / (largest or 1.0)
     return Parity(
         reference=name,
         batches=tuple(len(scores) for scores in expected),
         images=len(rows),
-        largest_difference=difference if np.isfinite(rows).all() else float("inf"),
+        largest_difference=difference if np.isfinite(difference) else float("inf"),
         top1_agreement=float(np.mean(rows.argmax(axis=1) == others.argmax(axis=1))),
         bound=bound,
     )

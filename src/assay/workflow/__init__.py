@@ -19,10 +19,10 @@ from assay.workflow.diagnosis import doctor
 from assay.workflow.judgement import (
     compare,
     evaluate,
+    gates_of,
     given_reference,
     load_predictions,
     load_run,
-    published_reference,
     ranked,
     run_reference,
 )
@@ -48,6 +48,7 @@ __all__ = [
     "evaluate",
     "export",
     "find_compiled",
+    "gates_of",
     "given_reference",
     "load_compiled",
     "load_predictions",
@@ -55,7 +56,6 @@ __all__ = [
     "load_run",
     "predict",
     "prepare",
-    "published_reference",
     "ranked",
     "run",
     "run_demo",

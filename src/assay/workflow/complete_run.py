@@ -53,6 +53,8 @@ class RunRequest:
 
 def run(request: RunRequest, out: Path, progress: Progress = Silent()) -> Outcome:
     """From a checkpoint or an ONNX file to a verdict; does only what `out` does not hold already."""
+    # Whatever can be known to be wrong is said before the work begins.
+    gates = judgement.gates_of(request.gates, request.max_drop, request.references)
     with store.lock(out):
         # A verdict is only ever that of the run that ended last.
         (out / judgement.VERDICT_RECORD).unlink(missing_ok=True)
@@ -62,8 +64,7 @@ def run(request: RunRequest, out: Path, progress: Progress = Silent()) -> Outcom
         results, used = trial.measure_all(compiled, data, out / "bench", reuse=True, progress=progress)
         record = trial.record_of(classifier, used, results)
         store.write(out / judgement.RUN_RECORD, record)
-        references = [*request.references, *judgement.published_reference(record)]
-        verdict = judgement.compare(record, references, request.gates, request.max_drop)
+        verdict = judgement.compare(record, gates, request.references)
         store.write(out / judgement.VERDICT_RECORD, verdict)
     return Outcome(run=record, verdict=verdict)
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from assay import store
 from assay.data import labels as label_files
 from assay.errors import RecordError, UsageError
-from assay.records import Accuracy, Predictions, Reference, RunRecord, ScoredImage, Verdict
+from assay.records import Accuracy, Gate, Predictions, Reference, RunRecord, ScoredImage, Verdict
 from assay.score import accuracy as score_accuracy
 from assay.score import compare as score_compare
 
 RUN_RECORD, VERDICT_RECORD = "run.json", "verdict.json"
 DEFAULT_MAX_DROP = 1.0
+PUBLISHED = "published"
+"""What a gate calls the figures that are published of a model."""
 
 
 def labels_of(predictions: Predictions, labels: Path) -> tuple[int, ...]:
@@ -57,18 +59,26 @@ def load_run(path: Path) -> RunRecord:
     return store.read(record, RunRecord)
 
 
-def compare(run: RunRecord, references: Sequence[Reference], gates: Sequence[str], max_drop: float | None) -> Verdict:
-    """Judges a run; the default gate is `top1-drop`, asked for where there is something to hold the run against."""
-    parsed = [score_compare.parse(gate) for gate in gates]
+def gates_of(texts: Sequence[str], max_drop: float | None, references: Sequence[Reference]) -> list[Gate]:
+    """The gates of a command; raises where one is not understood or names a reference that there is not.
+
+    The default gate is `top1-drop`, asked for where there is something to hold a run against.
+    """
     if max_drop is not None and max_drop < 0:
         raise UsageError(f"--max-drop {max_drop:g}: give the points that top-1 may fall, 0 or more")
-    asked = max_drop is not None or any(reference.published is None for reference in references)
-    if asked or not any(gate.metric == "top1-drop" for gate in parsed):
+    gates = [score_compare.parse(text) for text in texts]
+    for gate in gates:
+        score_compare.check(gate, [*(reference.name for reference in references), PUBLISHED])
+    asked = max_drop is not None or bool(references)
+    if max_drop is not None or not any(gate.metric == "top1-drop" for gate in gates):
         bound = DEFAULT_MAX_DROP if max_drop is None else max_drop
-        default = score_compare.parse(f"top1-drop<={bound:g}", asked=asked)
-        if default.text not in {gate.text for gate in parsed}:
-            parsed.insert(0, default)
-    return score_compare.judge(run, parsed, references)
+        gates.insert(0, score_compare.parse(f"top1-drop<={bound:g}", asked=asked))
+    return gates
+
+
+def compare(run: RunRecord, gates: Sequence[Gate], references: Sequence[Reference]) -> Verdict:
+    """Judges a run by gates, against references and what is published of its model."""
+    return score_compare.judge(run, gates, [*references, *_published_reference(run)])
 
 
 def given_reference(text: str) -> Reference:
@@ -87,7 +97,7 @@ def given_reference(text: str) -> Reference:
     return Reference(name="given", described="given", top1=figures["top1"], top5=figures.get("top5"))
 
 
-def published_reference(run: RunRecord) -> list[Reference]:
+def _published_reference(run: RunRecord) -> list[Reference]:
     """What is published of the run's model, as a reference; empty where nothing is."""
     published = run.model.checkpoint.published if run.model.checkpoint else None
     if published is None:

@@ -254,9 +254,14 @@ def _torchvision_network(architecture: str, weights: Path | None, entry: str | N
         build=lambda: network,
         classes=classes,
         transform=architectures.transform_of(architecture, matched),
-        transform_source=f"torchvision's {matched}"
-        if matched
-        else f"torchvision's {first}, assumed: the weights match no published file",
+        transform_source=_source(matched or first, matched is not None, weights is not None),
         class_names=architectures.class_names(architecture),
         published=architectures.published(architecture, matched),
     )
+
+
+def _source(entry: str, matched: bool, with_weights: bool) -> str:
+    if matched:
+        return f"torchvision's {entry}"
+    reason = "the weights match no published file" if with_weights else "the weights are random"
+    return f"torchvision's {entry}, assumed: {reason}"

@@ -35,14 +35,20 @@ def find(path: Path) -> ImageFolder:
     """Lists the images in a flat folder, or in the class folders below it where it holds no image itself."""
     if not path.is_dir():
         raise DatasetError(f"no folder of images at {path}; give a folder of files or of class folders")
-    flat = _visible(path)
-    images, skipped = _split(flat, "")
+    try:
+        return _find(path)
+    except OSError as error:
+        raise DatasetError(f"cannot list {error.filename or path}: {error.strerror or error}") from error
+
+
+def _find(path: Path) -> ImageFolder:
+    images, skipped = _split(_files(path), "")
     if images:
         return ImageFolder(path, tuple(sorted(images)), None, tuple(sorted(skipped)))
     folders = sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     class_of: dict[str, int] = {}
     for number, folder in enumerate(folders):
-        inside, not_images = _split(_visible(path / folder), f"{folder}/")
+        inside, not_images = _split(_files(path / folder), f"{folder}/")
         class_of.update(dict.fromkeys(inside, number))
         skipped += not_images
     if not class_of:
@@ -52,8 +58,9 @@ def find(path: Path) -> ImageFolder:
     return ImageFolder(path, tuple(sorted(class_of)), class_of, tuple(sorted(skipped)))
 
 
-def _visible(folder: Path) -> list[str]:
-    return [entry.name for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith(".")]
+def _files(folder: Path) -> list[str]:
+    """The names of the files; a link whose file is gone is one of them, so that it is missed by name."""
+    return [entry.name for entry in folder.iterdir() if not entry.is_dir() and not entry.name.startswith(".")]
 
 
 def _split(names: list[str], prefix: str) -> tuple[list[str], list[str]]:

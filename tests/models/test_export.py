@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra `torch`")
+
+import torch
+
+from assay.errors import ModelError
+from assay.models import export, onnx_file
+from assay.records import TensorSpec
+from tests.messages import assert_says
+
+pytestmark = pytest.mark.torch
+
+
+def _network() -> Any:
+    torch.manual_seed(1)
+    layers = (
+        torch.nn.Conv2d(3, 6, 3, bias=False),
+        torch.nn.BatchNorm2d(6),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(6, 5),
+    )
+    return torch.nn.Sequential(*layers).eval()
+
+
+def test_the_file_is_named_and_versioned_as_the_guides(tmp_path: Path) -> None:
+    export.export(_network(), 8, export.OPSET, tmp_path / "model.onnx")
+    assert onnx_file.inspect(tmp_path / "model.onnx") == (
+        TensorSpec(name="image", shape=("batch", 3, 8, 8), dtype="float32"),
+        TensorSpec(name="class", shape=("batch", 5), dtype="float32"),
+        11,
+    )
+    onnx.checker.check_model(onnx.load(tmp_path / "model.onnx"), full_check=True)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_scores_are_torchs_at_any_batch_size(tmp_path: Path, batch: int) -> None:
+    network = _network()
+    export.export(network, 8, 11, tmp_path / "model.onnx")
+    images = np.random.default_rng(5).standard_normal((batch, 3, 8, 8)).astype(np.float32)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    found = session.run(["class"], {"image": images})[0]
+    expected = export.score_function(network)(images)
+    assert expected.shape == (batch, 5)
+    assert expected.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_another_opset_is_written_when_asked(tmp_path: Path) -> None:
+    export.export(_network(), 8, 13, tmp_path / "model.onnx")
+    assert onnx_file.inspect(tmp_path / "model.onnx")[2] == 13
+
+
+class _NeedsOpset12(torch.nn.Module):
+    def forward(self, image: Any) -> Any:
+        return torch.einsum("nchw,c->n", image, torch.ones(3))
+
+
+def test_an_operator_that_the_opset_lacks_says_which_and_what_to_try(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        export.export(_NeedsOpset12(), 4, 11, tmp_path / "model.onnx")
+    assert_says(caught, "cannot export to ONNX opset 11", "einsum", "try a higher --opset")
+
+
+def test_a_failed_export_prints_nothing_on_standard_output(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ModelError):
+        export.export(_NeedsOpset12(), 4, 11, tmp_path / "model.onnx")
+    assert capfd.readouterr().out == ""

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from assay.errors import ParityError
+from assay.records import Parity
+from assay.score import parity
+from tests.messages import assert_says
+
+Rows = list[list[float]]
+INF, NAN = float("inf"), float("nan")
+
+
+def _compare(expected: list[Rows], found: list[Rows], bound: float = 1e-4) -> Parity:
+    """Each side's callable returns the batch that it is given."""
+    pairs = [
+        (np.array(ours, dtype=np.float32), np.array(theirs, dtype=np.float32))
+        for ours, theirs in zip(expected, found, strict=True)
+    ]
+    return parity.compare(lambda batch: batch, lambda batch: batch, pairs, name="torch", bound=bound)
+
+
+def test_equal_scores_differ_by_nothing() -> None:
+    rows = [[[1.0, 2.0]], [[3.0, 4.0], [6.0, 5.0], [0.0, 1.0]]]
+    assert _compare(rows, rows) == Parity(
+        reference="torch", batches=(1, 3), images=4, largest_difference=0.0, top1_agreement=1.0, bound=1e-4
+    )
+
+
+def test_the_difference_is_relative_to_the_references_largest_score_of_all_batches() -> None:
+    # 0.5 is the largest difference, in the first batch; -8 the largest score, in the second.
+    found = _compare([[[1.0, 2.0]], [[-8.0, 4.0]]], [[[1.5, 2.0]], [[-8.0, 4.25]]])
+    assert found.largest_difference == 0.0625
+
+
+def test_images_with_another_first_class_are_counted() -> None:
+    found = _compare([[[1.0, 2.0], [2.0, 1.0], [2.0, 1.0], [2.0, 1.0]]], [[[2.0, 1.0]] * 4], bound=9.0)
+    assert found.top1_agreement == 0.75
+    assert not found.holds
+
+
+def test_scores_that_are_all_nothing_are_compared_as_they_are() -> None:
+    assert _compare([[[0.0, 0.0]]], [[[0.0, 0.0]]]).holds
+    assert _compare([[[0.0, 0.0]]], [[[0.25, 0.0]]]).largest_difference == 0.25
+
+
+@pytest.mark.parametrize(
+    ("expected", "found"),
+    [
+        ([1.0, NAN], [1.0, 0.0]),
+        ([1.0, 0.0], [1.0, NAN]),
+        ([1.0, NAN], [1.0, NAN]),
+        ([NAN, NAN], [NAN, NAN]),
+        ([1.0, INF], [1.0, 2.0]),
+        ([1.0, 2.0], [1.0, INF]),
+        ([1.0, INF], [1.0, INF]),
+        ([-INF, 1.0], [-INF, 1.0]),
+        ([INF, 1.0], [-INF, 1.0]),
+    ],
+)
+def test_scores_that_are_no_numbers_never_pass(expected: list[float], found: list[float]) -> None:
+    assert not _compare([[expected]], [[found]], bound=1e30).holds
+
+
+def test_scores_of_different_shapes_are_refused() -> None:
+    with pytest.raises(ParityError) as caught:
+        _compare([[[1.0, 2.0]]], [[[1.0, 2.0, 3.0]]])
+    assert_says(caught, "torch", "different shapes")
+
+
+def test_parity_that_holds_is_handed_on() -> None:
+    found = _compare([[[1.0, 2.0]]], [[[1.0, 2.0]]])
+    assert parity.require(found, "the export") is found
+
+
+def test_parity_that_is_missed_says_by_how_much() -> None:
+    found = _compare([[[1.0, 2.0], [2.0, 1.0]]], [[[1.0, 2.0], [0.0, 1.0]]])
+    with pytest.raises(ParityError) as caught:
+        parity.require(found, "the export")
+    assert_says(caught, "the export", "1.0e+00", "torch", "allowed 1.0e-04", "50 % of 2 images")

@@ -1,0 +1,43 @@
+"""The README's transcript is what the program prints, but for the figures."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.test_imports import WITHOUT_TORCH
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def _shape(text: str) -> list[str]:
+    """The lines with every figure, hash and run of spaces made alike, and without what a busy machine adds."""
+    text = re.sub(r"machine (idle|\S+ % busy)", "machine", text)
+    text = re.sub(r"\b(read|preprocess|infer|post) \d+ %", "stage %", text)
+    text = re.sub(r"\b[0-9a-f]{8}…", "hash", text)
+    lines = [re.sub(r"\s+", " ", re.sub(r"\d[\d,.]*", "#", line)).strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("warning")]
+
+
+def test_the_transcript_has_the_form_of_a_real_run(tmp_path: Path) -> None:
+    shown = README.read_text(encoding="utf-8").split("```text\n", 1)[1].split("```", 1)[0]
+    command, _, transcript = shown.partition("\n")
+    assert command == "$ assay demo -o RUN-demo"
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, "demo", "-o", "RUN-demo"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert _shape(done.stderr) + _shape(done.stdout) == _shape(transcript)
+
+
+def test_every_command_is_in_the_table() -> None:
+    from assay.cli.main import parser
+
+    listed = set(re.findall(r"^\| `assay (\w+)`", README.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    known = set(re.findall(r"^    (\w+) ", parser().format_help(), flags=re.MULTILINE))
+    assert listed == known
