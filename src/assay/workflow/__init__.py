@@ -4,6 +4,7 @@ checkpoint ─export→ model ─compile→ artifact ┐
 images, labels ─prepare→ prepared data set ──┴─bench→ predictions ─evaluate→ accuracy ─compare→ verdict
 """
 
+from assay.workflow.adoption import adopt, describe
 from assay.workflow.artifact import (
     build_options,
     compile_into,
@@ -16,6 +17,7 @@ from assay.workflow.complete_run import RunRequest, run
 from assay.workflow.dataset import load_prepared, prepare
 from assay.workflow.demonstration import run_demo
 from assay.workflow.diagnosis import doctor
+from assay.workflow.exporting import export
 from assay.workflow.judgement import (
     compare,
     evaluate,
@@ -27,7 +29,6 @@ from assay.workflow.judgement import (
     run_reference,
 )
 from assay.workflow.measurement import Images, Length, Measured, bench
-from assay.workflow.model import adopt, describe, export
 from assay.workflow.prediction import predict
 from assay.workflow.trial import bench_all, trial
 

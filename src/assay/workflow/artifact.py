@@ -17,7 +17,7 @@ from assay.models import preprocess_fusion
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BuildOptions, CompiledModel, InputKind, OnnxModel, Parity, Precision, Setting
 from assay.score import parity as score_parity
-from assay.workflow.model import demo_pixels
+from assay.workflow.demo_pixels import demo_pixels
 from assay.workflow.reference import in_batches, open_reference
 
 COMPILE_BOUND = {"fp32": 1e-4}

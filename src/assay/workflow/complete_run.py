@@ -21,8 +21,8 @@ from assay.records import (
     Setting,
 )
 from assay.workflow import artifact, dataset, judgement, measurement, trial
-from assay.workflow import model as model_step
-from assay.workflow.model import DEFAULT_OPSET
+from assay.workflow.adoption import adopt
+from assay.workflow.exporting import DEFAULT_OPSET, export
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ def _model(request: RunRequest, out: Path, progress: Progress) -> OnnxModel:
     if request.model.endswith(".onnx"):
         if request.weights is not None or request.random_weights:
             raise UsageError("an .onnx file brings its weights; leave --weights and --random-weights away")
-        return model_step.adopt(Path(request.model), out / "model.onnx", choice=request.transform, progress=progress)
+        return adopt(Path(request.model), out / "model.onnx", choice=request.transform, progress=progress)
     if (request.weights is None) != request.random_weights:
         raise UsageError(f"{request.model} needs weights: give --weights FILE.pth, or --random-weights for speed only")
-    return model_step.export(
+    return export(
         request.model,
         out / "model.onnx",
         weights=request.weights,

@@ -12,7 +12,7 @@ from assay.data.transform import TransformChoice
 from assay.progress import Progress, Silent
 from assay.records import Outcome, Reference
 from assay.workflow.complete_run import RunRequest, run
-from assay.workflow.model import demo_transform
+from assay.workflow.demo_pixels import demo_transform
 
 
 def run_demo(out: Path, progress: Progress = Silent()) -> Outcome:

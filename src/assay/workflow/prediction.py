@@ -11,7 +11,7 @@ from assay.data.transform import TransformChoice, normalise, pixels
 from assay.errors import DatasetError, UsageError
 from assay.records import ImagePrediction, OnnxModel, PredictionList
 from assay.score.accuracy import best
-from assay.workflow.model import describe
+from assay.workflow.adoption import describe
 from assay.workflow.reference import open_reference
 
 

@@ -1,24 +1,23 @@
-"""checkpoint ─export→ model, and an ONNX file of any origin taken as a model."""
+"""checkpoint ─export→ model."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from assay import demo, environment, store, units
-from assay.data.transform import TransformChoice, choose, normalise, pixels
-from assay.errors import MissingExtraError, RecordError, UsageError
+from assay import demo, environment, store
+from assay.data.transform import TransformChoice, choose
+from assay.errors import MissingExtraError, UsageError
 from assay.models import onnx_file
 from assay.progress import Progress, Silent, Stopwatch
-from assay.records import Checkpoint, ImageTransform, OnnxModel, Parity, PublishedAccuracy
+from assay.records import Checkpoint, ImageTransform, OnnxModel, PublishedAccuracy
 from assay.score import parity as score_parity
+from assay.workflow.adoption import keep, record_of, summary
+from assay.workflow.demo_pixels import demo_transform, normalised_demo_images
 from assay.workflow.reference import open_reference
 
 if TYPE_CHECKING:
@@ -45,11 +44,6 @@ class _Architecture:
     published: PublishedAccuracy | None
 
 
-def record_of(model: Path) -> Path:
-    """Where the record of an ONNX file stands: beside it, `model.json`."""
-    return model.with_suffix(".json")
-
-
 def export(
     architecture: str,
     out: Path,
@@ -73,7 +67,7 @@ def export(
     )
     found = store.kept(record_of(out), OnnxModel, made_from)
     if found is not None and found.file.path == out.resolve():
-        progress.finish("export", described, _exported(found), None)
+        progress.finish("export", described, summary(found), None)
         return found
     _require_torch()
     from assay.models import checkpoint as checkpoints
@@ -122,100 +116,7 @@ def export(
                 bound=EXPORT_BOUND,
             )
         score_parity.require(parity, f"the export of {architecture}")
-    return _kept(model, out, parity, made_from, "export", described, progress, watch)
-
-
-def adopt(
-    source: Path, out: Path, *, choice: TransformChoice = TransformChoice(), progress: Progress = Silent()
-) -> OnnxModel:
-    """Takes an ONNX file of any origin as a model: a copy at `out` with its record.
-
-    The transform is the one of the record beside the file, where `assay export` wrote one; otherwise the
-    user's, or the preset for the input's size, which the record says.
-    """
-    watch = Stopwatch()
-    described = f"{source.name} → {out.name}"
-    made_from = store.hash_of("adopt", _RECIPE, store.stamp(source) if source.is_file() else str(source), choice)
-    found = store.kept(record_of(out), OnnxModel, made_from)
-    if found is not None and found.file.path == out.resolve():
-        progress.finish("model", described, _exported(found), None)
-        return found
-    model = describe(source, choice)
-    if source.resolve() != out.resolve():
-        with store.replacing(out) as beside:
-            shutil.copyfile(source, beside)
-    return _kept(model, out, model.parity, made_from, "model", described, progress, watch)
-
-
-def describe(source: Path, choice: TransformChoice = TransformChoice()) -> OnnxModel:
-    """What is known of an ONNX file where it lies."""
-    taken, given, opset = onnx_file.inspect(source)
-    exported = _record_beside(source)
-    side = taken.shape[2]
-    transform, transform_source = choose(
-        choice,
-        (exported.transform, exported.transform_source) if exported else None,
-        side if isinstance(side, int) else None,
-    )
-    return OnnxModel(
-        name=exported.name if exported else source.stem,
-        file=store.reference(source),
-        input=taken,
-        output=given,
-        opset=opset,
-        transform=transform,
-        transform_source=transform_source,
-        class_names=exported.class_names if exported else None,
-        parity=exported.parity if exported else None,
-        checkpoint=exported.checkpoint if exported else None,
-    )
-
-
-def normalised_demo_images(transform: ImageTransform, count: int) -> npt.NDArray[np.float32]:
-    """The first demo images as the model takes them, float32 N×3×H×W."""
-    batch = demo_pixels(transform, count)
-    side = transform.crop
-    return normalise(batch, transform, np.empty((count, 3, side, side), np.float32))
-
-
-def demo_pixels(transform: ImageTransform, count: int) -> npt.NDArray[np.uint8]:
-    """Real pixels where the user has given none: the first images of the demo, uint8 N×H×W×3."""
-    paths = sorted(demo.IMAGES.iterdir())[:count]
-    return np.stack([pixels(path.read_bytes(), transform) for path in paths])
-
-
-def _kept(
-    model: OnnxModel,
-    out: Path,
-    parity: Parity | None,
-    made_from: str,
-    step: str,
-    described: str,
-    progress: Progress,
-    watch: Stopwatch,
-) -> OnnxModel:
-    model = msgspec.structs.replace(model, file=store.reference(out), parity=parity)
-    store.write(record_of(out), model, made_from)
-    progress.finish(step, described, _exported(model), watch.seconds)
-    progress.note(f"transform: {model.transform_source}")
-    return model
-
-
-def _record_beside(source: Path) -> OnnxModel | None:
-    """The record of an exported file, if there is one and it is of these very bytes."""
-    path = record_of(source)
-    if not path.is_file():
-        return None
-    try:
-        record = store.read(path, OnnxModel)
-    except RecordError:
-        return None
-    return record if store.is_intact(record.file) and record.file.path == source.resolve() else None
-
-
-def _exported(model: OnnxModel) -> str:
-    detail = f"opset {model.opset}"
-    return detail if model.parity is None else f"{detail} · parity {units.difference(model.parity.largest_difference)}"
+    return keep(model, out, parity, made_from, "export", described, progress, watch)
 
 
 def _require_torch() -> None:
@@ -234,11 +135,6 @@ def _demo_network() -> _Architecture:
         class_names=demo.CLASSES,
         published=None,
     )
-
-
-def demo_transform() -> ImageTransform:
-    """The transform that the demo's network was trained for."""
-    return ImageTransform(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
 
 
 def _torchvision_network(architecture: str, weights: Path | None, entry: str | None) -> _Architecture:
