@@ -60,7 +60,7 @@ def processor_fingerprint() -> str:
 
 def busy_share(seconds: float = 0.3) -> float:
     """The share of the processors' time in use by everything on the machine, 0 to 1, over a short look."""
-    return psutil.cpu_percent(interval=seconds) / 100.0
+    return float(psutil.cpu_percent(interval=seconds)) / 100.0
 
 
 @cache
