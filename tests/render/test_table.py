@@ -16,7 +16,7 @@ from assay.records import (
     Verdict,
 )
 from assay.render import table
-from assay.score import compare
+from assay.score import compare, gates
 from tests import factories
 
 
@@ -25,9 +25,9 @@ def _lines(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
-def _judged(run: RunRecord, *gates: str, asked: bool = True, top1: float | None = 47.0) -> Verdict:
+def _judged(run: RunRecord, *texts: str, asked: bool = True, top1: float | None = 47.0) -> Verdict:
     given = [Reference(name="given", described="given", top1=top1)] if top1 is not None else []
-    return compare.judge(run, [compare.parse(gate, asked) for gate in gates], given)
+    return compare.judge(run, [gates.parse(text, asked) for text in texts], given)
 
 
 def _two_batches(folder: Path) -> RunRecord:
@@ -103,7 +103,7 @@ def test_a_gate_that_nobody_asked_for_and_nothing_to_judge_is_no_verdict(tmp_pat
 def test_what_differs_is_noted_below_its_gate(tmp_path: Path) -> None:
     ours = factories.run_record([factories.result(tmp_path, options={"precision": "int8"})])
     theirs = Reference(name="old", described="old", run=factories.run_record([factories.result(tmp_path)]))
-    judged = compare.judge(ours, [compare.parse("throughput/old>=1")], [theirs])
+    judged = compare.judge(ours, [gates.parse("throughput/old>=1")], [theirs])
     assert table.verdict(judged, "here").splitlines()[1] == "       noted: precision int8 against fp32"
 
 

@@ -1,22 +1,13 @@
-"""Gates: parsing them, and judging a run by them against references.
-
-A gate is `METRIC[@BATCH][/REFERENCE] OP NUMBER`. Metrics: `top1` … `top5` and `top1-drop`, `top5-drop` (percent
-and points), `throughput` (also `interface`) and `end-to-end` (images/s), `latency.min|mean|median|p50|p90|p95|
-p99|max` (with `ms` or `s`). `/REFERENCE` divides by the same figure of a reference, or by another throughput of
-the run itself: `end-to-end/interface>=0.95`.
-
-Without `@BATCH` an accuracy or a latency must hold at every batch size; a throughput is that of the best one.
-"""
+"""Judging a run by gates, against figures and other runs: what is comparable, and what was found."""
 
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from assay import units
-from assay.errors import UnknownNameError, UsageError
 from assay.records import BatchResult, Check, Gate, Reference, RunRecord, Verdict, VerdictWord
+from assay.score.gates import ACCURACIES, DROPS, LATENCIES, check
 
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -29,70 +20,13 @@ _THROUGHPUTS: Mapping[str, Callable[[BatchResult], float]] = {
     "interface": lambda result: result.performance.interface_throughput,
     "end-to-end": lambda result: result.performance.end_to_end_throughput,
 }
-_LATENCIES = {
-    f"latency.{name}": field
-    for name, field in {
-        "min": "min",
-        "mean": "mean",
-        "median": "median",
-        "p50": "median",
-        "p90": "p90",
-        "p95": "p95",
-        "p99": "p99",
-        "max": "max",
-    }.items()
-}
-_ACCURACIES = {f"top{k}": k for k in range(1, 6)}
-_DROPS = {"top1-drop": 1, "top5-drop": 5}
-METRICS = (*_THROUGHPUTS, *_LATENCIES, *_ACCURACIES, *_DROPS)
-
-_PATTERN = re.compile(
-    r"(?P<metric>[a-z0-9.-]+?)(@(?P<batch>\d+))?(/(?P<reference>[^<>=]+?))?\s*(?P<operator><=|>=|<|>)\s*"
-    r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|%)?"
-)
-
-
-def parse(text: str, asked: bool = True) -> Gate:
-    """Reads a gate; raises where it is not one."""
-    found = _PATTERN.fullmatch(text.strip())
-    if found is None:
-        raise UsageError(f"gate {text!r} is not METRIC[@BATCH][/REFERENCE] OP NUMBER, as in top1-drop<=1.0")
-    metric, unit = found["metric"], found["unit"]
-    if metric not in METRICS:
-        raise UnknownNameError(f"metric in gate {text!r}", metric, METRICS)
-    is_latency = metric in _LATENCIES and found["reference"] is None
-    if is_latency != (unit in ("ms", "s")) or (unit == "%" and metric not in _ACCURACIES):
-        wanted = "a latency needs ms or s, as in latency.p99@1<=250ms" if is_latency else f"{metric} takes none"
-        raise UsageError(f"gate {text!r}: the unit is wrong; {wanted}")
-    return Gate(
-        text=text.strip(),
-        metric=metric,
-        batch=int(found["batch"]) if found["batch"] else None,
-        reference=found["reference"],
-        operator=found["operator"],  # type: ignore[arg-type]  # the pattern admits no other
-        bound=float(found["number"]) / (1000.0 if unit == "ms" else 1.0),
-        asked=asked,
-    )
-
-
-def check(gate: Gate, references: Iterable[str]) -> None:
-    """Raises where a gate divides by what it cannot, so that nobody waits for a run to learn it."""
-    if gate.reference is None:
-        return
-    if gate.metric in _ACCURACIES:
-        raise UsageError(f"gate {gate.text!r}: an accuracy is compared with top1-drop or top5-drop, not as a ratio")
-    if gate.metric not in _THROUGHPUTS and gate.reference in _THROUGHPUTS:
-        raise UsageError(f"gate {gate.text!r}: {gate.metric} is compared with another run's, not with {gate.reference}")
-    known = [*references, *_THROUGHPUTS]
-    if gate.reference not in known:
-        raise UnknownNameError(f"reference in gate {gate.text!r}", gate.reference, known)
 
 
 def judge(run: RunRecord, gates: Sequence[Gate], references: Sequence[Reference]) -> Verdict:
     """The verdict on a run: every gate, accuracy first."""
     for gate in gates:
         check(gate, [reference.name for reference in references])
-    ordered = sorted(gates, key=lambda gate: gate.metric not in _DROPS and gate.metric not in _ACCURACIES)
+    ordered = sorted(gates, key=lambda gate: gate.metric not in DROPS and gate.metric not in ACCURACIES)
     return Verdict(
         artifact_sha256=tuple(result.compiled.file.sha256 for result in run.results),
         model_sha256=run.model.file.sha256,
@@ -106,9 +40,9 @@ def _check(gate: Gate, run: RunRecord, references: Sequence[Reference]) -> Check
     if not results:
         measured = ", ".join(str(result.batch) for result in run.results)
         return _verdict(gate, "NOT COMPARABLE", f"batch {gate.batch} was not measured; measured: {measured}")
-    if gate.metric in _DROPS:
+    if gate.metric in DROPS:
         return _drop(gate, run, results, references)
-    if gate.metric in _ACCURACIES:
+    if gate.metric in ACCURACIES:
         return _accuracy(gate, run, results)
     if gate.reference is not None and gate.reference not in _THROUGHPUTS:
         return _ratio(gate, run, results, _reference(gate, references))
@@ -116,7 +50,7 @@ def _check(gate: Gate, run: RunRecord, references: Sequence[Reference]) -> Check
 
 
 def _drop(gate: Gate, run: RunRecord, results: Sequence[BatchResult], references: Sequence[Reference]) -> Check:
-    k = _DROPS[gate.metric]
+    k = DROPS[gate.metric]
     reference = _reference(gate, references) if gate.reference else (references[0] if references else None)
     name = f"top-{k}"
     if reference is None:
@@ -140,7 +74,7 @@ def _drop(gate: Gate, run: RunRecord, results: Sequence[BatchResult], references
 
 
 def _accuracy(gate: Gate, run: RunRecord, results: Sequence[BatchResult]) -> Check:
-    k = _ACCURACIES[gate.metric]
+    k = ACCURACIES[gate.metric]
     if (obstacle := _cannot_count(run, results, k)) is not None:
         return _verdict(gate, "NOT COMPARABLE", obstacle)
     # The batch size that is furthest from holding decides.
@@ -152,8 +86,8 @@ def _accuracy(gate: Gate, run: RunRecord, results: Sequence[BatchResult]) -> Che
 
 
 def _speed(gate: Gate, results: Sequence[BatchResult]) -> Check:
-    if gate.metric in _LATENCIES:
-        field = _LATENCIES[gate.metric]
+    if gate.metric in LATENCIES:
+        field = LATENCIES[gate.metric]
         values = {result.batch: float(getattr(result.performance.latency, field)) for result in results}
         batch = max(values, key=values.__getitem__)
         if gate.operator in (">=", ">"):
@@ -186,8 +120,8 @@ def _ratio(gate: Gate, run: RunRecord, results: Sequence[BatchResult], reference
         obstacle = f"{reference.described} has no batch {gate.batch}"
     if obstacle is not None:
         return _verdict(gate, "NOT COMPARABLE", obstacle)
-    if gate.metric in _LATENCIES:
-        field = _LATENCIES[gate.metric]
+    if gate.metric in LATENCIES:
+        field = LATENCIES[gate.metric]
         mine, his = min(results, key=lambda r: r.batch), min(theirs, key=lambda r: r.batch)
         if mine.batch != his.batch:
             return _verdict(gate, "NOT COMPARABLE", f"latency at batch {mine.batch} against batch {his.batch}")

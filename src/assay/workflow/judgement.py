@@ -11,6 +11,7 @@ from assay.errors import RecordError, UsageError
 from assay.records import Accuracy, Gate, Predictions, Reference, RunRecord, ScoredImage, Verdict
 from assay.score import accuracy as score_accuracy
 from assay.score import compare as score_compare
+from assay.score import gates as score_gates
 
 RUN_RECORD, VERDICT_RECORD = "run.json", "verdict.json"
 DEFAULT_MAX_DROP = 1.0
@@ -66,13 +67,13 @@ def gates_of(texts: Sequence[str], max_drop: float | None, references: Sequence[
     """
     if max_drop is not None and max_drop < 0:
         raise UsageError(f"--max-drop {max_drop:g}: give the points that top-1 may fall, 0 or more")
-    gates = [score_compare.parse(text) for text in texts]
+    gates = [score_gates.parse(text) for text in texts]
     for gate in gates:
-        score_compare.check(gate, [*(reference.name for reference in references), PUBLISHED])
+        score_gates.check(gate, [*(reference.name for reference in references), PUBLISHED])
     asked = max_drop is not None or bool(references)
     if max_drop is not None or not any(gate.metric == "top1-drop" for gate in gates):
         bound = DEFAULT_MAX_DROP if max_drop is None else max_drop
-        gates.insert(0, score_compare.parse(f"top1-drop<={bound:g}", asked=asked))
+        gates.insert(0, score_gates.parse(f"top1-drop<={bound:g}", asked=asked))
     return gates
 
 
