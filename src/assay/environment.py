@@ -13,7 +13,7 @@ import psutil
 from assay.records import Environment
 
 BUSY_SHARE = 0.15
-"""Above this share of the processors' time in use by others, a measurement is marked as made on a busy machine."""
+"""Above this share of the processors' time in use, just before it, a measurement is marked as on a busy machine."""
 
 _PACKAGES = ("msgspec", "numpy", "onnx", "onnxruntime", "pillow", "torch", "torchvision")
 

@@ -16,6 +16,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from assay.errors import RecordError
+
 Interpolation = Literal["bilinear", "bicubic"]
 InputKind = Literal["uint8", "float32"]
 Precision = Literal["fp32", "fp16", "int8"]
@@ -47,8 +49,13 @@ class ArrayFile(Record, frozen=True, kw_only=True):
     dtype: str
 
     def load(self) -> npt.NDArray[Any]:
-        """The array, memory-mapped and read-only."""
-        array: npt.NDArray[Any] = np.load(self.file.path, mmap_mode="r", allow_pickle=False)
+        """The array, memory-mapped and read-only; raises `RecordError` where its file is gone or damaged."""
+        try:
+            array: npt.NDArray[Any] = np.load(self.file.path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise RecordError(f"cannot read {self.file.path}: {error}; run the step that makes it again") from error
+        if array.shape != self.shape or array.dtype.name != self.dtype:
+            raise RecordError(f"{self.file.path} holds {array.dtype} {array.shape}, not what its record says")
         return array
 
 
@@ -221,6 +228,8 @@ class StageTime(Record, frozen=True, kw_only=True):
     """Waiting for work from the stage before."""
     waiting_out_seconds: float
     """Waiting for room in the stage after."""
+    run_seconds: float
+    """The wall time of the whole run, of which the shares are."""
 
     @property
     def rate(self) -> float:
@@ -229,18 +238,18 @@ class StageTime(Record, frozen=True, kw_only=True):
 
     @property
     def busy_share(self) -> float:
-        """The share of the span in which a worker of this stage was at work."""
-        return self.busy_seconds / (self.workers * self.span_seconds)
+        """The share of the run in which a worker of this stage was at work."""
+        return self.busy_seconds / (self.workers * self.run_seconds)
 
     @property
     def waiting_in_share(self) -> float:
-        """The share of the span spent waiting for work."""
-        return self.waiting_in_seconds / (self.workers * self.span_seconds)
+        """The share of the run spent waiting for work."""
+        return self.waiting_in_seconds / (self.workers * self.run_seconds)
 
     @property
     def waiting_out_share(self) -> float:
-        """The share of the span spent waiting for room."""
-        return self.waiting_out_seconds / (self.workers * self.span_seconds)
+        """The share of the run spent waiting for room."""
+        return self.waiting_out_seconds / (self.workers * self.run_seconds)
 
 
 class Latency(Record, frozen=True, kw_only=True):
@@ -271,7 +280,7 @@ class Performance(Record, frozen=True, kw_only=True):
     warm_up_seconds: float
     source: PixelSource
     machine_busy_share: float | None
-    """How busy the processors were just before the run, 0 to 1."""
+    """How busy the processors were just before the artifact was opened, 0 to 1."""
 
     @cached_property
     def call_seconds(self) -> npt.NDArray[np.float64]:
@@ -316,7 +325,7 @@ class Performance(Record, frozen=True, kw_only=True):
 
     @property
     def bottleneck(self) -> StageTime:
-        """The stage that was at work for the largest share of its span."""
+        """The stage that was at work for the largest share of the run."""
         return max(self.stages, key=lambda stage: stage.busy_share)
 
 
@@ -393,6 +402,8 @@ class Check(Record, frozen=True, kw_only=True):
     high: float | None
     reference: float | None
     reason: str
+    detail: str
+    """The figures behind the reason; empty where there are none."""
     differences: tuple[str, ...]
 
 

@@ -28,7 +28,7 @@ def test_a_run_ends_with_the_table_and_the_verdict(finished: Path, capsys: pytes
     shown = capsys.readouterr()
     lines = shown.out.splitlines()
     assert lines[-1].startswith("verdict PASS · model ")
-    assert lines[-2].startswith("PASS   top-1 drop 0.00 points (0.00 % relative) at batch 1, 16")
+    assert lines[-3].startswith("PASS   top-1 drop 0.00 points (0.00 % relative) at batch 1, 16")
     assert any(line.split()[:2] == ["batch", "end-to-end"] for line in lines)
     assert shown.err.count("kept") == 4
 

@@ -73,7 +73,7 @@ def test_every_record_is_on_disk_and_reads_back(request_: RunRequest, tmp_path: 
         "bench",
         "run.json",
     }
-    assert not list(out.rglob("*.partial")), "nothing half-written is left"
+    assert not list(out.rglob("*.assay-partial")), "nothing half-written is left"
 
 
 @pytest.mark.parametrize("input_kind", ["uint8", "float32"])

@@ -70,7 +70,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_result(reached: str, whole: R
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert_same_result(finish(out), whole)
-    assert not list(out.rglob("*.partial")), "what the killed run left half-written is gone"
+    assert not list(out.rglob("*.assay-partial")), "what the killed run left half-written is gone"
 
 
 # A limit on the size of a file is met in the middle of a write, as a full disk is, and needs no disk of its own.

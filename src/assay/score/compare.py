@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from assay import units
-from assay.records import BatchResult, Check, Gate, Reference, RunRecord, Verdict, VerdictWord
+from assay.records import BatchResult, Check, Gate, OnnxModel, Reference, RunRecord, Verdict, VerdictWord
 from assay.score.gates import ACCURACIES, DROPS, LATENCIES, check
 
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
@@ -64,13 +64,13 @@ def _drop(gate: Gate, run: RunRecord, results: Sequence[BatchResult], references
     worst = min(found.values())
     drop = expected - worst
     relative = f" ({units.percent(100 * drop / expected)} relative)" if expected else ""
-    reason = (
-        f"{name} drop {units.points(drop)}{relative} "
-        f"at {_batches(batch for batch, value in found.items() if value == worst)}     "
+    where = _batches(batch for batch, value in found.items() if value == worst)
+    reason = f"{name} drop {units.points(drop)}{relative} at {where}"
+    detail = (
         f"{units.percent(worst)} against {units.percent(expected)} ({reference.described}), "
-        f"allowed {gate.bound:.2f}"
+        f"allowed {units.points(gate.bound)}"
     )
-    return _verdict(gate, _holds(gate, drop), reason, measured=drop, reference=expected)
+    return _verdict(gate, _holds(gate, drop), reason, detail, measured=drop, reference=expected)
 
 
 def _accuracy(gate: Gate, run: RunRecord, results: Sequence[BatchResult]) -> Check:
@@ -81,7 +81,7 @@ def _accuracy(gate: Gate, run: RunRecord, results: Sequence[BatchResult]) -> Che
     values = [result.accuracy.top(k) for result in results if result.accuracy]
     decides = min(values) if gate.operator in (">=", ">") else max(values)
     where = _batches(result.batch for result in results)
-    reason = f"top-{k} {units.percent(decides)} at {where}, asked {gate.operator} {gate.bound:g} %"
+    reason = f"top-{k} {units.percent(decides)} at {where}, asked {gate.operator} {units.percent(gate.bound)}"
     return _verdict(gate, _holds(gate, decides), reason, measured=decides)
 
 
@@ -105,9 +105,10 @@ def _speed(gate: Gate, results: Sequence[BatchResult]) -> Check:
     other = _THROUGHPUTS[gate.reference](best)
     reason = (
         f"{gate.metric} over {gate.reference} {units.ratio(own / other)} at batch {best.batch}, "
-        f"asked {gate.operator} {gate.bound:g}     {units.rate(own)} over {units.rate(other)}"
+        f"asked {gate.operator} {units.ratio(gate.bound)}"
     )
-    return _verdict(gate, _holds(gate, own / other), reason, measured=own / other, reference=other)
+    detail = f"{units.rate(own)} over {units.rate(other)}"
+    return _verdict(gate, _holds(gate, own / other), reason, detail, measured=own / other, reference=other)
 
 
 def _ratio(gate: Gate, run: RunRecord, results: Sequence[BatchResult], reference: Reference) -> Check:
@@ -135,13 +136,15 @@ def _ratio(gate: Gate, run: RunRecord, results: Sequence[BatchResult], reference
         own, against = _THROUGHPUTS[gate.metric](mine), _THROUGHPUTS[gate.metric](his)
         shown = f"{units.rate(own)} over {units.rate(against)}"
     reason = (
-        f"{gate.metric} {units.ratio(own / against)} × {reference.described}, asked {gate.operator} {gate.bound:g}     "
-        f"{shown}, batch {mine.batch} over batch {his.batch}; single runs, without an interval: the point decides"
+        f"{gate.metric} {units.ratio(own / against)} × {reference.described}, "
+        f"asked {gate.operator} {units.ratio(gate.bound)}"
     )
+    detail = f"{shown}, batch {mine.batch} over batch {his.batch}; single runs, without an interval: the point decides"
     return _verdict(
         gate,
         _holds(gate, own / against),
         reason,
+        detail,
         measured=own / against,
         reference=against,
         differences=_differences(mine, his),
@@ -227,12 +230,24 @@ def _nothing_published(run: RunRecord, name: str) -> str:
 
 
 def _blocks_ratio(run: RunRecord, other: RunRecord) -> str | None:
+    """Why the two runs' speeds say nothing of each other; None where they do."""
     ours, theirs = run.model, other.model
-    if ours.name != theirs.name or ours.classes != theirs.classes:
-        return f"another model: {ours.name} with {ours.classes} classes, {theirs.name} with {theirs.classes}"
+    if not _same_model(ours, theirs):
+        sides = (f"{model.name} {units.short_hash(model.file.sha256)}" for model in (ours, theirs))
+        return f"another model: {' against '.join(sides)}"
     if ours.transform.crop != theirs.transform.crop:
         return f"another input size: {ours.transform.crop} against {theirs.transform.crop}"
     return None
+
+
+def _same_model(ours: OnnxModel, theirs: OnnxModel) -> bool:
+    """The same file, or exports of the same architecture with the same weights; a name alone proves nothing."""
+    if ours.file.sha256 == theirs.file.sha256:
+        return True
+    one, two = ours.checkpoint, theirs.checkpoint
+    if one is None or two is None or one.architecture != two.architecture:
+        return False
+    return (one.file.sha256 if one.file else None) == (two.file.sha256 if two.file else None)
 
 
 def _differences(mine: BatchResult, other: BatchResult) -> tuple[str, ...]:
@@ -268,6 +283,7 @@ def _verdict(
     gate: Gate,
     verdict: VerdictWord,
     reason: str,
+    detail: str = "",
     *,
     measured: float | None = None,
     reference: float | None = None,
@@ -281,5 +297,6 @@ def _verdict(
         high=None,
         reference=reference,
         reason=reason,
+        detail=detail,
         differences=differences,
     )

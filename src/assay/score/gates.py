@@ -55,7 +55,8 @@ def parse(text: str, asked: bool = True) -> Gate:
         text=text.strip(),
         metric=metric,
         batch=int(found["batch"]) if found["batch"] else None,
-        reference=found["reference"],
+        # A folder may be written with a slash at its end; a reference is named without.
+        reference=found["reference"].rstrip("/") if found["reference"] else None,
         operator=found["operator"],  # type: ignore[arg-type]  # the pattern admits no other
         bound=float(found["number"]) / (1000.0 if unit == "ms" else 1.0),
         asked=asked,

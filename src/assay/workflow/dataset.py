@@ -34,7 +34,7 @@ def prepare(
     source = folder_source.find(images)
     classes = classes_of(source, labels)
     made_from = store.hash_of(
-        "prepare", _RECIPE, _stamps(source), source.skipped, classes, transform, on_error, images.resolve()
+        "prepare", _RECIPE, stamps(source), source.skipped, classes, transform, on_error, images.resolve()
     )
     described = f"{len(source.names)} images → {transform.crop}×{transform.crop}"
     found = store.kept(out / RECORD, PreparedDataset, made_from)
@@ -99,8 +99,16 @@ def tell(dataset: Dataset, progress: Progress) -> None:
         )
 
 
-def _stamps(source: ImageFolder) -> list[tuple[str, tuple[str, int, int]]]:
-    return [(name, store.stamp(source.path / name)) for name in source.names]
+def stamps(source: ImageFolder) -> list[tuple[str, tuple[str, int, int] | None]]:
+    """Every image's name with what tells that its file was touched; None for a link whose file is gone."""
+    return [(name, _stamp(source.path / name)) for name in source.names]
+
+
+def _stamp(path: Path) -> tuple[str, int, int] | None:
+    try:
+        return store.stamp(path)
+    except OSError:
+        return None
 
 
 def _detail(prepared: PreparedDataset) -> str:
