@@ -158,7 +158,7 @@ def test_progress_counts_every_image_kept_or_made(tmp_path: Path) -> None:
         total = done = 0
 
         def start(self, step: str, total: int | None) -> None:
-            self.total = total
+            self.total = total or 0
 
         def advance(self, count: int = 1) -> None:
             self.done += count
