@@ -122,10 +122,10 @@ def prepare(options: argparse.Namespace) -> int:
     from assay.data.transform import choose
     from assay.progress import on_standard_error
 
-    known = None
     if options.like is not None:
-        known = workflow.transform_of(options.like)
-    transform, source = choose(choice(options), known, None)
+        transform, source = workflow.transform_of(options.like, choice(options))
+    else:
+        transform, source = choose(choice(options), None, None)
     with on_standard_error() as progress:
         progress.note(f"transform: {source}")
         prepared = workflow.prepare(
