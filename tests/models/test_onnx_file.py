@@ -67,6 +67,15 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path, content: bytes) -> Non
     assert_says(caught, str(path), "no whole ONNX file")
 
 
+def test_a_file_larger_than_any_model_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    with path.open("wb") as file:
+        file.truncate(2**31)  # a hole, which takes no room on the disk
+    with pytest.raises(ModelError) as caught:
+        onnx_file.inspect(path)
+    assert_says(caught, str(path), "it has 2.0 GiB, and one holds 2 GiB at most")
+
+
 def test_a_model_that_ends_anywhere_before_its_end_is_named(tmp_path: Path) -> None:
     path = _save(tmp_path, factories.onnx_classifier())
     whole = path.read_bytes()

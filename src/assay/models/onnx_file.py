@@ -9,6 +9,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
+from assay import units
 from assay.errors import ModelError, UnknownNameError
 from assay.models import external_data
 from assay.records import TensorSpec
@@ -25,6 +26,11 @@ def load(path: Path, with_weights: bool = True) -> onnx.ModelProto:
         raise ModelError(f"{path} is a folder; give the .onnx file in it")
     if not path.is_file():
         raise ModelError(f"no model at {path}; give an .onnx file or an architecture with --weights")
+    size = path.stat().st_size
+    if not size:
+        raise ModelError(f"{path} is no whole ONNX file: it is empty; copy it again")
+    if size > external_data.MOST_BYTES:
+        raise ModelError(f"{path} is no ONNX file: it has {units.memory(size)}, and one holds 2 GiB at most")
     try:
         model: onnx.ModelProto = onnx.ModelProto.FromString(path.read_bytes())
     except OSError as error:

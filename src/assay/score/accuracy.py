@@ -78,8 +78,7 @@ def fit(names: Sequence[str], labels: Sequence[int], classes: int) -> tuple[Sequ
     1001 classes are ImageNet's 1000 behind a class for the background, so labels that know none are shifted by one.
     Raises `DatasetError` with the images whose label is outside the model's classes.
     """
-    if classes == _WITH_BACKGROUND and max(labels, default=0) < classes - 1:
-        return [label + 1 for label in labels], 1
+    shift = int(classes == _WITH_BACKGROUND and max(labels, default=0) < classes - 1)
     outside = [f"{name}: class {label}" for name, label in zip(names, labels, strict=True) if not 0 <= label < classes]
     if outside:
         raise DatasetError(
@@ -87,4 +86,4 @@ def fit(names: Sequence[str], labels: Sequence[int], classes: int) -> tuple[Sequ
             "give the labels that belong to this model",
             outside,
         )
-    return labels, 0
+    return [label + shift for label in labels], shift

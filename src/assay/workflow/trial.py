@@ -72,7 +72,8 @@ def bench_all(
         raise UsageError(
             f"these artifacts are of {len(names)} models ({', '.join(names.values())}); bench one at a time"
         )
-    check_labels(candidates[0][0].model, data, progress)
+    if length.once:
+        check_labels(candidates[0][0].model, data, progress)
     with store.lock(folder):
         results, used = measure_all(candidates, data, folder / "bench", length=length, progress=progress)
         record = record_of(candidates[0][0].model, used, results)
