@@ -7,6 +7,8 @@ record is absolute in memory and relative to the record's file on disk (see `sto
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -131,11 +133,31 @@ class OnnxModel(Record, frozen=True, kw_only=True):
     class_names: tuple[str, ...] | None
     parity: Parity | None
     checkpoint: Checkpoint | None
+    data: tuple[FileReference, ...] = ()
+    """Files beside `file` that hold its weights; none where they are in it."""
 
     @property
     def classes(self) -> int:
         """The number of classes that the model scores."""
-        return int(self.output.shape[-1])
+        return math.prod(int(side) for side in self.output.shape[1:])
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether the file takes N×H×W×3, and not N×3×H×W."""
+        return self.input.shape[1] != 3
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """The one batch size that the file takes; None where it is free."""
+        sizes = (self.input.shape[0], self.output.shape[0])
+        return next((size for size in sizes if isinstance(size, int)), None)
+
+    @property
+    def sha256(self) -> str:
+        """Tells the model by its bytes: the hash of its file, or of all its files' hashes where they are several."""
+        if not self.data:
+            return self.file.sha256
+        return hashlib.sha256(" ".join(file.sha256 for file in (self.file, *self.data)).encode()).hexdigest()
 
 
 class BuildOptions(Record, frozen=True, kw_only=True):
@@ -209,6 +231,8 @@ class Accuracy(Record, frozen=True, kw_only=True):
     count: int
     classes: int
     correct_at: tuple[int, ...]
+    label_shift: int = 0
+    """What was added to every label: 1 where the model's first class is the background, and the labels know none."""
 
     def top(self, k: int) -> float:
         """Top-k accuracy in percent."""

@@ -10,10 +10,13 @@ from assay.cli.options import (
     build_options,
     choice,
     command,
+    output_option,
     path,
     transform_options,
 )
 from assay.errors import EXIT_DONE, UsageError
+
+_USUAL_BATCH = 16
 
 
 def add(commands: Commands) -> None:
@@ -42,8 +45,9 @@ def add(commands: Commands) -> None:
         "  assay compile model.onnx --backend onnxruntime --batch 16 -o model_bs16.onnx",
     )
     made.add_argument("model", type=path, metavar="MODEL.onnx")
-    made.add_argument("--batch", type=int, default=16, metavar="N", help="default: 16")
-    made.add_argument("-o", "--output", required=True, type=path, metavar="FILE")
+    made.add_argument("--batch", type=int, metavar="N", help=f"default: {_USUAL_BATCH}, or the model's own")
+    made.add_argument("-o", "--out", required=True, type=path, metavar="FILE")
+    output_option(made)
     build_options(made)
     transform_options(made)
 
@@ -86,13 +90,15 @@ def export(options: argparse.Namespace) -> int:
 
 def compile_model(options: argparse.Namespace) -> int:
     """`assay compile`."""
+    import msgspec
+
     from assay import workflow
     from assay.progress import on_standard_error
 
     build, run_settings = workflow.build_options(
         options.backend,
         device=options.device,
-        batch=options.batch,
+        batch=_USUAL_BATCH if options.batch is None else options.batch,
         precision=options.precision,
         input_kind=options.input,
         settings=dict(options.set),
@@ -101,10 +107,12 @@ def compile_model(options: argparse.Namespace) -> int:
     if misplaced:
         raise UsageError(f"{', '.join(misplaced)}: alters no artifact, only how it runs; give it to assay bench")
     with on_standard_error() as progress:
-        model = workflow.describe(options.model, choice(options))
+        model = workflow.describe(options.model, choice(options), options.output)
         progress.note(f"transform: {model.transform_source}")
-        compiled = workflow.compile_to(model, build, options.output, progress)
-    answer(options, compiled, f"{options.output} and its record {options.output.name}.json")
+        asked = None if options.batch is None else [options.batch]
+        (batch,) = workflow.batch_sizes(model, asked, [build.batch], progress)
+        compiled = workflow.compile_to(model, msgspec.structs.replace(build, batch=batch), options.out, progress)
+    answer(options, compiled, f"{options.out} and its record {options.out.name}.json")
     return EXIT_DONE
 
 
@@ -114,11 +122,10 @@ def prepare(options: argparse.Namespace) -> int:
     from assay.data.transform import choose
     from assay.progress import on_standard_error
 
-    known = None
     if options.like is not None:
-        model = workflow.describe(options.like)
-        known = model.transform, model.transform_source
-    transform, source = choose(choice(options), known, None)
+        transform, source = workflow.transform_of(options.like, choice(options))
+    else:
+        transform, source = choose(choice(options), None, None)
     with on_standard_error() as progress:
         progress.note(f"transform: {source}")
         prepared = workflow.prepare(

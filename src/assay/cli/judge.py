@@ -13,6 +13,7 @@ from assay.cli.options import (
     build_options,
     choice,
     command,
+    output_option,
     path,
     transform_options,
 )
@@ -49,10 +50,11 @@ def add_whole_way(commands: Commands) -> None:
     made.add_argument("--opset", type=int, default=11, help="of the export; default: 11")
     made.add_argument("--images", required=True, type=path, metavar="DIR")
     made.add_argument("--labels", type=path, metavar="FILE", help="lines of a name and a class from 0")
-    made.add_argument("--batch", type=batches, default=[1, 16], metavar="1,16", help="batch sizes; default: 1,16")
+    made.add_argument("--batch", type=batches, metavar="1,16", help="batch sizes; default: 1,16, or the model's own")
     made.add_argument("--no-prepare", action="store_true", help="decode on the way, without a prepared data set")
     made.add_argument("--on-error", choices=["stop", "skip"], default="stop", help="at images that cannot be decoded")
-    made.add_argument("-o", "--output", required=True, type=path, metavar="RUN")
+    made.add_argument("-o", "--out", required=True, type=path, metavar="RUN")
+    output_option(made)
     _gate_options(made)
     build_options(made)
     transform_options(made)
@@ -108,7 +110,7 @@ def demo(options: argparse.Namespace) -> int:
 
     with on_standard_error() as progress:
         outcome = workflow.run_demo(options.output, progress)
-    return _end(options, outcome)
+    return _end(options, outcome, options.output)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -126,6 +128,7 @@ def run(options: argparse.Namespace) -> int:
         backend=options.backend,
         device=options.device,
         batches=options.batch,
+        output=options.output,
         precision=options.precision,
         input_kind=options.input,
         settings=dict(options.set),
@@ -138,14 +141,14 @@ def run(options: argparse.Namespace) -> int:
         gates=options.gate,
     )
     with on_standard_error() as progress:
-        outcome = workflow.run(request, options.output, progress)
-    return _end(options, outcome)
+        outcome = workflow.run(request, options.out, progress)
+    return _end(options, outcome, options.out)
 
 
-def _end(options: argparse.Namespace, outcome: Outcome) -> int:
+def _end(options: argparse.Namespace, outcome: Outcome, folder: Path) -> int:
     from assay.render import table
 
-    answer(options, outcome, table.run(outcome.run, outcome.verdict, f"{options.output}/verdict.json"))
+    answer(options, outcome, table.run(outcome.run, outcome.verdict, f"{folder}/verdict.json"))
     return EXIT_DONE if outcome.verdict.holds else EXIT_GATE
 
 
@@ -153,12 +156,16 @@ def evaluate(options: argparse.Namespace) -> int:
     """`assay evaluate`."""
     from assay import store, workflow
     from assay.guide.formats import result_json
+    from assay.progress import on_standard_error
     from assay.records import Evaluation, NamedAccuracy
     from assay.render import table
     from assay.render.predictions_csv import predictions_csv
 
     found = workflow.load_predictions(options.predictions)
-    results = [(name, workflow.evaluate(predictions, options.labels)) for name, predictions in found]
+    with on_standard_error() as progress:
+        results = [(name, workflow.evaluate(predictions, options.labels)) for name, predictions in found]
+        if any(accuracy.label_shift for _, accuracy in results):
+            progress.note(workflow.SHIFTED)
     # A run of several batch sizes has one accuracy a batch size; the files are those of the first.
     if options.output is not None:
         store.write_bytes(options.output, result_json(results[0][1]).encode())

@@ -12,6 +12,7 @@ from assay.cli.options import (
     build_options,
     choice,
     command,
+    output_option,
     path,
     transform_options,
 )
@@ -35,6 +36,7 @@ def add_single(commands: Commands) -> None:
     made.add_argument("model", type=path, metavar="MODEL.onnx")
     made.add_argument("images", nargs="+", type=path, metavar="IMAGE")
     made.add_argument("--classes", type=path, metavar="FILE", help="the classes' names, a line each")
+    output_option(made)
     transform_options(made)
 
     command(commands, "doctor", doctor, "show backends, devices and versions", "  assay doctor")
@@ -51,7 +53,9 @@ def add(commands: Commands) -> None:
         "  assay bench model.onnx --batch 1,16 --synthetic --duration 5 -o BENCH",
     )
     made.add_argument("artifacts", nargs="+", type=path, metavar="ARTIFACT|MODEL.onnx")
-    made.add_argument("--batch", type=batches, default=None, metavar="1,16", help="for a model; default: 1,16")
+    made.add_argument(
+        "--batch", type=batches, default=None, metavar="1,16", help="for a model; default: 1,16, or the model's own"
+    )
     source = made.add_mutually_exclusive_group(required=True)
     source.add_argument("--data", type=path, metavar="PREPARED", help="a prepared data set")
     source.add_argument("--images", type=path, metavar="DIR", help="straight from the image files")
@@ -60,7 +64,8 @@ def add(commands: Commands) -> None:
     length = made.add_mutually_exclusive_group()
     length.add_argument("--duration", type=float, metavar="SECONDS", help="default with --synthetic: 10")
     length.add_argument("--iterations", type=int, metavar="N", help="batches to run")
-    made.add_argument("-o", "--output", required=True, type=path, metavar="DIR")
+    made.add_argument("-o", "--out", required=True, type=path, metavar="DIR")
+    output_option(made)
     build_options(made)
     transform_options(made)
 
@@ -71,7 +76,13 @@ def predict(options: argparse.Namespace) -> int:
     from assay.progress import on_standard_error
     from assay.render import table
 
-    found = workflow.predict(options.model, options.images, choice=choice(options), class_names=options.classes)
+    found = workflow.predict(
+        options.model,
+        options.images,
+        output=options.output,
+        choice=choice(options),
+        class_names=options.classes,
+    )
     with on_standard_error() as progress:
         progress.note(f"transform: {found.model.transform_source}")
     answer(options, found, table.predictions(found))
@@ -101,11 +112,11 @@ def bench(options: argparse.Namespace) -> int:
         record = workflow.bench_all(
             _artifacts(options, progress),
             _data(options),
-            options.output,
+            options.out,
             length=workflow.Length(seconds=options.duration, batches=options.iterations),
             progress=progress,
         )
-    text = f"{table.measurements(record.results)}\n\n{table.results(record.results)}\n\n{options.output}/run.json"
+    text = f"{table.measurements(record.results)}\n\n{table.results(record.results)}\n\n{options.out}/run.json"
     answer(options, record, text)
     return EXIT_DONE
 
@@ -121,9 +132,9 @@ def _artifacts(options: argparse.Namespace, progress: Progress) -> list[tuple[Co
         if compiled is not None:
             found.append((compiled, workflow.run_settings_of(compiled, settings)))
             continue
-        model = workflow.describe(given, choice(options))
+        model = workflow.describe(given, choice(options), options.output)
         progress.note(f"transform: {model.transform_source}")
-        for batch in options.batch or [1, 16]:
+        for batch in workflow.batch_sizes(model, options.batch, workflow.USUAL_BATCHES, progress):
             build, run_settings = workflow.build_options(
                 options.backend,
                 device=options.device,
@@ -132,7 +143,7 @@ def _artifacts(options: argparse.Namespace, progress: Progress) -> list[tuple[Co
                 input_kind=options.input,
                 settings=settings,
             )
-            compiled, _ = workflow.compile_into(model, build, options.output / "compiled")
+            compiled, _ = workflow.compile_into(model, build, options.out / "compiled")
             found.append((compiled, run_settings))
     return found
 

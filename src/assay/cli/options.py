@@ -43,6 +43,11 @@ def transform_options(made: argparse.ArgumentParser) -> None:
     group.add_argument("--std", type=three, metavar="R,G,B", help="of pixels from 0 to 1")
 
 
+def output_option(made: argparse.ArgumentParser) -> None:
+    """Which output of an ONNX file; where a command has it, its own destination is `-o` or `--out`."""
+    made.add_argument("--output", metavar="NAME", help="the model's output of classes, where it has several")
+
+
 def build_options(made: argparse.ArgumentParser) -> None:
     """What an artifact is compiled for, but for its batch size."""
     group = made.add_argument_group("backend")

@@ -29,7 +29,7 @@ def judge(run: RunRecord, gates: Sequence[Gate], references: Sequence[Reference]
     ordered = sorted(gates, key=lambda gate: gate.metric not in DROPS and gate.metric not in ACCURACIES)
     return Verdict(
         artifact_sha256=tuple(result.compiled.file.sha256 for result in run.results),
-        model_sha256=run.model.file.sha256,
+        model_sha256=run.model.sha256,
         dataset_fingerprint=run.dataset.fingerprint if run.dataset else None,
         checks=tuple(_check(gate, run, references) for gate in ordered),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -62,6 +62,23 @@ def build_options(
         settings=build,
     )
     return options, run
+
+
+def batch_sizes(
+    model: OnnxModel, asked: Sequence[int] | None, usual: Sequence[int], progress: Progress = Silent()
+) -> list[int]:
+    """The batch sizes to compile a model for: those asked for, or else its own where it is fixed, or else the usual.
+
+    Raises `ModelError` where another is asked for than the model's own.
+    """
+    if asked is not None:
+        for batch in asked:
+            preprocess_fusion.require_batch(model, batch)
+        return list(dict.fromkeys(asked))
+    if model.fixed_batch is None:
+        return list(usual)
+    progress.note(f"batch size {model.fixed_batch}: the only one that the model takes")
+    return [model.fixed_batch]
 
 
 def compile_to(model: OnnxModel, options: BuildOptions, out: Path, progress: Progress = Silent()) -> CompiledModel:
@@ -130,7 +147,8 @@ def _made_from(model: OnnxModel, options: BuildOptions) -> str:
     return store.hash_of(
         "compile",
         _RECIPE,
-        model.file.sha256,
+        model.sha256,
+        model.output.name,
         model.transform,
         options,
         backend.version(),
@@ -140,7 +158,8 @@ def _made_from(model: OnnxModel, options: BuildOptions) -> str:
 
 def _compile(model: OnnxModel, options: BuildOptions, fused: Path, place: Place, made_from: str) -> CompiledModel:
     backend = registry.get(options.backend)
-    store.verified(model.file)
+    for file in (model.file, *model.data):
+        store.verified(file)
     try:
         taken, given = preprocess_fusion.fuse(model, options.batch, options.input_kind, fused)
         target = backend.target(options.device)

@@ -24,6 +24,8 @@ from assay.workflow import artifact, dataset, judgement, measurement, trial
 from assay.workflow.adoption import adopt
 from assay.workflow.exporting import DEFAULT_OPSET, export
 
+USUAL_BATCHES = (1, 16)
+
 
 @dataclass(frozen=True)
 class RunRequest:
@@ -38,7 +40,10 @@ class RunRequest:
     random_weights: bool = False
     backend: str = "onnxruntime"
     device: str | None = None
-    batches: Sequence[int] = (1, 16)
+    batches: Sequence[int] | None = None
+    """None: the usual ones, or the model's own where it is fixed."""
+    output: str | None = None
+    """Which output of an .onnx file holds the scores, where it has several."""
     precision: Precision = "fp32"
     input_kind: InputKind = "uint8"
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -59,8 +64,10 @@ def run(request: RunRequest, out: Path, progress: Progress = Silent()) -> Outcom
         # A verdict is only ever that of the run that ended last.
         (out / judgement.VERDICT_RECORD).unlink(missing_ok=True)
         classifier = _model(request, out, progress)
+        batches = artifact.batch_sizes(classifier, request.batches, USUAL_BATCHES, progress)
         data = _data(request, classifier, out, progress)
-        compiled = _compile(request, classifier, out, progress)
+        trial.check_labels(classifier, data, progress)
+        compiled = _compile(request, classifier, batches, out, progress)
         results, used = trial.measure_all(compiled, data, out / "bench", reuse=True, progress=progress)
         record = trial.record_of(classifier, used, results)
         store.write(out / judgement.RUN_RECORD, record)
@@ -73,7 +80,15 @@ def _model(request: RunRequest, out: Path, progress: Progress) -> OnnxModel:
     if request.model.endswith(".onnx"):
         if request.weights is not None or request.random_weights:
             raise UsageError("an .onnx file brings its weights; leave --weights and --random-weights away")
-        return adopt(Path(request.model), out / "model.onnx", choice=request.transform, progress=progress)
+        return adopt(
+            Path(request.model),
+            out / "model.onnx",
+            output=request.output,
+            choice=request.transform,
+            progress=progress,
+        )
+    if request.output is not None:
+        raise UsageError("--output chooses among the outputs of an .onnx file; leave it away")
     if (request.weights is None) != request.random_weights:
         raise UsageError(f"{request.model} needs weights: give --weights FILE.pth, or --random-weights for speed only")
     return export(
@@ -103,7 +118,7 @@ def _data(request: RunRequest, classifier: OnnxModel, out: Path, progress: Progr
 
 
 def _compile(
-    request: RunRequest, classifier: OnnxModel, out: Path, progress: Progress
+    request: RunRequest, classifier: OnnxModel, batches: Sequence[int], out: Path, progress: Progress
 ) -> list[tuple[CompiledModel, dict[str, Setting]]]:
     """An artifact for each batch size, with the settings of its runs."""
     watch = Stopwatch()
@@ -116,7 +131,7 @@ def _compile(
             input_kind=request.input_kind,
             settings=request.settings,
         )
-        for batch in dict.fromkeys(request.batches)
+        for batch in batches
     ]
     progress.start("compile", len(options))
     found = []
@@ -127,12 +142,12 @@ def _compile(
         made = made or not kept
         progress.advance()
     first = found[0][0]
-    batches = ", ".join(str(compiled.options.batch) for compiled, _ in found)
+    sizes = ", ".join(str(batch) for batch in batches)
     worst = max((compiled.parity.largest_difference for compiled, _ in found if compiled.parity), default=None)
     progress.finish(
         "compile",
         f"{first.options.backend} · {first.options.device} · {first.options.precision}",
-        f"batch {batches}" + (f" · parity {units.difference(worst)}" if worst is not None else ""),
+        f"batch {sizes}" + (f" · parity {units.difference(worst)}" if worst is not None else ""),
         watch.seconds if made else None,
     )
     return found

@@ -250,6 +250,13 @@ def _names(data: Data) -> tuple[str, ...]:
     return data.dataset.names if isinstance(data, PreparedDataset) else data.folder.names
 
 
+def labels_of(data: Data) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
+    """The names of the images, and their classes where they are known."""
+    if isinstance(data, Images):
+        return data.folder.names, dataset_step.classes_of(data.folder, data.labels)
+    return (data.dataset.names, data.dataset.labels) if data is not None else ((), None)
+
+
 def _identity(data: Data) -> object:
     """What tells whether a finished run was made from this data; labels play no part in it."""
     if data is None:
