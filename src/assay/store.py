@@ -92,20 +92,27 @@ def verified(file: FileReference) -> Path:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; it takes the place of `path` when the block ends well."""
-    partial_path = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
+    with scratch(path) as beside:
+        yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+
+
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """A path beside `path`, of this process alone, to write to; what stands there when the block ends is removed."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial_path
-        with partial_path.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial_path.replace(path)
+        yield beside
     except OSError as error:
         raise RecordError(
             f"cannot write {path}: {error.strerror or error}; free the space or choose another folder"
         ) from error
     finally:
         with suppress(OSError):
-            partial_path.unlink()
+            beside.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

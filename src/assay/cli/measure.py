@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.cli.options import (
     Commands,
     answer,
     batches,
+    build_arguments,
     build_options,
     choice,
     command,
@@ -125,27 +127,28 @@ def _artifacts(options: argparse.Namespace, progress: Progress) -> list[tuple[Co
     """The artifacts that were named, and those compiled from a model that was, each with its run settings."""
     from assay import workflow
 
-    settings = dict(options.set)
     found = []
     for given in options.artifacts:
         compiled = workflow.find_compiled(given)
         if compiled is not None:
-            found.append((compiled, workflow.run_settings_of(compiled, settings)))
+            _refuse_build_options(options, given)
+            found.append((compiled, workflow.run_settings_of(compiled, dict(options.set))))
             continue
         model = workflow.describe(given, choice(options), options.output)
         progress.note(f"transform: {model.transform_source}")
         for batch in workflow.batch_sizes(model, options.batch, workflow.USUAL_BATCHES, progress):
-            build, run_settings = workflow.build_options(
-                options.backend,
-                device=options.device,
-                batch=batch,
-                precision=options.precision,
-                input_kind=options.input,
-                settings=settings,
-            )
+            build, run_settings = workflow.build_options(batch=batch, **build_arguments(options))
             compiled, _ = workflow.compile_into(model, build, options.out / "compiled")
             found.append((compiled, run_settings))
     return found
+
+
+def _refuse_build_options(options: argparse.Namespace, artifact: Path) -> None:
+    """Raises where an option says how to compile what is compiled already, and so would be passed over."""
+    names = ("batch", "backend", "device", "precision", "input", "output", "preset", *choice(options).given)
+    given = [f"--{name}" for name in names if getattr(options, name) is not None]
+    if given:
+        raise UsageError(f"{artifact} is compiled already, so {', '.join(given)} cannot apply; give the MODEL.onnx")
 
 
 def _data(options: argparse.Namespace) -> Data:

@@ -39,7 +39,8 @@ def adopt(
     """
     watch = Stopwatch()
     described = f"{source.name} → {out.name}"
-    inputs = [store.stamp(source) if source.is_file() else str(source), output, choice]
+    stamps = [store.stamp(file) if file.is_file() else str(file) for file in (source, record_of(source))]
+    inputs = [*stamps, output, choice]
     made_from = store.hash_of("adopt", _RECIPE, *inputs)
     found = _kept(out, made_from)
     # Only a file that keeps weights beside it is read to learn whether they were touched, and such a file is small.
@@ -69,7 +70,7 @@ def describe(source: Path, choice: TransformChoice = TransformChoice(), output: 
         output = exported.output.name
     taken, given, opset = onnx_file.examine(proto, source, output)
     del proto  # which may hold all the weights
-    transform, transform_source = _transform(choice, exported, onnx_file.side(taken))
+    transform, transform_source = _transform(source, choice, exported, onnx_file.side(taken))
     return OnnxModel(
         name=exported.name if exported else source.stem,
         file=store.reference(source),
@@ -88,11 +89,18 @@ def describe(source: Path, choice: TransformChoice = TransformChoice(), output: 
 def transform_of(source: Path, choice: TransformChoice = TransformChoice()) -> tuple[ImageTransform, str]:
     """The transform of an ONNX file, and where it comes from; what the file gives for an image does not matter."""
     taken = onnx_file.image_input(onnx_file.load(source, with_weights=False), source)
-    return _transform(choice, _record_beside(source), onnx_file.side(taken))
+    return _transform(source, choice, _record_beside(source), onnx_file.side(taken))
 
 
-def _transform(choice: TransformChoice, exported: OnnxModel | None, side: int | None) -> tuple[ImageTransform, str]:
-    return choose(choice, (exported.transform, exported.transform_source) if exported else None, side)
+def _transform(
+    source: Path, choice: TransformChoice, exported: OnnxModel | None, side: int | None
+) -> tuple[ImageTransform, str]:
+    transform, transform_source = choose(
+        choice, (exported.transform, exported.transform_source) if exported else None, side
+    )
+    if exported is None and record_of(source).is_file():
+        transform_source += f" ({record_of(source).name} beside the model is no record of it)"
+    return transform, transform_source
 
 
 def _kept(out: Path, made_from: str) -> OnnxModel | None:
@@ -119,15 +127,13 @@ def keep(
 
 
 def _record_beside(source: Path) -> OnnxModel | None:
-    """The record of an exported file, if there is one and it is of these very bytes."""
+    """The record of an exported file, if there is one beside it and it is of these very bytes, whatever its name."""
     path = record_of(source)
-    if not path.is_file():
-        return None
     try:
-        record = store.read(path, OnnxModel)
+        record = store.read(path, OnnxModel) if path.is_file() else None
     except RecordError:
         return None
-    return record if store.is_intact(record.file) and record.file.path == source.resolve() else None
+    return record if record is not None and record.file.sha256 == store.hash_file(source) else None
 
 
 def summary(model: OnnxModel) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 from assay import store, units
 from assay.data.prepared import OnError
 from assay.data.transform import TransformChoice
-from assay.errors import UsageError
+from assay.errors import RecordError, UsageError
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import (
+    BuildOptions,
     CompiledModel,
     InputKind,
     OnnxModel,
@@ -21,7 +22,7 @@ from assay.records import (
     Setting,
 )
 from assay.workflow import artifact, dataset, judgement, measurement, trial
-from assay.workflow.adoption import adopt
+from assay.workflow.adoption import adopt, record_of
 from assay.workflow.exporting import DEFAULT_OPSET, export
 
 USUAL_BATCHES = (1, 16)
@@ -58,11 +59,13 @@ class RunRequest:
 
 def run(request: RunRequest, out: Path, progress: Progress = Silent()) -> Outcome:
     """From a checkpoint or an ONNX file to a verdict; does only what `out` does not hold already."""
-    # Whatever can be known to be wrong is said before the work begins.
-    gates = judgement.gates_of(request.gates, request.max_drop, request.references)
     with store.lock(out):
         # A verdict is only ever that of the run that ended last.
         (out / judgement.VERDICT_RECORD).unlink(missing_ok=True)
+        # Whatever can be known to be wrong is said before the work begins.
+        gates = judgement.gates_of(request.gates, request.max_drop, request.references)
+        _check(request)
+        _require_same_model(request, out)
         classifier = _model(request, out, progress)
         batches = artifact.batch_sizes(classifier, request.batches, USUAL_BATCHES, progress)
         data = _data(request, classifier, out, progress)
@@ -74,6 +77,38 @@ def run(request: RunRequest, out: Path, progress: Progress = Silent()) -> Outcom
         verdict = judgement.compare(record, gates, request.references)
         store.write(out / judgement.VERDICT_RECORD, verdict)
     return Outcome(run=record, verdict=verdict)
+
+
+def _check(request: RunRequest) -> None:
+    """Raises where an option names what there is not, or where images and labels do not match."""
+    for batch in request.batches or USUAL_BATCHES:
+        _build_options(request, batch)
+    if not request.prepare and request.on_error == "skip":
+        raise UsageError("--on-error skip needs a prepared data set; leave --no-prepare away")
+    measurement.Images.of(request.images, request.labels)
+
+
+def _require_same_model(request: RunRequest, out: Path) -> None:
+    """Raises where the folder holds the run of another model, whose records a new run would replace."""
+    if not (out / "model.json").is_file():
+        return
+    found = store.read(out / "model.json", OnnxModel)
+    names = {found.name} if found.checkpoint is None else {found.name, found.checkpoint.architecture}
+    wanted = Path(request.model).stem if request.model.endswith(".onnx") else request.model
+    beside = record_of(Path(request.model)) if request.model.endswith(".onnx") else None
+    if wanted not in names and not (beside is not None and beside.is_file()):
+        raise RecordError(f"{out} holds a run of {found.name}, not of {wanted}; choose another folder")
+
+
+def _build_options(request: RunRequest, batch: int) -> tuple[BuildOptions, dict[str, Setting]]:
+    return artifact.build_options(
+        request.backend,
+        device=request.device,
+        batch=batch,
+        precision=request.precision,
+        input_kind=request.input_kind,
+        settings=request.settings,
+    )
 
 
 def _model(request: RunRequest, out: Path, progress: Progress) -> OnnxModel:
@@ -112,8 +147,6 @@ def _data(request: RunRequest, classifier: OnnxModel, out: Path, progress: Progr
             on_error=request.on_error,
             progress=progress,
         )
-    if request.on_error == "skip":
-        raise UsageError("--on-error skip needs a prepared data set; leave --no-prepare away")
     return measurement.Images.of(request.images, request.labels)
 
 
@@ -122,17 +155,7 @@ def _compile(
 ) -> list[tuple[CompiledModel, dict[str, Setting]]]:
     """An artifact for each batch size, with the settings of its runs."""
     watch = Stopwatch()
-    options = [
-        artifact.build_options(
-            request.backend,
-            device=request.device,
-            batch=batch,
-            precision=request.precision,
-            input_kind=request.input_kind,
-            settings=request.settings,
-        )
-        for batch in batches
-    ]
+    options = [_build_options(request, batch) for batch in batches]
     progress.start("compile", len(options))
     found = []
     made = False
