@@ -7,6 +7,7 @@ import argparse
 from assay.cli.options import (
     Commands,
     answer,
+    build_arguments,
     build_options,
     choice,
     command,
@@ -90,28 +91,20 @@ def export(options: argparse.Namespace) -> int:
 
 def compile_model(options: argparse.Namespace) -> int:
     """`assay compile`."""
-    import msgspec
-
     from assay import workflow
     from assay.progress import on_standard_error
 
-    build, run_settings = workflow.build_options(
-        options.backend,
-        device=options.device,
-        batch=_USUAL_BATCH if options.batch is None else options.batch,
-        precision=options.precision,
-        input_kind=options.input,
-        settings=dict(options.set),
-    )
+    asked = None if options.batch is None else [options.batch]
+    build, run_settings = workflow.build_options(batch=(asked or [_USUAL_BATCH])[0], **build_arguments(options))
     misplaced = [key for key, _ in options.set if key in run_settings]
     if misplaced:
         raise UsageError(f"{', '.join(misplaced)}: alters no artifact, only how it runs; give it to assay bench")
     with on_standard_error() as progress:
         model = workflow.describe(options.model, choice(options), options.output)
         progress.note(f"transform: {model.transform_source}")
-        asked = None if options.batch is None else [options.batch]
         (batch,) = workflow.batch_sizes(model, asked, [build.batch], progress)
-        compiled = workflow.compile_to(model, msgspec.structs.replace(build, batch=batch), options.out, progress)
+        build, _ = workflow.build_options(batch=batch, **build_arguments(options))
+        compiled = workflow.compile_to(model, build, options.out, progress)
     answer(options, compiled, f"{options.out} and its record {options.out.name}.json")
     return EXIT_DONE
 
