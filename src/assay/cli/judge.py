@@ -13,6 +13,7 @@ from assay.cli.options import (
     build_options,
     choice,
     command,
+    label_options,
     path,
     transform_options,
 )
@@ -48,7 +49,7 @@ def add_whole_way(commands: Commands) -> None:
     made.add_argument("--weights-entry", metavar="E", help="torchvision's entry whose weights these are")
     made.add_argument("--opset", type=int, default=11, help="of the export; default: 11")
     made.add_argument("--images", required=True, type=path, metavar="DIR")
-    made.add_argument("--labels", type=path, metavar="FILE", help="lines of a name and a class from 0")
+    label_options(made)
     made.add_argument("--batch", type=batches, default=[1, 16], metavar="1,16", help="batch sizes; default: 1,16")
     made.add_argument("--no-prepare", action="store_true", help="decode on the way, without a prepared data set")
     made.add_argument("--on-error", choices=["stop", "skip"], default="stop", help="at images that cannot be decoded")
@@ -69,7 +70,7 @@ def add(commands: Commands) -> None:
         "  assay evaluate RUN/bench/9f3a…/predictions.json --labels val_label.txt -o result.json --csv top5.csv",
     )
     made.add_argument("predictions", type=path, metavar="RUN|PREDICTIONS")
-    made.add_argument("--labels", required=True, type=path, metavar="FILE")
+    label_options(made, required=True)
     made.add_argument("-o", "--output", type=path, metavar="result.json", help="in the guide's form")
     made.add_argument("--csv", type=path, metavar="FILE", help="name, label, five classes, five scores")
 
@@ -120,6 +121,7 @@ def run(options: argparse.Namespace) -> int:
         model=options.model,
         images=options.images,
         labels=options.labels,
+        class_list=options.class_list,
         weights=options.weights,
         weights_entry=options.weights_entry,
         random_weights=options.random_weights,
@@ -158,12 +160,15 @@ def evaluate(options: argparse.Namespace) -> int:
     from assay.render.predictions_csv import predictions_csv
 
     found = workflow.load_predictions(options.predictions)
-    results = [(name, workflow.evaluate(predictions, options.labels)) for name, predictions in found]
+    results = [
+        (name, workflow.evaluate(predictions, options.labels, options.class_list)) for name, predictions in found
+    ]
     # A run of several batch sizes has one accuracy a batch size; the files are those of the first.
     if options.output is not None:
         store.write_bytes(options.output, result_json(results[0][1]).encode())
     if options.csv is not None:
-        store.write_bytes(options.csv, predictions_csv(workflow.ranked(found[0][1], options.labels)).encode())
+        images = workflow.ranked(found[0][1], options.labels, options.class_list)
+        store.write_bytes(options.csv, predictions_csv(images).encode())
     record = Evaluation(results=tuple(NamedAccuracy(name=name, accuracy=accuracy) for name, accuracy in results))
     written = [str(file) for file in (options.output, options.csv) if file is not None]
     answer(options, record, "\n\n".join([table.accuracies(results), *([" · ".join(written)] if written else [])]))

@@ -43,6 +43,19 @@ def transform_options(made: argparse.ArgumentParser) -> None:
     group.add_argument("--std", type=three, metavar="R,G,B", help="of pixels from 0 to 1")
 
 
+def label_options(made: argparse.ArgumentParser, required: bool = False) -> None:
+    """The classes of the images."""
+    made.add_argument(
+        "--labels", required=required, type=path, metavar="FILE", help="lines of a name and a class from 0"
+    )
+    made.add_argument(
+        "--class-list",
+        type=path,
+        metavar="FILE",
+        help="the classes' names, a line each in the model's order, where labels or class folders go by names",
+    )
+
+
 def build_options(made: argparse.ArgumentParser) -> None:
     """What an artifact is compiled for, but for its batch size."""
     group = made.add_argument_group("backend")

@@ -33,6 +33,7 @@ class RunRequest:
     """An .onnx file, or the name of an architecture."""
     images: Path
     labels: Path | None = None
+    class_list: Path | None = None
     weights: Path | None = None
     weights_entry: str | None = None
     random_weights: bool = False
@@ -94,12 +95,13 @@ def _data(request: RunRequest, classifier: OnnxModel, out: Path, progress: Progr
             classifier.transform,
             out / "prepared",
             labels=request.labels,
+            class_list=request.class_list,
             on_error=request.on_error,
             progress=progress,
         )
     if request.on_error == "skip":
         raise UsageError("--on-error skip needs a prepared data set; leave --no-prepare away")
-    return measurement.Images.of(request.images, request.labels)
+    return measurement.Images.of(request.images, request.labels, request.class_list)
 
 
 def _compile(

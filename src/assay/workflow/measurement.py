@@ -23,6 +23,7 @@ from assay.records import (
     CompiledModel,
     Dataset,
     ImageTransform,
+    ImageWarning,
     Performance,
     PixelSource,
     Predictions,
@@ -40,14 +41,14 @@ class Images:
     """Images that are decoded on the way, in place of a prepared data set."""
 
     folder: ImageFolder
-    labels: Path | None
+    classes: tuple[int, ...] | None
+    """Every image's class, in the order of the folder's names; None where they have none."""
 
     @staticmethod
-    def of(folder: Path, labels: Path | None) -> Images:
+    def of(folder: Path, labels: Path | None, class_list: Path | None = None) -> Images:
         """The images of a folder; raises `DatasetError` where labels and images do not match."""
         source = folder_source.find(folder)
-        dataset_step.classes_of(source, labels)
-        return Images(source, labels)
+        return Images(source, dataset_step.classes_of(source, labels, class_list))
 
 
 Data = PreparedDataset | Images | None
@@ -130,6 +131,7 @@ class _Run:
         self.workers = environment.cores()
         self.names = _names(data)
         self.hashes = [""] * len(self.names)
+        self.decoder_warnings: dict[str, str] = {}
 
     def measured(self, run_settings: Mapping[str, Setting], machine_busy: float, made_from: str) -> Measured:
         """Warms up, runs, and writes the records; `performance.json` last, as the sign that all is whole."""
@@ -188,7 +190,9 @@ class _Run:
         if isinstance(self.data, PreparedDataset):
             # Normalising is all there is to do, and only for float32 input.
             return stages.from_prepared(Reader(self.data), transform, workers=1)
-        return stages.from_images(self.data.folder.read, self.names, transform, self.hashes, self.workers)
+        return stages.from_images(
+            self.data.folder.read, self.names, transform, self.hashes, self.decoder_warnings, self.workers
+        )
 
     def _jobs(self) -> Iterator[Job]:
         images = len(self.names) or self.batch
@@ -208,7 +212,12 @@ class _Run:
     def _dataset(self, data: PreparedDataset | Images) -> Dataset:
         if isinstance(data, PreparedDataset):
             return data.dataset
-        return dataset_step.describe(data.folder, self.names, self.hashes, data.labels)
+        warnings = tuple(
+            ImageWarning(name=name, reason=self.decoder_warnings[name])
+            for name in self.names
+            if name in self.decoder_warnings
+        )
+        return dataset_step.describe(data.folder, self.names, self.hashes, data.classes, warnings=warnings)
 
 
 def _finished(home: Path, made_from: str, data: Data, length: Length) -> Measured | None:
@@ -236,8 +245,8 @@ def _identity(data: Data) -> object:
         return "synthetic"
     if isinstance(data, PreparedDataset):
         return ["prepared", data.dataset, data.transform]
-    stamps = [store.stamp(data.folder.path / name) for name in data.folder.names]
-    return ["images", data.folder.path.resolve(), stamps, dataset_step.classes_of(data.folder, data.labels)]
+    stamps = [data.folder.stamp(name) for name in data.folder.names]
+    return ["images", data.folder.path.resolve(), stamps, data.classes]
 
 
 def _pixel_source(data: Data) -> PixelSource:
