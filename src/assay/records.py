@@ -193,6 +193,13 @@ class ImageFailure(Record, frozen=True, kw_only=True):
     reason: str
 
 
+class ImageWarning(Record, frozen=True, kw_only=True):
+    """An image that was used though its decoder warned of it, and what it said."""
+
+    name: str
+    reason: str
+
+
 class Dataset(Record, frozen=True, kw_only=True):
     """Named images and, where they are known, their classes, in one order."""
 
@@ -207,6 +214,8 @@ class Dataset(Record, frozen=True, kw_only=True):
     """Files beside the images that are no images by their name."""
     failures: tuple[ImageFailure, ...]
     """Images left out of `names` because they could not be decoded and the user asked to go on."""
+    warnings: tuple[ImageWarning, ...] = ()
+    """Images among `names` whose data is damaged: the decoder made up what was missing, and said so."""
 
 
 class PreparedDataset(Record, frozen=True, kw_only=True):

@@ -41,8 +41,13 @@ def test_empty_lines_comments_a_byte_order_mark_and_carriage_returns_do_not_coun
     assert labels.read(path) == {"a.jpg": 1, "b.jpg": 2}
 
 
-def test_a_line_that_says_the_same_twice_does_no_harm(tmp_path: Path) -> None:
-    assert labels.read(_file(tmp_path, "a.jpg 1\na.jpg 1\n")) == {"a.jpg": 1}
+@pytest.mark.parametrize("second", ["a.jpg 1", "a.jpg 3", "a.jpg,3"])
+def test_a_name_that_stands_twice_is_named_with_both_lines_and_classes(tmp_path: Path, second: str) -> None:
+    path = _file(tmp_path, f"a.jpg 1\nb.jpg 2\n{second}\n")
+    with pytest.raises(DatasetError) as caught:
+        labels.read(path)
+    assert_says(caught, f"{path}: 1 lines repeat a name", "leave one line for each image")
+    assert_says(caught, f"line 3: 'a.jpg' with class {second[-1]} stands in line 1 with class 1")
 
 
 @pytest.mark.parametrize("line", ["a.jpg", "a.jpg cat", "a.jpg -1", "a.jpg 1.0", "65", " 65", "a.jpg ²"])
@@ -57,12 +62,6 @@ def test_every_line_that_is_no_label_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         labels.read(_file(tmp_path, "a.jpg x\nb.jpg 2\nc.jpg y\n"))
     assert caught.value.files == ("line 1: 'a.jpg x'", "line 3: 'c.jpg y'")
-
-
-def test_an_image_with_two_classes_is_named_with_both(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError) as caught:
-        labels.read(_file(tmp_path, "a.jpg 1\nb.jpg 2\na.jpg 3\n"))
-    assert_says(caught, "line 3", "'a.jpg' stands twice", "1 and 3")
 
 
 def test_a_class_of_too_many_figures_is_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from assay.cli.options import (
     build_options,
     choice,
     command,
+    label_options,
     output_option,
     path,
     transform_options,
@@ -61,7 +62,7 @@ def add(commands: Commands) -> None:
         "  assay prepare class_folders --preset resnet -o prepared",
     )
     made.add_argument("images", type=path, metavar="IMAGES", help="a flat folder, or one of class folders")
-    made.add_argument("--labels", type=path, metavar="FILE", help="lines of a name and a class from 0")
+    label_options(made)
     made.add_argument("--like", type=path, metavar="MODEL.onnx", help="the transform of this model")
     made.add_argument("--on-error", choices=["stop", "skip"], default="stop", help="at images that cannot be decoded")
     made.add_argument("-o", "--output", required=True, type=path, metavar="DIR")
@@ -126,6 +127,7 @@ def prepare(options: argparse.Namespace) -> int:
             transform,
             options.output,
             labels=options.labels,
+            class_list=options.class_list,
             on_error=options.on_error,
             progress=progress,
         )

@@ -14,6 +14,7 @@ from assay.cli.options import (
     build_options,
     choice,
     command,
+    label_options,
     output_option,
     path,
     transform_options,
@@ -50,7 +51,7 @@ def add_whole_way(commands: Commands) -> None:
     made.add_argument("--weights-entry", metavar="E", help="torchvision's entry whose weights these are")
     made.add_argument("--opset", type=int, default=11, help="of the export; default: 11")
     made.add_argument("--images", required=True, type=path, metavar="DIR")
-    made.add_argument("--labels", type=path, metavar="FILE", help="lines of a name and a class from 0")
+    label_options(made)
     made.add_argument("--batch", type=batches, metavar="1,16", help="batch sizes; default: 1,16, or the model's own")
     made.add_argument("--no-prepare", action="store_true", help="decode on the way, without a prepared data set")
     made.add_argument("--on-error", choices=["stop", "skip"], default="stop", help="at images that cannot be decoded")
@@ -72,7 +73,7 @@ def add(commands: Commands) -> None:
         "  assay evaluate RUN/bench/9f3a…/predictions.json --labels val_label.txt -o result.json --csv top5.csv",
     )
     made.add_argument("predictions", type=path, metavar="RUN|PREDICTIONS")
-    made.add_argument("--labels", required=True, type=path, metavar="FILE")
+    label_options(made, required=True)
     made.add_argument("-o", "--output", type=path, metavar="result.json", help="in the guide's form")
     made.add_argument("--csv", type=path, metavar="FILE", help="name, label, five classes, five scores")
 
@@ -123,6 +124,7 @@ def run(options: argparse.Namespace) -> int:
         model=options.model,
         images=options.images,
         labels=options.labels,
+        class_list=options.class_list,
         weights=options.weights,
         weights_entry=options.weights_entry,
         random_weights=options.random_weights,
@@ -160,14 +162,17 @@ def evaluate(options: argparse.Namespace) -> int:
 
     found = workflow.load_predictions(options.predictions)
     with on_standard_error() as progress:
-        results = [(name, workflow.evaluate(predictions, options.labels)) for name, predictions in found]
+        results = [
+            (name, workflow.evaluate(predictions, options.labels, options.class_list)) for name, predictions in found
+        ]
         if any(accuracy.label_shift for _, accuracy in results):
             progress.note(workflow.SHIFTED)
     # A run of several batch sizes has one accuracy a batch size; the files are those of the first.
     if options.output is not None:
         store.write_bytes(options.output, result_json(results[0][1]).encode())
     if options.csv is not None:
-        store.write_bytes(options.csv, predictions_csv(workflow.ranked(found[0][1], options.labels)).encode())
+        images = workflow.ranked(found[0][1], options.labels, options.class_list)
+        store.write_bytes(options.csv, predictions_csv(images).encode())
     record = Evaluation(results=tuple(NamedAccuracy(name=name, accuracy=accuracy) for name, accuracy in results))
     written = [str(file) for file in (options.output, options.csv) if file is not None]
     answer(options, record, "\n\n".join([table.accuracies(results), *([" · ".join(written)] if written else [])]))

@@ -14,6 +14,7 @@ from assay.cli.options import (
     build_options,
     choice,
     command,
+    label_options,
     output_option,
     path,
     transform_options,
@@ -62,7 +63,7 @@ def add(commands: Commands) -> None:
     source.add_argument("--data", type=path, metavar="PREPARED", help="a prepared data set")
     source.add_argument("--images", type=path, metavar="DIR", help="straight from the image files")
     source.add_argument("--synthetic", action="store_true", help="the inference call alone, on made-up pixels")
-    made.add_argument("--labels", type=path, metavar="FILE", help="with --images: for the accuracy")
+    label_options(made)
     length = made.add_mutually_exclusive_group()
     length.add_argument("--duration", type=float, metavar="SECONDS", help="default with --synthetic: 10")
     length.add_argument("--iterations", type=int, metavar="N", help="batches to run")
@@ -154,8 +155,10 @@ def _refuse_build_options(options: argparse.Namespace, artifact: Path) -> None:
 def _data(options: argparse.Namespace) -> Data:
     from assay import workflow
 
-    if options.labels is not None and options.images is None:
-        raise UsageError("--labels goes with --images; a prepared data set holds its labels")
+    if options.images is None and (options.labels or options.class_list) is not None:
+        raise UsageError("--labels and --class-list go with --images; a prepared data set holds its labels")
     if options.data is not None:
         return workflow.load_prepared(options.data)
-    return workflow.Images.of(options.images, options.labels) if options.images is not None else None
+    if options.images is None:
+        return None
+    return workflow.Images.of(options.images, options.labels, options.class_list)

@@ -48,6 +48,19 @@ def output_option(made: argparse.ArgumentParser) -> None:
     made.add_argument("--output", metavar="NAME", help="the model's output of classes, where it has several")
 
 
+def label_options(made: argparse.ArgumentParser, required: bool = False) -> None:
+    """The classes of the images."""
+    made.add_argument(
+        "--labels", required=required, type=path, metavar="FILE", help="lines of a name and a class from 0"
+    )
+    made.add_argument(
+        "--class-list",
+        type=path,
+        metavar="FILE",
+        help="the classes' names, a line each in the model's order, where labels or class folders go by names",
+    )
+
+
 def build_options(made: argparse.ArgumentParser) -> None:
     """What an artifact is compiled for, but for its batch size."""
     group = made.add_argument_group("backend")

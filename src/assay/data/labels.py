@@ -1,7 +1,8 @@
 """Label files: a line an image, its name and its class, `ILSVRC2012_val_00000001.JPEG 65`.
 
-The class stands last, behind a space, a tab or a comma; the name may hold spaces. Classes count from 0. A name
-may stand with or without its suffix.
+The class stands last, behind a space, a tab or a comma; the name may hold spaces. Classes count from 0; with a
+class list a class may also be called by its name there, such as the synset `n01440764`. A name may stand with or
+without its suffix.
 """
 
 from __future__ import annotations
@@ -10,31 +11,42 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
+from assay.data.class_list import ClassList
 from assay.errors import DatasetError
 
+_SEPARATORS = " \t,"
 _FIGURES = 9
 """No classifier has a class number of more."""
 
 
-def read(path: Path) -> dict[str, int]:
-    """Reads a label file into name → class; every line that cannot be read is named."""
+def read(path: Path, class_list: ClassList | None = None) -> dict[str, int]:
+    """Reads a label file into name → class; every line that cannot be used is named."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"cannot read the labels {path}: {error}; a text file in UTF-8 is expected") from error
+    first_line: dict[str, int] = {}
     classes: dict[str, int] = {}
     wrong: list[str] = []
+    twice: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
         entry = line.strip()
         if not entry or entry.startswith("#"):
             continue
-        name, label = _split(entry)
-        if not name or not label.isdecimal() or len(label) > _FIGURES:
+        name, label = _split(entry, class_list)
+        if not name or label is None:
             wrong.append(f"line {number}: {entry[:80]!r}")
-        elif classes.setdefault(name, int(label)) != int(label):
-            wrong.append(f"line {number}: {name!r} stands twice, with classes {classes[name]} and {label}")
+        elif name in classes:
+            twice.append(
+                f"line {number}: {name!r} with class {label} stands in line {first_line[name]} "
+                f"with class {classes[name]}"
+            )
+        else:
+            classes[name], first_line[name] = label, number
     if wrong:
-        raise DatasetError(f"{path}: {len(wrong)} lines are not a name and a class number from 0", wrong)
+        raise DatasetError(f"{path}: {len(wrong)} lines are not a name and {_a_class(class_list)}", wrong)
+    if twice:
+        raise DatasetError(f"{path}: {len(twice)} lines repeat a name; leave one line for each image", twice)
     if not classes:
         raise DatasetError(f"{path} holds no label; a line is a name and a class number, `image.jpg 65`")
     return classes
@@ -66,12 +78,29 @@ def match(names: Iterable[str], classes: Mapping[str, int], source: str) -> tupl
     return tuple(classes[key] for key in used)
 
 
-def _split(entry: str) -> tuple[str, str]:
-    """The name and the class of a line: what stands before and behind its last space, tab or comma."""
-    for position in range(len(entry) - 1, -1, -1):
-        if entry[position] in " \t,":
-            return entry[:position].rstrip(" \t,"), entry[position + 1 :]
-    return entry, ""
+def _split(entry: str, class_list: ClassList | None) -> tuple[str, int | None]:
+    """The name and the class of a line; the class is None where what stands last is none.
+
+    A class of the list may hold spaces and commas itself: the longest that fits is meant.
+    """
+    places = [position for position, letter in enumerate(entry) if letter in _SEPARATORS]
+    if not places:
+        return entry, None
+    for position in places if class_list is not None else ():
+        name, rest = entry[:position].rstrip(_SEPARATORS), entry[position:].lstrip(_SEPARATORS)
+        if name and class_list is not None and rest in class_list.number_of:
+            return name, class_list.number_of[rest]
+    name, last = entry[: places[-1]].rstrip(_SEPARATORS), entry[places[-1] + 1 :]
+    is_number = last.isdecimal() and len(last) <= _FIGURES
+    if not is_number or (class_list is not None and int(last) >= class_list.count):
+        return name, None
+    return name, int(last)
+
+
+def _a_class(class_list: ClassList | None) -> str:
+    if class_list is None:
+        return "a class number from 0; where classes stand by their names, give --class-list FILE"
+    return f"a class of {class_list.path}: one of its names, or a number from 0 to {class_list.count - 1}"
 
 
 def _key(name: str, classes: Mapping[str, int]) -> str | None:

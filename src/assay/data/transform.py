@@ -8,23 +8,17 @@ EXIF orientation is not applied, as in the guide.
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from assay.data import decoder
 from assay.errors import DatasetError, UnknownNameError, UsageError
 from assay.records import ImageTransform, Interpolation, Record
-
-# Pillow warns above some 89 million pixels and refuses only above twice as many; here both are refused, before
-# anything is decoded. A filter set once holds in every thread, which a filter around each call would not.
-warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-_MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -122,24 +116,13 @@ def check(transform: ImageTransform) -> None:
 
 def pixels(content: bytes, transform: ImageTransform) -> npt.NDArray[np.uint8]:
     """An image file's bytes as uint8 H×W×3, resized and cropped; raises `DatasetError` with the reason."""
-    return np.asarray(crop(resize(decode(content), transform), transform.crop))
+    return pixels_and_warning(content, transform)[0]
 
 
-def decode(content: bytes) -> Image.Image:
-    """An image file's bytes as an RGB image; raises `DatasetError` with the reason."""
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            image.load()
-            if isinstance(image.info.get("transparency"), bytes):
-                # It plays no part in the conversion, but Pillow would print advice on it for each image.
-                del image.info["transparency"]
-            return image.convert("RGB")
-    except UnidentifiedImageError as error:
-        raise DatasetError("empty file" if not content else "no image format that Pillow knows") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DatasetError(f"too large to decode safely: {error}") from error
-    except Exception as error:  # Pillow's decoders raise whatever damaged bytes make them trip over
-        raise DatasetError(f"cannot be decoded: {error or type(error).__name__}") from error
+def pixels_and_warning(content: bytes, transform: ImageTransform) -> tuple[npt.NDArray[np.uint8], str | None]:
+    """As `pixels`, with what the decoder warned of; pixels that it made up are among them then."""
+    image, warning = decoder.decode(content)
+    return np.asarray(crop(resize(image, transform), transform.crop).convert("RGB")), warning
 
 
 def resize(image: Image.Image, transform: ImageTransform) -> Image.Image:
@@ -149,7 +132,7 @@ def resize(image: Image.Image, transform: ImageTransform) -> Image.Image:
     if short == transform.resize:
         return image
     scaled = int(transform.resize * long / short)
-    if scaled * transform.resize > _MOST_PIXELS:
+    if scaled * transform.resize > decoder.MOST_PIXELS:
         raise DatasetError(f"too long and thin: {width}×{height} pixels would become {transform.resize}×{scaled}")
     size = (transform.resize, scaled) if width < height else (scaled, transform.resize)
     return image.resize(size, _FILTERS[transform.interpolation])

@@ -107,11 +107,13 @@ def from_images(
     names: Sequence[str],
     transform: ImageTransform,
     hashes: list[str] | None,
+    warnings: dict[str, str],
     workers: int,
 ) -> list[Stage[Slot]]:
     """Read loads the files and puts their sha256 into `hashes` where there is a list.
 
-    Preprocess decodes, resizes, crops and normalises.
+    Preprocess decodes, resizes, crops and normalises; what a decoder warned of goes into `warnings`, by the image's
+    name.
     """
 
     def read(job: Job, slot: Slot) -> None:
@@ -123,7 +125,9 @@ def from_images(
     def preprocess(job: Job, slot: Slot) -> None:
         for offset, content in enumerate(slot.files):
             try:
-                slot.pixels[offset] = image_transform.pixels(content, transform)
+                slot.pixels[offset], warning = image_transform.pixels_and_warning(content, transform)
+                if warning is not None:
+                    warnings[names[job.first + offset]] = warning
             except DatasetError as error:
                 raise DatasetError(
                     f"image {names[job.first + offset]} cannot be used ({error.message}); mend or remove it, "

@@ -36,6 +36,7 @@ class RunRequest:
     """An .onnx file, or the name of an architecture."""
     images: Path
     labels: Path | None = None
+    class_list: Path | None = None
     weights: Path | None = None
     weights_entry: str | None = None
     random_weights: bool = False
@@ -85,7 +86,7 @@ def _check(request: RunRequest) -> None:
         _build_options(request, batch)
     if not request.prepare and request.on_error == "skip":
         raise UsageError("--on-error skip needs a prepared data set; leave --no-prepare away")
-    measurement.Images.of(request.images, request.labels)
+    measurement.Images.of(request.images, request.labels, request.class_list)
 
 
 def _require_same_model(request: RunRequest, out: Path) -> None:
@@ -144,10 +145,11 @@ def _data(request: RunRequest, classifier: OnnxModel, out: Path, progress: Progr
             classifier.transform,
             out / "prepared",
             labels=request.labels,
+            class_list=request.class_list,
             on_error=request.on_error,
             progress=progress,
         )
-    return measurement.Images.of(request.images, request.labels)
+    return measurement.Images.of(request.images, request.labels, request.class_list)
 
 
 def _compile(

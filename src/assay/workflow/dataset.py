@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from assay import store, units
+import msgspec
+
+from assay import environment, store, units
+from assay.data import class_list as class_lists
 from assay.data import labels as label_files
 from assay.data import prepared as preparation
-from assay.data.prepared import OnError
+from assay.data.prepared import RECORD, OnError
 from assay.data.sources import folder as folder_source
 from assay.data.sources.folder import ImageFolder
+from assay.errors import DatasetError, UsageError
 from assay.progress import Progress, Silent, Stopwatch
-from assay.records import Dataset, ImageFailure, ImageTransform, PreparedDataset
-
-RECORD = "prepared.json"
+from assay.records import Dataset, ImageFailure, ImageTransform, ImageWarning, PreparedDataset
 
 _RECIPE = 1
 """Raised when the same images give other pixels than before."""
@@ -26,33 +28,48 @@ def prepare(
     out: Path,
     *,
     labels: Path | None = None,
+    class_list: Path | None = None,
     on_error: OnError = "stop",
     progress: Progress = Silent(),
 ) -> PreparedDataset:
     """Decodes, resizes and crops every image of a folder once; raises `DatasetError` naming what cannot be used."""
     watch = Stopwatch()
     source = folder_source.find(images)
-    classes = classes_of(source, labels)
+    classes = classes_of(source, labels, class_list)
+    stamps = [(name, source.stamp(name)) for name in source.names]
+    # The labels play no part in the pixels: to correct one is no reason to decode all images again.
     made_from = store.hash_of(
-        "prepare", _RECIPE, stamps(source), source.skipped, classes, transform, on_error, images.resolve()
+        "prepare", _RECIPE, stamps, source.skipped, transform, on_error, images.resolve(), environment.decoders()
     )
     described = f"{len(source.names)} images → {transform.crop}×{transform.crop}"
     found = store.kept(out / RECORD, PreparedDataset, made_from)
     if found is not None:
+        labelled = _labelled(found, source, classes)
+        if labelled != found:
+            store.write(out / RECORD, labelled, made_from)
         progress.finish("prepare", described, _detail(found), None)
-        return found
-    shards, failures = preparation.prepare(source, transform, out, progress, on_error)
-    dataset = describe(
-        source,
-        [name for shard in shards for name in shard.names],
-        [sha256 for shard in shards for sha256 in shard.image_sha256],
-        labels,
-        failures,
-    )
-    prepared = preparation.complete(out, dataset, transform, shards, made_from)
+        return labelled
+    with store.lock(out):
+        shards, failures = preparation.prepare(source, transform, out, progress, on_error)
+        dataset = describe(
+            source,
+            [name for shard in shards for name in shard.names],
+            [sha256 for shard in shards for sha256 in shard.image_sha256],
+            classes,
+            failures,
+            tuple(warning for shard in shards for warning in shard.warnings),
+        )
+        prepared = preparation.complete(out, dataset, transform, shards, made_from)
     progress.finish("prepare", described, _detail(prepared), watch.seconds)
     tell(dataset, progress)
     return prepared
+
+
+def _labelled(prepared: PreparedDataset, source: ImageFolder, classes: Sequence[int] | None) -> PreparedDataset:
+    """The prepared set with these classes of all images in `source`."""
+    dataset = prepared.dataset
+    given = describe(source, dataset.names, dataset.image_sha256, classes, dataset.failures, dataset.warnings)
+    return msgspec.structs.replace(prepared, dataset=given)
 
 
 def load_prepared(path: Path) -> PreparedDataset:
@@ -60,22 +77,43 @@ def load_prepared(path: Path) -> PreparedDataset:
     return store.read(path / RECORD if path.is_dir() else path, PreparedDataset)
 
 
-def classes_of(source: ImageFolder, labels: Path | None) -> tuple[int, ...] | None:
-    """Every image's class: from the label file, or else from the class folders, or else unknown."""
+def classes_of(source: ImageFolder, labels: Path | None, class_list: Path | None = None) -> tuple[int, ...] | None:
+    """Every image's class: from the label file, or else from the class folders, or else unknown.
+
+    Names of classes, in the label file or of folders, are numbered by the class list; without one, folders are
+    numbered in their own order. Raises `DatasetError` with what has no class or no image.
+    """
+    known = class_lists.read(class_list) if class_list is not None else None
     if labels is not None:
-        return label_files.match(source.names, label_files.read(labels), str(labels))
-    return tuple(source.class_of[name] for name in source.names) if source.class_of else None
+        return label_files.match(source.names, label_files.read(labels, known), str(labels))
+    if source.class_of is None:
+        if known is not None:
+            raise UsageError(
+                f"--class-list {known.path}: the images of {source.path} lie in no class folders; give --labels too"
+            )
+        return None
+    if known is None:
+        return tuple(source.class_of[name] for name in source.names)
+    folders = [PurePosixPath(name).parent.name for name in source.names]
+    unknown = sorted(set(folders) - set(known.number_of))
+    if unknown:
+        raise DatasetError(
+            f"{len(unknown)} class folders in {source.path} are not in {known.path}; add them there, in the model's "
+            "order, or take them away",
+            unknown,
+        )
+    return tuple(known.number_of[folder] for folder in folders)
 
 
 def describe(
     source: ImageFolder,
     names: Sequence[str],
     image_sha256: Sequence[str],
-    labels: Path | None,
+    classes: Sequence[int] | None,
     failures: tuple[ImageFailure, ...] = (),
+    warnings: tuple[ImageWarning, ...] = (),
 ) -> Dataset:
-    """The record of the images that were used, once the bytes of each were read."""
-    classes = classes_of(source, labels)
+    """The record of the images that were used, once the bytes of each were read; `classes` are of all in `source`."""
     of_name = dict(zip(source.names, classes, strict=True)) if classes is not None else None
     return Dataset(
         source=source.path.resolve(),
@@ -85,6 +123,7 @@ def describe(
         fingerprint=store.hash_of(list(names), list(image_sha256)),
         skipped=source.skipped,
         failures=failures,
+        warnings=warnings,
     )
 
 
@@ -97,18 +136,14 @@ def tell(dataset: Dataset, progress: Progress) -> None:
             f"left out {len(dataset.failures)} images that cannot be decoded: "
             f"{units.names(tuple(failure.name for failure in dataset.failures))}"
         )
+    if dataset.warnings:
+        progress.note(damaged(dataset.warnings))
 
 
-def stamps(source: ImageFolder) -> list[tuple[str, tuple[str, int, int] | None]]:
-    """Every image's name with what tells that its file was touched; None for a link whose file is gone."""
-    return [(name, _stamp(source.path / name)) for name in source.names]
-
-
-def _stamp(path: Path) -> tuple[str, int, int] | None:
-    try:
-        return store.stamp(path)
-    except OSError:
-        return None
+def damaged(warnings: Sequence[ImageWarning]) -> str:
+    """One sentence on images that were used though their decoder warned of them."""
+    named = units.names(tuple(f"{warning.name} ({warning.reason})" for warning in warnings))
+    return f"the decoder warned of {len(warnings)} images, which are used as it mended them: {named}"
 
 
 def _detail(prepared: PreparedDataset) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assay import store
+from assay.data import class_list as class_lists
 from assay.data import labels as label_files
 from assay.errors import RecordError, UsageError
 from assay.records import Accuracy, Gate, Predictions, Reference, RunRecord, ScoredImage, Verdict
@@ -19,21 +20,22 @@ PUBLISHED = "published"
 """What a gate calls the figures that are published of a model."""
 
 
-def labels_of(predictions: Predictions, labels: Path) -> tuple[int, ...]:
+def labels_of(predictions: Predictions, labels: Path, class_list: Path | None = None) -> tuple[int, ...]:
     """The classes of the predicted images; each image must have its label and each label its image."""
-    return label_files.match(predictions.names, label_files.read(labels), str(labels))
+    known = class_lists.read(class_list) if class_list is not None else None
+    return label_files.match(predictions.names, label_files.read(labels, known), str(labels))
 
 
-def evaluate(predictions: Predictions, labels: Path) -> Accuracy:
+def evaluate(predictions: Predictions, labels: Path, class_list: Path | None = None) -> Accuracy:
     """Top-1 to Top-5 of predictions against a label file."""
     store.verified(predictions.scores.file)
-    return score_accuracy.evaluate(predictions, labels_of(predictions, labels))
+    return score_accuracy.evaluate(predictions, labels_of(predictions, labels, class_list))
 
 
-def ranked(predictions: Predictions, labels: Path) -> list[ScoredImage]:
+def ranked(predictions: Predictions, labels: Path, class_list: Path | None = None) -> list[ScoredImage]:
     """Every predicted image with its class and its best classes."""
     store.verified(predictions.scores.file)
-    return list(score_accuracy.ranked(predictions, labels_of(predictions, labels)))
+    return list(score_accuracy.ranked(predictions, labels_of(predictions, labels, class_list)))
 
 
 def load_predictions(path: Path) -> list[tuple[str, Predictions]]:

@@ -24,6 +24,7 @@ from assay.records import (
     CompiledModel,
     Dataset,
     ImageTransform,
+    ImageWarning,
     Performance,
     PixelSource,
     Predictions,
@@ -41,14 +42,14 @@ class Images:
     """Images that are decoded on the way, in place of a prepared data set."""
 
     folder: ImageFolder
-    labels: Path | None
+    classes: tuple[int, ...] | None
+    """Every image's class, in the order of the folder's names; None where they have none."""
 
     @staticmethod
-    def of(folder: Path, labels: Path | None) -> Images:
+    def of(folder: Path, labels: Path | None, class_list: Path | None = None) -> Images:
         """The images of a folder; raises `DatasetError` where labels and images do not match."""
         source = folder_source.find(folder)
-        dataset_step.classes_of(source, labels)
-        return Images(source, labels)
+        return Images(source, dataset_step.classes_of(source, labels, class_list))
 
 
 Data = PreparedDataset | Images | None
@@ -138,6 +139,7 @@ class _Run:
         self.names = _names(data)
         # Only a pass over every image once has a use for the images' hashes.
         self.hashes = [""] * len(self.names) if length.once else None
+        self.decoder_warnings: dict[str, str] = {}
         self.input_stages = self._input_stages()
 
     def measured(self, run_settings: Mapping[str, Setting], machine_busy: float, made_from: str) -> Measured:
@@ -197,7 +199,9 @@ class _Run:
         if isinstance(self.data, PreparedDataset):
             # Normalising is all there is to do, and only for float32 input.
             return stages.from_prepared(Reader(self.data), transform, workers=1)
-        return stages.from_images(self.data.folder.read, self.names, transform, self.hashes, self.workers)
+        return stages.from_images(
+            self.data.folder.read, self.names, transform, self.hashes, self.decoder_warnings, self.workers
+        )
 
     def _jobs(self) -> Iterator[Job]:
         images = len(self.names) or self.batch
@@ -223,7 +227,12 @@ class _Run:
     def _dataset(self, data: PreparedDataset | Images) -> Dataset:
         if isinstance(data, PreparedDataset):
             return data.dataset
-        return dataset_step.describe(data.folder, self.names, self.hashes or (), data.labels)
+        warnings = tuple(
+            ImageWarning(name=name, reason=self.decoder_warnings[name])
+            for name in self.names
+            if name in self.decoder_warnings
+        )
+        return dataset_step.describe(data.folder, self.names, self.hashes or (), data.classes, warnings=warnings)
 
 
 def _finished(home: Path, made_from: str, data: Data, length: Length) -> Measured | None:
@@ -240,7 +249,9 @@ def _finished(home: Path, made_from: str, data: Data, length: Length) -> Measure
     if isinstance(data, PreparedDataset):
         dataset = data.dataset
     else:
-        dataset = dataset_step.describe(data.folder, dataset.names, dataset.image_sha256, data.labels)
+        dataset = dataset_step.describe(
+            data.folder, dataset.names, dataset.image_sha256, data.classes, warnings=dataset.warnings
+        )
     return Measured(performance, predictions, dataset, kept=True)
 
 
@@ -253,7 +264,7 @@ def _names(data: Data) -> tuple[str, ...]:
 def labels_of(data: Data) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
     """The names of the images, and their classes where they are known."""
     if isinstance(data, Images):
-        return data.folder.names, dataset_step.classes_of(data.folder, data.labels)
+        return data.folder.names, data.classes
     return (data.dataset.names, data.dataset.labels) if data is not None else ((), None)
 
 
@@ -263,7 +274,8 @@ def _identity(data: Data) -> object:
         return "synthetic"
     if isinstance(data, PreparedDataset):
         return ["prepared", data.dataset.fingerprint, [shard.file.sha256 for shard in data.shards]]
-    return ["images", dataset_step.stamps(data.folder), environment.version("pillow")]
+    stamps = [data.folder.stamp(name) for name in data.folder.names]
+    return ["images", stamps, environment.decoders()]
 
 
 def _pixel_source(data: Data) -> PixelSource:

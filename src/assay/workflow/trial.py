@@ -10,6 +10,7 @@ from assay.errors import UsageError
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BatchResult, CompiledModel, Dataset, OnnxModel, RunRecord, Setting
 from assay.score import accuracy as score_accuracy
+from assay.workflow import dataset as dataset_step
 from assay.workflow import judgement, measurement
 from assay.workflow.measurement import Length
 
@@ -55,6 +56,9 @@ def measure_all(
         f"warm-up {units.seconds(warm_up)} · machine {state}",
         watch.seconds if made else None,
     )
+    if isinstance(data, measurement.Images) and used is not None:
+        # Of a prepared set, preparing has told it.
+        dataset_step.tell(used, progress)
     return tuple(results), used
 
 
@@ -133,6 +137,8 @@ def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[Bat
         found.append(f"{len(used.skipped)} files are no images by their names: {units.names(used.skipped)}")
     if used is not None and used.failures:
         found.append(f"{len(used.failures)} images could not be decoded and were left out")
+    if used is not None and used.warnings:
+        found.append(dataset_step.damaged(used.warnings))
     busy = [
         f"batch {result.batch}: {units.share(result.performance.machine_busy_share or 0)}"
         for result in results

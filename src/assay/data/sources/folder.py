@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay import store
 from assay.errors import DatasetError
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -29,6 +30,13 @@ class ImageFolder:
             return (self.path / name).read_bytes()
         except OSError as error:
             raise DatasetError(f"cannot read image {self.path / name}: {error.strerror or error}") from error
+
+    def stamp(self, name: str) -> tuple[str, int, int] | None:
+        """What tells cheaply that an image's file was touched; None where it is gone, which reading it will say."""
+        try:
+            return store.stamp(self.path / name)
+        except OSError:
+            return None
 
 
 def find(path: Path) -> ImageFolder:

@@ -1,0 +1,103 @@
+"""From an image file's bytes to an RGB image, with the pixels that Pillow gives, and the decoder's warning.
+
+Most photographs are JPEGs, and libjpeg goes on where their data is damaged: it says so in a warning and makes up
+what is missing. Pillow keeps that warning to itself. A second binding to the same library, simplejpeg, tells it,
+and is faster besides. It decodes the JPEGs that it has nothing to say about; Pillow decodes all others.
+
+The two carry libraries of their own, and what one version of libjpeg decodes another may decode differently. So
+they are compared once a process, on made-up images; where they differ, every pixel is Pillow's.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import random
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from assay.errors import DatasetError
+
+try:
+    import simplejpeg
+except ImportError:  # no wheel for this machine: Pillow decodes everything, and no warning is heard
+    simplejpeg = None
+
+# Pillow warns above some 89 million pixels and refuses only above twice as many; here both are refused, before
+# anything is decoded. A filter set once holds in every thread, which a filter around each call would not.
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
+
+_JPEG = b"\xff\xd8\xff"
+_OWN_REFUSAL = re.compile(r"tj\w+\(\): ")
+"""What the binding itself cannot do, in difference to what libjpeg says of the data."""
+
+
+def decode(content: bytes) -> tuple[Image.Image, str | None]:
+    """An image file's bytes as an RGB image, and what the decoder warned of; raises `DatasetError` with the reason.
+
+    The image may be of Pillow's mode RGBX, the same four bytes a pixel of which the last says nothing.
+    """
+    if not content.startswith(_JPEG) or not _agree():
+        return _by_pillow(content), None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+        if colours in ("YCbCr", "Gray") and width * height <= MOST_PIXELS:
+            return _by_simplejpeg(content), None
+        warning = None
+    except ValueError as error:
+        warning = None if _OWN_REFUSAL.match(str(error)) else str(error)
+    return _by_pillow(content), warning
+
+
+def _by_pillow(content: bytes) -> Image.Image:
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+            if isinstance(image.info.get("transparency"), bytes):
+                # It plays no part in the conversion, but Pillow would print advice on it for each image.
+                del image.info["transparency"]
+            return image.convert("RGB")
+    except UnidentifiedImageError as error:
+        raise DatasetError("empty file" if not content else "no image format that Pillow knows") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DatasetError(f"too large to decode safely: {error}") from error
+    except Exception as error:  # Pillow's decoders raise whatever damaged bytes make them trip over
+        raise DatasetError(f"cannot be decoded: {error or type(error).__name__}") from error
+
+
+def _by_simplejpeg(content: bytes) -> Image.Image:
+    """Raises `ValueError` with libjpeg's words wherever it warns or fails."""
+    # Pillow holds RGB in four bytes a pixel: so decoded, they need no copy.
+    decoded = simplejpeg.decode_jpeg(content, "RGBX", strict=True)
+    height, width, _ = decoded.shape
+    return Image.frombuffer("RGBX", (width, height), decoded, "raw", "RGBX", 0, 1)
+
+
+@functools.cache
+def _agree() -> bool:
+    """Whether both libraries decode the same pixels here: every way to store colours, noise, odd sides."""
+    if simplejpeg is None:
+        return False
+    noise = Image.frombytes("RGB", (77, 51), random.Random(0).randbytes(77 * 51 * 3))  # noqa: S311 - made-up pixels
+    ways: list[tuple[str, dict[str, Any]]] = [
+        ("RGB", {"subsampling": "4:4:4", "quality": 95}),
+        ("RGB", {"subsampling": "4:2:2", "quality": 75}),
+        ("RGB", {"subsampling": "4:2:0", "quality": 75}),
+        ("RGB", {"subsampling": "4:2:0", "quality": 30, "progressive": True}),
+        ("L", {"quality": 85}),
+    ]
+    for mode, options in ways:
+        file = io.BytesIO()
+        noise.convert(mode).save(file, "jpeg", **options)
+        try:
+            found = np.asarray(_by_simplejpeg(file.getvalue()))[:, :, :3]
+        except ValueError:
+            return False
+        if not np.array_equal(found, np.asarray(_by_pillow(file.getvalue()))):
+            return False
+    return True
