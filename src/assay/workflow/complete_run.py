@@ -22,7 +22,7 @@ from assay.records import (
 )
 from assay.workflow import artifact, dataset, judgement, measurement, trial
 from assay.workflow.adoption import adopt
-from assay.workflow.exporting import DEFAULT_OPSET, export
+from assay.workflow.exporting import Weights, export
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class RunRequest:
     """An .onnx file, or the name of an architecture."""
     images: Path
     labels: Path | None = None
-    weights: Path | None = None
+    weights: Weights = None
+    """A file, or the word `published`."""
     weights_entry: str | None = None
     random_weights: bool = False
     backend: str = "onnxruntime"
@@ -45,7 +46,7 @@ class RunRequest:
     prepare: bool = True
     on_error: OnError = "stop"
     transform: TransformChoice = TransformChoice()
-    opset: int = DEFAULT_OPSET
+    opset: int | None = None
     references: Sequence[Reference] = ()
     max_drop: float | None = None
     gates: Sequence[str] = ()
@@ -73,9 +74,14 @@ def _model(request: RunRequest, out: Path, progress: Progress) -> OnnxModel:
     if request.model.endswith(".onnx"):
         if request.weights is not None or request.random_weights:
             raise UsageError("an .onnx file brings its weights; leave --weights and --random-weights away")
+        if request.weights_entry is not None or request.opset is not None:
+            raise UsageError("an .onnx file is taken as it is; leave --weights-entry and --opset away")
         return adopt(Path(request.model), out / "model.onnx", choice=request.transform, progress=progress)
     if (request.weights is None) != request.random_weights:
-        raise UsageError(f"{request.model} needs weights: give --weights FILE.pth, or --random-weights for speed only")
+        raise UsageError(
+            f"{request.model} needs weights: give --weights FILE.pth, --weights published, or --random-weights for "
+            "speed only"
+        )
     return export(
         request.model,
         out / "model.onnx",
