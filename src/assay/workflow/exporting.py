@@ -13,7 +13,7 @@ from assay import demo, environment, store
 from assay.data.transform import TransformChoice, choose
 from assay.errors import CheckpointError, MissingExtraError, UsageError
 from assay.guide import published as guide
-from assay.models import onnx_file
+from assay.models import onnx_file, published_weights
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import Checkpoint, FileReference, ImageTransform, OnnxModel, PublishedAccuracy
 from assay.score import parity as score_parity
@@ -170,7 +170,11 @@ def _torchvision_network(
     if weights is None:
         return _random_network(architecture, entry, choice)
     if isinstance(weights, str):
-        raise UsageError("not yet")
+        file = architectures.published_file(architecture, entry)
+        if entry is None:
+            progress.note(f"the weights are torchvision's {file.entry}; --weights-entry names others")
+        folder = published_weights.cache_folder()
+        weights = published_weights.fetch(file.url, file.hash_prefix, file.mebibytes, folder, progress)
     return _trained_network(architecture, weights, entry, choice, progress)
 
 
