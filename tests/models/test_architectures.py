@@ -172,3 +172,11 @@ def test_a_network_for_weights_has_no_memory_of_its_own(architecture: str) -> No
     outline, classes = architectures.build_for(architecture, {})
     assert classes == 1000
     assert all(parameter.is_meta for parameter in outline.parameters() if parameter.numel() > 10_000)
+
+
+def test_weights_of_any_side_and_number_of_classes_fit_a_vision_transformer() -> None:
+    with torch.device("meta"):
+        trained = architectures._torchvision().get_model("vit_b_32", weights=None, num_classes=7, image_size=96)
+    network, classes = architectures.build_for("vit_b_32", _shapes(trained))
+    assert (classes, architectures.side_of(network)) == (7, 96)
+    assert _shapes(network) == _shapes(trained)

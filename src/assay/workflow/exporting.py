@@ -32,7 +32,7 @@ EXPORT_BOUND = 1e-4
 PARITY_BATCHES = (1, 3)
 CLASSES = 1000
 """ImageNet's; weights of another number have other classes, and no published figure."""
-PUBLISHED = "published"
+PUBLISHED: Literal["published"] = "published"
 """In place of a file of weights: the one that torchvision publishes."""
 
 _RECIPE = 2
