@@ -15,6 +15,7 @@ from assay.cli.options import (
     output_option,
     path,
     transform_options,
+    weights,
 )
 from assay.errors import EXIT_DONE, UsageError
 
@@ -29,12 +30,19 @@ def add(commands: Commands) -> None:
         export,
         "export a checkpoint to ONNX and check that it scores as before",
         "  assay export squeezenet1_0.pth --arch squeezenet1_0 -o model.onnx\n"
+        "  assay export published --arch wide_resnet101_2 -o model.onnx\n"
         "  assay export --random-weights --arch wide_resnet101_2 -o model.onnx",
     )
-    made.add_argument("checkpoint", nargs="?", type=path, metavar="CHECKPOINT", help="a .pth file of weights")
+    made.add_argument(
+        "checkpoint",
+        nargs="?",
+        type=weights,
+        metavar="CHECKPOINT",
+        help="a .pth or .safetensors file of weights, or the word published: torchvision's file, fetched once",
+    )
     made.add_argument("--arch", required=True, metavar="NAME", help="a classification model of torchvision")
     made.add_argument("--random-weights", action="store_true", help="for speed only")
-    made.add_argument("--opset", type=int, default=11, help="default: 11")
+    made.add_argument("--opset", type=int, metavar="N", help="default: 11, or the lowest that the operators allow")
     made.add_argument("--weights-entry", metavar="E", help="torchvision's entry whose weights these are")
     made.add_argument("-o", "--output", required=True, type=path, metavar="FILE.onnx")
     transform_options(made)

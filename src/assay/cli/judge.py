@@ -18,6 +18,7 @@ from assay.cli.options import (
     output_option,
     path,
     transform_options,
+    weights,
 )
 from assay.errors import EXIT_DONE, EXIT_GATE
 
@@ -45,11 +46,16 @@ def add_whole_way(commands: Commands) -> None:
         "  assay run wide_resnet101_2 --random-weights --images val --labels val_label.txt -o RUN",
     )
     made.add_argument("model", metavar="MODEL", help="an .onnx file, or the name of a torchvision model")
-    weights = made.add_mutually_exclusive_group()
-    weights.add_argument("--weights", type=path, metavar="FILE.pth")
-    weights.add_argument("--random-weights", action="store_true", help="for speed only")
+    group = made.add_mutually_exclusive_group()
+    group.add_argument(
+        "--weights",
+        type=weights,
+        metavar="FILE",
+        help=".pth or .safetensors, or the word published: torchvision's file, fetched once",
+    )
+    group.add_argument("--random-weights", action="store_true", help="for speed only")
     made.add_argument("--weights-entry", metavar="E", help="torchvision's entry whose weights these are")
-    made.add_argument("--opset", type=int, default=11, help="of the export; default: 11")
+    made.add_argument("--opset", type=int, metavar="N", help="of the export; default: 11, or the lowest that works")
     made.add_argument("--images", required=True, type=path, metavar="DIR")
     label_options(made)
     made.add_argument("--batch", type=batches, metavar="1,16", help="batch sizes; default: 1,16, or the model's own")

@@ -148,3 +148,8 @@ def setting(text: str) -> tuple[str, str]:
 def path(text: str) -> Path:
     """A path, with `~` for the home folder."""
     return Path(text).expanduser()
+
+
+def weights(text: str) -> Path | str:
+    """A file of weights, or the word `published`."""
+    return text if text == "published" else path(text)

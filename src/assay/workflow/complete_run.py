@@ -23,7 +23,7 @@ from assay.records import (
 )
 from assay.workflow import artifact, dataset, judgement, measurement, trial
 from assay.workflow.adoption import adopt, record_of
-from assay.workflow.exporting import DEFAULT_OPSET, export
+from assay.workflow.exporting import Weights, export
 
 USUAL_BATCHES = (1, 16)
 
@@ -37,7 +37,8 @@ class RunRequest:
     images: Path
     labels: Path | None = None
     class_list: Path | None = None
-    weights: Path | None = None
+    weights: Weights = None
+    """A file, or the word `published`."""
     weights_entry: str | None = None
     random_weights: bool = False
     backend: str = "onnxruntime"
@@ -52,7 +53,7 @@ class RunRequest:
     prepare: bool = True
     on_error: OnError = "stop"
     transform: TransformChoice = TransformChoice()
-    opset: int = DEFAULT_OPSET
+    opset: int | None = None
     references: Sequence[Reference] = ()
     max_drop: float | None = None
     gates: Sequence[str] = ()
@@ -116,6 +117,8 @@ def _model(request: RunRequest, out: Path, progress: Progress) -> OnnxModel:
     if request.model.endswith(".onnx"):
         if request.weights is not None or request.random_weights:
             raise UsageError("an .onnx file brings its weights; leave --weights and --random-weights away")
+        if request.weights_entry is not None or request.opset is not None:
+            raise UsageError("an .onnx file is taken as it is; leave --weights-entry and --opset away")
         return adopt(
             Path(request.model),
             out / "model.onnx",
@@ -126,7 +129,10 @@ def _model(request: RunRequest, out: Path, progress: Progress) -> OnnxModel:
     if request.output is not None:
         raise UsageError("--output chooses among the outputs of an .onnx file; leave it away")
     if (request.weights is None) != request.random_weights:
-        raise UsageError(f"{request.model} needs weights: give --weights FILE.pth, or --random-weights for speed only")
+        raise UsageError(
+            f"{request.model} needs weights: give --weights FILE.pth, --weights published, or --random-weights for "
+            "speed only"
+        )
     return export(
         request.model,
         out / "model.onnx",
