@@ -97,7 +97,7 @@ class Told(Silent):
         self.finished: list[str] = []
 
     def start(self, step: str, total: int | None) -> None:
-        self.total = total
+        self.total = total or 0
 
     def advance(self, count: int = 1) -> None:
         self.done += count
