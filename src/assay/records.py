@@ -375,6 +375,36 @@ class BatchResult(Record, frozen=True, kw_only=True):
         """The batch size."""
         return self.performance.batch
 
+    @property
+    def figures(self) -> Figures:
+        """What is derived of the raw measurements, in one place."""
+        bottleneck = self.performance.bottleneck
+        ranks = range(1, len(self.accuracy.correct_at) + 1) if self.accuracy is not None else ()
+        return Figures(
+            batch=self.batch,
+            end_to_end_throughput=self.performance.end_to_end_throughput,
+            interface_throughput=self.performance.interface_throughput,
+            latency=self.performance.latency,
+            bottleneck=bottleneck.name,
+            bottleneck_busy_share=bottleneck.busy_share,
+            top=tuple(self.accuracy.top(k) for k in ranks) if self.accuracy is not None else (),
+        )
+
+
+class Figures(Record, frozen=True, kw_only=True):
+    """Figures derived of a result, for those who read records without this package."""
+
+    batch: int
+    end_to_end_throughput: float
+    """Images a second."""
+    interface_throughput: float
+    """Images a second."""
+    latency: Latency
+    bottleneck: str
+    bottleneck_busy_share: float
+    top: tuple[float, ...]
+    """Top-1 to Top-5 in percent; empty where the images have no labels."""
+
 
 class Environment(Record, frozen=True, kw_only=True):
     """The machine and the software that a result was made on."""
@@ -462,16 +492,28 @@ class Verdict(Record, frozen=True, kw_only=True):
 
 
 class Outcome(Record, frozen=True, kw_only=True):
-    """A run with the verdict on it."""
+    """A run with the verdict on it, and the figures that both are about."""
 
     run: RunRecord
     verdict: Verdict
+    word: VerdictWord | None
+    """The verdict of the whole; None where there was nothing to judge."""
+    figures: tuple[Figures, ...]
+
+
+class BenchOutcome(Record, frozen=True, kw_only=True):
+    """A run that was measured and not judged, and its figures."""
+
+    run: RunRecord
+    figures: tuple[Figures, ...]
 
 
 class VerdictList(Record, frozen=True, kw_only=True):
     """The verdicts on several runs."""
 
     verdicts: tuple[Verdict, ...]
+    words: tuple[VerdictWord | None, ...]
+    """The verdict of the whole, for each run."""
 
 
 class NamedAccuracy(Record, frozen=True, kw_only=True):

@@ -91,6 +91,7 @@ def test_json_is_the_record_alone_on_standard_output(finished: Path, capsys: pyt
     assert main(["compare", str(finished), "--reference", "top1=92.5", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["record"] == "VerdictList"
+    assert record["body"]["words"] == ["PASS"]
     assert record["body"]["verdicts"][0]["checks"][0]["verdict"] == "PASS"
 
 
@@ -131,7 +132,8 @@ def test_bench_compiles_a_model_at_several_batch_sizes(
     arguments = ["bench", str(demo.ONNX), "--batch", "1,4", "--synthetic", *length, "-o", str(tmp_path), *TRANSFORM]
     assert main([*arguments, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert [result["performance"]["batch"] for result in record["body"]["results"]] == [1, 4]
+    assert [figures["batch"] for figures in record["body"]["figures"]] == [1, 4]
+    assert all(figures["interface_throughput"] > 0 for figures in record["body"]["figures"])
 
 
 def test_predict_prints_class_and_score(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from assay.records import (
     Check,
     Diagnosis,
     ImagePrediction,
+    Outcome,
     PredictionList,
     Reference,
     RunRecord,
@@ -109,7 +110,9 @@ def test_what_differs_is_noted_below_its_gate(tmp_path: Path) -> None:
 
 def test_a_run_ends_with_its_table_its_warnings_and_the_verdict(tmp_path: Path) -> None:
     run = factories.run_record([factories.result(tmp_path)], warnings=("the machine was busy",))
-    lines = [line for line in table.run(run, _judged(run, "top1-drop<=1"), "here").splitlines() if line]
+    judged = _judged(run, "top1-drop<=1")
+    outcome = Outcome(run=run, verdict=judged, word=judged.word, figures=())
+    lines = [line for line in table.run(outcome, "here").splitlines() if line]
     assert [line.split()[0] for line in lines] == ["batch", "1", "warning", "PASS", "47.00", "verdict"]
     assert lines[2] == "warning  the machine was busy"
 

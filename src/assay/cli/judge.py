@@ -153,7 +153,7 @@ def run(options: argparse.Namespace) -> int:
 def _end(options: argparse.Namespace, outcome: Outcome, folder: Path) -> int:
     from assay.render import table
 
-    answer(options, outcome, table.run(outcome.run, outcome.verdict, f"{folder}/verdict.json"))
+    answer(options, outcome, table.run(outcome, f"{folder}/verdict.json"))
     return EXIT_DONE if outcome.verdict.holds else EXIT_GATE
 
 
@@ -200,5 +200,5 @@ def compare(options: argparse.Namespace) -> int:
         verdict = workflow.compare(record, gates, references)
         verdicts.append(verdict)
         parts.append(f"{path_of_run}\n\n{table.results(record.results)}\n\n{table.verdict(verdict, str(path_of_run))}")
-    answer(options, VerdictList(verdicts=tuple(verdicts)), "\n\n".join(parts))
+    answer(options, VerdictList(verdicts=tuple(verdicts), words=tuple(v.word for v in verdicts)), "\n\n".join(parts))
     return EXIT_DONE if all(verdict.holds for verdict in verdicts) else EXIT_GATE

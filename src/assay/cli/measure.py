@@ -106,6 +106,7 @@ def bench(options: argparse.Namespace) -> int:
     """`assay bench`."""
     from assay import workflow
     from assay.progress import on_standard_error
+    from assay.records import BenchOutcome
     from assay.render import table
 
     for name, value in (("--duration", options.duration), ("--iterations", options.iterations)):
@@ -120,7 +121,8 @@ def bench(options: argparse.Namespace) -> int:
             progress=progress,
         )
     text = f"{table.measurements(record.results)}\n\n{table.results(record.results)}\n\n{options.out}/run.json"
-    answer(options, record, text)
+    outcome = BenchOutcome(run=record, figures=tuple(result.figures for result in record.results))
+    answer(options, outcome, text)
     return EXIT_DONE
 
 

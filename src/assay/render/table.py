@@ -10,7 +10,7 @@ from rich.table import Table
 
 from assay import units
 from assay.environment import BUSY_SHARE
-from assay.records import Accuracy, BatchResult, Diagnosis, PredictionList, RunRecord, StageTime, Verdict
+from assay.records import Accuracy, BatchResult, Diagnosis, Outcome, PredictionList, StageTime, Verdict
 
 _WIDTH = 10_000
 """A cell is never cut: a terminal wraps what it has no room for."""
@@ -92,10 +92,10 @@ def verdict(found: Verdict, place: str) -> str:
     return "\n".join(lines)
 
 
-def run(record: RunRecord, judged: Verdict, place: str) -> str:
+def run(outcome: Outcome, place: str) -> str:
     """What `assay run` ends with."""
-    warnings = [f"warning  {warning}" for warning in record.warnings]
-    return "\n".join(["", results(record.results), "", *warnings, verdict(judged, place)])
+    warnings = [f"warning  {warning}" for warning in outcome.run.warnings]
+    return "\n".join(["", results(outcome.run.results), "", *warnings, verdict(outcome.verdict, place)])
 
 
 def accuracies(found: Sequence[tuple[str, Accuracy]]) -> str:

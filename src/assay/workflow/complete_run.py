@@ -32,7 +32,7 @@ USUAL_BATCHES = (1, 16)
 class RunRequest:
     """What `assay run` was asked for."""
 
-    model: str
+    model: str | Path
     """An .onnx file, or the name of an architecture."""
     images: Path
     labels: Path | None = None
@@ -78,7 +78,9 @@ def run(request: RunRequest, out: Path, progress: Progress = Silent()) -> Outcom
         store.write(out / judgement.RUN_RECORD, record)
         verdict = judgement.compare(record, gates, request.references)
         store.write(out / judgement.VERDICT_RECORD, verdict)
-    return Outcome(run=record, verdict=verdict)
+    return Outcome(
+        run=record, verdict=verdict, word=verdict.word, figures=tuple(result.figures for result in record.results)
+    )
 
 
 def _check(request: RunRequest) -> None:
@@ -96,8 +98,9 @@ def _require_same_model(request: RunRequest, out: Path) -> None:
         return
     found = store.read(out / "model.json", OnnxModel)
     names = {found.name} if found.checkpoint is None else {found.name, found.checkpoint.architecture}
-    wanted = Path(request.model).stem if request.model.endswith(".onnx") else request.model
-    beside = record_of(Path(request.model)) if request.model.endswith(".onnx") else None
+    model = Path(request.model)
+    wanted = model.stem if model.suffix == ".onnx" else str(request.model)
+    beside = record_of(model) if model.suffix == ".onnx" else None
     if wanted not in names and not (beside is not None and beside.is_file()):
         raise RecordError(f"{out} holds a run of {found.name}, not of {wanted}; choose another folder")
 
@@ -114,7 +117,7 @@ def _build_options(request: RunRequest, batch: int) -> tuple[BuildOptions, dict[
 
 
 def _model(request: RunRequest, out: Path, progress: Progress) -> OnnxModel:
-    if request.model.endswith(".onnx"):
+    if Path(request.model).suffix == ".onnx":
         if request.weights is not None or request.random_weights:
             raise UsageError("an .onnx file brings its weights; leave --weights and --random-weights away")
         if request.weights_entry is not None or request.opset is not None:
@@ -134,7 +137,7 @@ def _model(request: RunRequest, out: Path, progress: Progress) -> OnnxModel:
             "speed only"
         )
     return export(
-        request.model,
+        str(request.model),
         out / "model.onnx",
         weights=request.weights,
         weights_entry=request.weights_entry,
