@@ -152,6 +152,7 @@ def test_weights_of_another_number_of_classes_keep_their_scores(architecture: st
     assert model.checkpoint.classes == 7
     assert model.checkpoint.published is None
     assert "w.pth scores 7 classes, read off its weights" in told.notes
+    assert any("shifts its input" in note for note in told.notes) == bool(options)
 
 
 def _squeezenet(tmp_path: Path, classes: int = 1000) -> Path:
