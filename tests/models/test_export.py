@@ -129,3 +129,11 @@ def test_a_failed_export_prints_nothing_on_standard_output(tmp_path: Path, capfd
     with pytest.raises(ModelError):
         export.export(_NeedsOpset12(), 4, 11, tmp_path / "model.onnx")
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("architecture", ["vit_h_14", "regnet_y_128gf"])
+def test_weights_that_no_onnx_file_holds_are_refused_before_the_work(architecture: str, tmp_path: Path) -> None:
+    network = pytest.importorskip("assay.models.architectures").build_for(architecture, {})[0]
+    with pytest.raises(ModelError) as caught:
+        export.export(network, 224, None, tmp_path / "model.onnx")
+    assert_says(caught, "2.4 GiB of weights", "at most 2.0 GiB", "smaller architecture")

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from assay import units
 from assay.errors import ModelError, UsageError
 
 OPSET = 11
@@ -20,6 +21,8 @@ OPSET = 11
 OPSETS = range(7, 21)
 """What the exporter that traces can write."""
 _HIGHEST_TRIED = 18
+_LARGEST_FILE = 2**31
+"""What protobuf, and so an ONNX file in one piece, can hold in bytes."""
 INPUT, OUTPUT = "image", "class"
 
 Score = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
@@ -31,6 +34,12 @@ def export(network: torch.nn.Module, side: int, opset: int | None, out: Path) ->
     Without an opset it is the guide's, or the lowest that the network's operators allow; then what that one lacks
     is returned.
     """
+    size = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+    if size >= _LARGEST_FILE:
+        raise ModelError(
+            f"the network has {units.memory(size)} of weights, and an ONNX file in one piece holds at most "
+            f"{units.memory(_LARGEST_FILE)}; choose a smaller architecture"
+        )
     if opset is not None:
         if opset not in OPSETS:
             raise UsageError(f"opset {opset}: torch writes {OPSETS[0]} to {OPSETS[-1]}; give one of those")

@@ -214,6 +214,8 @@ def _trained_network(
     )
     if classes != CLASSES:
         progress.note(f"{weights.name} scores {classes} classes, read off its weights")
+    if matched is None and getattr(network, "transform_input", False):
+        progress.note(f"{architecture} shifts its input as torchvision's own weights expect, assumed for these too")
     side = architectures.side_of(network)
     assumed = matched or architectures.entry_for_side(architecture, side)
     source = _source(assumed, matched is not None, "the weights match no published file")
