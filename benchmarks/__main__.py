@@ -10,7 +10,7 @@ from rich.table import Table
 
 from benchmarks.harness import LATEST, Row, keep
 
-SUBJECTS = ("startup", "pipeline_ceiling", "end_to_end_share")
+SUBJECTS = ("startup", "pipeline_ceiling", "end_to_end_share", "prepare_vs_guide")
 """One file each; a file's `measure()` returns its row."""
 
 
