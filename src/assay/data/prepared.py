@@ -33,6 +33,9 @@ _SHARD = "images-{}.npy"
 _AT_ONCE = 4
 """Images a worker takes at once: handing over single ones costs more than it evens out."""
 
+_LARGE_BLOCK = 24 << 20
+"""Below the 32 MB from which on glibc does not adapt."""
+
 OnError = Literal["stop", "skip"]
 Pixels = npt.NDArray[np.uint8]
 
@@ -131,6 +134,9 @@ class _Preparation:
     def shards(self) -> tuple[Shard, ...]:
         """All shards in their order, kept or made."""
         names = self.source.names
+        # glibc gives an image's memory back to the system and faults it in again for the next one, a third more
+        # time, until it has seen a large block freed: then it keeps what is smaller. This one is never touched.
+        np.empty(_LARGE_BLOCK, np.uint8)
         with ThreadPoolExecutor(environment.cores()) as workers, ThreadPoolExecutor(1) as writer:
             for number, start in enumerate(range(0, len(names), SHARD_IMAGES)):
                 part = names[start : start + SHARD_IMAGES]
