@@ -14,6 +14,7 @@ SUBJECTS = (
     "startup",
     "pipeline_ceiling",
     "end_to_end_share",
+    "prepare_vs_guide",
     "score_memory",
     "memory_growth",
     "resume_noop",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -224,6 +225,22 @@ def write_image(path: Path, size: tuple[int, int] = (12, 10), mode: str = "RGB",
     path.parent.mkdir(parents=True, exist_ok=True)
     noise(size, mode, seed).save(path)
     return path
+
+
+def jpeg(size: tuple[int, int] = (200, 150), mode: str = "RGB", **options: Any) -> bytes:
+    """The bytes of a JPEG of noise."""
+    file = io.BytesIO()
+    noise(size, mode).save(file, "jpeg", **options)
+    return file.getvalue()
+
+
+def damaged(content: bytes) -> bytes:
+    """The same JPEG with a few bits of its scan turned: it still decodes, and libjpeg warns of it."""
+    scan = content.index(b"\xff\xda") + 20
+    turned = bytearray(content)
+    for place in range(scan, len(content) - 2, max(1, (len(content) - scan) // 7)):
+        turned[place] ^= 0x10
+    return bytes(turned)
 
 
 def noise(size: tuple[int, int], mode: str = "RGB", seed: int = 0) -> Image.Image:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from assay.data import labels
+from assay.data.class_list import ClassList
 from assay.errors import DatasetError
 from tests.messages import assert_says
 
@@ -70,6 +71,42 @@ def test_a_class_of_too_many_figures_is_named(tmp_path: Path) -> None:
     assert_says(caught, "line 1", "a.jpg")
 
 
+CLASSES = ClassList(Path("classes.txt"), 3, {"n01": 0, "n02": 1, "great white shark": 2, "shark": 0, "tench, Tinca": 1})
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "number"),
+    [
+        ("ILSVRC2012_val_00000001.JPEG n02", "ILSVRC2012_val_00000001.JPEG", 1),
+        ("a.jpg\tn01", "a.jpg", 0),
+        ("a.jpg,n01", "a.jpg", 0),
+        ("with a space.jpg n02", "with a space.jpg", 1),
+        ("a.jpg 2", "a.jpg", 2),
+        ("a.jpg great white shark", "a.jpg", 2),
+        ("a.jpg, great white shark", "a.jpg", 2),
+        ("white shark.jpg shark", "white shark.jpg", 0),
+        ("a.jpg\ttench, Tinca", "a.jpg", 1),
+    ],
+)
+def test_a_class_may_go_by_its_name_in_a_class_list(tmp_path: Path, line: str, name: str, number: int) -> None:
+    assert labels.read(_file(tmp_path, line), CLASSES) == {name: number}
+
+
+@pytest.mark.parametrize("line", ["a.jpg n03", "a.jpg 3", "a.jpg whale", "n01"])
+def test_a_class_that_the_list_does_not_have_is_named_with_its_line(tmp_path: Path, line: str) -> None:
+    with pytest.raises(DatasetError) as caught:
+        labels.read(_file(tmp_path, f"b.jpg n01\n{line}\n"), CLASSES)
+    assert_says(
+        caught, "1 lines are not a name and a class of classes.txt", "a number from 0 to 2", f"line 2: {line!r}"
+    )
+
+
+def test_a_synset_without_a_class_list_says_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError) as caught:
+        labels.read(_file(tmp_path, "a.jpg n01440764\n"))
+    assert_says(caught, "line 1: 'a.jpg n01440764'", "give --class-list FILE")
+
+
 @pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n"])
 def test_a_file_without_a_label_says_what_a_line_looks_like(tmp_path: Path, text: str) -> None:
     path = _file(tmp_path, text)
@@ -116,6 +153,10 @@ def test_a_label_without_an_image_is_named() -> None:
         labels.match(["a.jpg"], {"a.jpg": 1, "c.jpg": 2, "b.jpg": 2}, "labels.txt")
     assert_says(caught, "2 of 3 labels in labels.txt have no image", "add the images or take the labels away")
     assert caught.value.files == ("b.jpg", "c.jpg")
+
+
+def test_two_names_with_one_stem_are_told_apart_by_their_suffix() -> None:
+    assert labels.match(["a.jpg", "a.png"], {"a.jpg": 1, "a.png": 2}, "labels.txt") == (1, 2)
 
 
 def test_a_label_for_two_images_is_named() -> None:

@@ -38,10 +38,7 @@ _OWN_REFUSAL = re.compile(r"tj\w+\(\): ")
 
 
 def decode(content: bytes) -> tuple[Image.Image, str | None]:
-    """An image file's bytes as an RGB image, and what the decoder warned of; raises `DatasetError` with the reason.
-
-    The image may be of Pillow's mode RGBX, the same four bytes a pixel of which the last says nothing.
-    """
+    """An image file's bytes as an RGB image, and what the decoder warned of; raises `DatasetError` with the reason."""
     if not content.startswith(_JPEG) or not _agree():
         return _by_pillow(content), None
     try:
@@ -72,10 +69,7 @@ def _by_pillow(content: bytes) -> Image.Image:
 
 def _by_simplejpeg(content: bytes) -> Image.Image:
     """Raises `ValueError` with libjpeg's words wherever it warns or fails."""
-    # Pillow holds RGB in four bytes a pixel: so decoded, they need no copy.
-    decoded = simplejpeg.decode_jpeg(content, "RGBX", strict=True)
-    height, width, _ = decoded.shape
-    return Image.frombuffer("RGBX", (width, height), decoded, "raw", "RGBX", 0, 1)
+    return Image.fromarray(simplejpeg.decode_jpeg(content, "RGB", strict=True))
 
 
 @functools.cache
@@ -95,7 +89,7 @@ def _agree() -> bool:
         file = io.BytesIO()
         noise.convert(mode).save(file, "jpeg", **options)
         try:
-            found = np.asarray(_by_simplejpeg(file.getvalue()))[:, :, :3]
+            found = np.asarray(_by_simplejpeg(file.getvalue()))
         except ValueError:
             return False
         if not np.array_equal(found, np.asarray(_by_pillow(file.getvalue()))):

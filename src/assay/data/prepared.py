@@ -1,6 +1,6 @@
 """The prepared data set: every image decoded, resized and cropped once, as shards of uint8 N×H×W×3.
 
-A shard is a `.npy` file of up to 512 images, written whole or not at all, with a small record of its own until
+A shard is a `.npy` file of up to 128 images, written whole or not at all, with a small record of its own until
 the set is complete: a run that was killed keeps its finished shards.
 """
 
@@ -24,14 +24,17 @@ from assay.errors import DatasetError
 from assay.progress import Progress
 from assay.records import ArrayFile, Dataset, ImageFailure, ImageTransform, ImageWarning, PreparedDataset, Record
 
-SHARD_IMAGES = 512
-"""77 MB at 224×224: little is lost when a run is killed, and files stay few."""
+SHARD_IMAGES = 128
+"""19 MB at 224×224: little is lost when a run is killed, little memory is held, and little is left to write last."""
 
 RECORD = "prepared.json"
 
 _SHARD = "images-{}.npy"
-_AT_ONCE = 8
+_AT_ONCE = 4
 """Images a worker takes at once: handing over single ones costs more than it evens out."""
+
+_LARGE_BLOCK = 24 << 20
+"""Below the 32 MB from which on glibc does not adapt."""
 
 OnError = Literal["stop", "skip"]
 Pixels = npt.NDArray[np.uint8]
@@ -120,45 +123,50 @@ class Reader:
 
 
 class _Preparation:
-    """One data set on its way: while a shard is written, the images of the next are decoded."""
+    """One data set on its way: while one shard is written, the images of the next are decoded."""
 
     def __init__(self, source: ImageFolder, transform: ImageTransform, folder: Path, progress: Progress) -> None:
         self.source, self.transform, self.folder, self.progress = source, transform, folder, progress
+        self.made: dict[int, Future[Shard]] = {}
+        self.decoding: deque[_ShardUnderWay] = deque()
+        self.writing: deque[tuple[Future[Shard], Pixels]] = deque()
 
     def shards(self) -> tuple[Shard, ...]:
         """All shards in their order, kept or made."""
-        names, crop = self.source.names, self.transform.crop
-        buffers: list[Pixels] = []
-        shards: list[Shard | Future[Shard]] = []
-        writing: deque[Future[Shard]] = deque()
+        names = self.source.names
+        # glibc gives an image's memory back to the system and faults it in again for the next one, a third more
+        # time, until it has seen a large block freed: then it keeps what is smaller. This one is never touched.
+        np.empty(_LARGE_BLOCK, np.uint8)
         with ThreadPoolExecutor(environment.cores()) as workers, ThreadPoolExecutor(1) as writer:
             for number, start in enumerate(range(0, len(names), SHARD_IMAGES)):
                 part = names[start : start + SHARD_IMAGES]
                 path = self.folder / _SHARD.format(f"{number:05}")
-                made_from = store.hash_of([self.source.stamp(name) for name in part], part, self.transform)
+                stamps = [self.source.stamp(name) for name in part]
+                made_from = store.hash_of(stamps, part, self.transform, environment.decoders())
                 found = store.kept(_record_path(path), Shard, made_from)
                 if found is not None:
-                    shards.append(found)
+                    self.made[number] = Future()
+                    self.made[number].set_result(found)
                     self.progress.advance(len(part))
                     continue
-                if len(writing) == 2:
-                    # Its buffer is needed now; and a full disk is said here, not after all the work.
-                    writing.popleft().result()
-                    buffers.reverse()
-                else:
-                    buffers.append(np.empty((min(SHARD_IMAGES, len(names)), crop, crop, 3), np.uint8))
-                outcomes = self._decoded(part, buffers[-1], workers)
-                writing.append(writer.submit(_written, path, part, outcomes, buffers[-1], made_from))
-                shards.append(writing[-1])
-        return tuple(shard if isinstance(shard, Shard) else shard.result() for shard in shards)
+                self.decoding.append(self._begun(number, path, part, made_from, workers))
+                # The workers hold the next shard before they have done with this one, and so never wait.
+                if len(self.decoding) == 2:
+                    self._write_oldest(writer)
+            while self.decoding:
+                self._write_oldest(writer)
+            return tuple(self.made[number].result() for number in sorted(self.made))
 
-    def _decoded(self, names: Sequence[str], out: Pixels, workers: ThreadPoolExecutor) -> list[_Outcome]:
-        outcomes: list[_Outcome] = []
+    def _begun(
+        self, number: int, path: Path, names: Sequence[str], made_from: str, workers: ThreadPoolExecutor
+    ) -> _ShardUnderWay:
+        out = self._buffer()
+
+        def decode(part: range) -> list[_Outcome]:
+            return [self._decode(names[position], out[position]) for position in part]
+
         parts = [range(start, min(start + _AT_ONCE, len(names))) for start in range(0, len(names), _AT_ONCE)]
-        for found in workers.map(lambda part: [self._decode(names[at], out[at]) for at in part], parts):
-            outcomes.extend(found)
-            self.progress.advance(len(found))
-        return outcomes
+        return _ShardUnderWay(number, path, names, made_from, out, [workers.submit(decode, part) for part in parts])
 
     def _decode(self, name: str, out: Pixels) -> _Outcome:
         try:
@@ -169,6 +177,28 @@ class _Preparation:
         warned = ImageWarning(name=name, reason=warning) if warning is not None else None
         return _Outcome(hashlib.sha256(content).hexdigest(), warned, None)
 
+    def _buffer(self) -> Pixels:
+        """Room for a shard; there are three: one being decoded, the next one, and one being written."""
+        if len(self.decoding) + len(self.writing) < 3:
+            crop = self.transform.crop
+            return np.empty((min(SHARD_IMAGES, len(self.source.names)), crop, crop, 3), np.uint8)
+        shard, buffer = self.writing.popleft()
+        # A full disk is said here, and not after all the work.
+        shard.result()
+        return buffer
+
+    def _write_oldest(self, writer: ThreadPoolExecutor) -> None:
+        """Hands over the oldest shard to be written, once all of its images are decoded."""
+        oldest = self.decoding.popleft()
+        outcomes: list[_Outcome] = []
+        for decoded in oldest.outcomes:
+            found = decoded.result()
+            outcomes += found
+            self.progress.advance(len(found))
+        shard = writer.submit(_written, oldest.path, oldest.names, outcomes, oldest.pixels, oldest.made_from)
+        self.writing.append((shard, oldest.pixels))
+        self.made[oldest.number] = shard
+
 
 class _Outcome(NamedTuple):
     """What became of one image, but for its pixels."""
@@ -176,6 +206,17 @@ class _Outcome(NamedTuple):
     sha256: str
     warning: ImageWarning | None
     failure: ImageFailure | None
+
+
+class _ShardUnderWay(NamedTuple):
+    """A shard whose images are being decoded into its pixels."""
+
+    number: int
+    path: Path
+    names: Sequence[str]
+    made_from: str
+    pixels: Pixels
+    outcomes: Sequence[Future[list[_Outcome]]]
 
 
 def _written(path: Path, names: Sequence[str], outcomes: Sequence[_Outcome], pixels: Pixels, made_from: str) -> Shard:

@@ -122,7 +122,7 @@ def pixels(content: bytes, transform: ImageTransform) -> npt.NDArray[np.uint8]:
 def pixels_and_warning(content: bytes, transform: ImageTransform) -> tuple[npt.NDArray[np.uint8], str | None]:
     """As `pixels`, with what the decoder warned of; pixels that it made up are among them then."""
     image, warning = decoder.decode(content)
-    return np.asarray(crop(resize(image, transform), transform.crop).convert("RGB")), warning
+    return np.asarray(crop(resize(image, transform), transform.crop)), warning
 
 
 def resize(image: Image.Image, transform: ImageTransform) -> Image.Image:
