@@ -1,4 +1,15 @@
-"""Preparing images, against the guide's way: the guide's seconds over ours, on the same files and disk."""
+"""Preparing images, against the guide's way: the guide's seconds over ours, on the same files and disk.
+
+Where prepare's time goes, in milliseconds of one core an image, the best of many rounds on an AMD EPYC: decode with
+its colours 0.99, into Pillow's layout 0.12, resize 1.57, crop and copy 0.09, read and hash the file 0.08, hash the
+pixels 0.10, write them 0.20: 3.2 in all. The guide's way takes 6.8: decode and colours 1.19, resize 1.55, floats
+0.85, and 2.84 to write four times as many bytes.
+
+What is left to win with pixels bit-identical: the columns that the crop takes away need no second pass of the
+resize, 0.2. Only a resize of our own could leave them out of the first pass too: Pillow's takes its box in single
+precision, which moves a few of its weights and with them a few pixels. The same decode, hashes and writes with a
+resize that costs nothing would take 1.6.
+"""
 
 from __future__ import annotations
 
