@@ -10,7 +10,15 @@ from rich.table import Table
 
 from benchmarks.harness import LATEST, Row, keep
 
-SUBJECTS = ("startup", "pipeline_ceiling", "end_to_end_share", "prepare_vs_guide")
+SUBJECTS = (
+    "startup",
+    "pipeline_ceiling",
+    "end_to_end_share",
+    "prepare_vs_guide",
+    "score_memory",
+    "memory_growth",
+    "resume_noop",
+)
 """One file each; a file's `measure()` returns its row."""
 
 

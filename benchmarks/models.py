@@ -30,7 +30,7 @@ def classifier_of(folder: Path, side: int, classes: int) -> OnnxModel:
     path = folder / "least.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=8), str(path))
-    return workflow.describe(path)
+    return workflow.describe(path, TransformChoice(resize=side, crop=side, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)))
 
 
 def small_classifier() -> OnnxModel:

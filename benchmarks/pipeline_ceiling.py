@@ -13,8 +13,7 @@ import time
 import numpy as np
 
 from assay import store, workflow
-from assay.data.transform import PRESETS
-from assay.records import ArrayFile, Dataset, OnnxModel, PreparedDataset
+from assay.records import ArrayFile, Dataset, ImageTransform, PreparedDataset
 from benchmarks.harness import WORK, Row, row
 from benchmarks.models import classifier_of
 
@@ -28,7 +27,7 @@ SHARDS, SHARD_IMAGES, PASSES = 4, 512, 25
 def measure() -> Row:
     """The median end-to-end throughput of several runs."""
     model = classifier_of(WORK / "ceiling", side=224, classes=1000)
-    data = _prepared(model)
+    data = _prepared(model.transform)
     options, run_settings = workflow.build_options("null", batch=BATCH)
     compiled, _ = workflow.compile_into(model, options, WORK / "ceiling" / "compiled")
     rates = [
@@ -46,7 +45,7 @@ def measure() -> Row:
     )
 
 
-def _prepared(model: OnnxModel) -> PreparedDataset:
+def _prepared(transform: ImageTransform) -> PreparedDataset:
     """Shards of made-up pixels; the same files stand in the record several times."""
     shards: list[ArrayFile] = []
     generator = np.random.default_rng(0)
@@ -58,7 +57,7 @@ def _prepared(model: OnnxModel) -> PreparedDataset:
     dataset = Dataset(
         source=WORK, names=names, labels=None, image_sha256=(), fingerprint="made up", skipped=(), failures=()
     )
-    return PreparedDataset(dataset=dataset, transform=PRESETS["resnet"], shards=tuple(shards) * PASSES)
+    return PreparedDataset(dataset=dataset, transform=transform, shards=tuple(shards) * PASSES)
 
 
 def _copy_rate(data: PreparedDataset) -> float:

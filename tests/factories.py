@@ -125,7 +125,7 @@ def dataset(
 
 
 def stage(name: str, busy: float, **changes: Any) -> StageTime:
-    """A stage with one worker over one second."""
+    """A stage with one worker over a run of one second."""
     usual = StageTime(
         name=name,
         workers=1,
@@ -134,6 +134,7 @@ def stage(name: str, busy: float, **changes: Any) -> StageTime:
         span_seconds=1.0,
         waiting_in_seconds=0.0,
         waiting_out_seconds=0.0,
+        run_seconds=1.0,
     )
     return msgspec.structs.replace(usual, **changes)
 

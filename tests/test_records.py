@@ -44,12 +44,19 @@ def test_call_times_stand_in_the_order_of_the_batches(tmp_path: Path) -> None:
     assert factories.performance(tmp_path, [(2.0, 5.0), (0.0, 1.0)]).call_seconds.tolist() == [3.0, 1.0]
 
 
-def test_a_stage_has_rates_and_shares_of_its_span() -> None:
+def test_a_stage_has_a_rate_over_its_span_and_shares_of_the_run() -> None:
     stage = factories.stage(
-        "preprocess", 3.0, workers=2, items=50, span_seconds=2.0, waiting_in_seconds=0.6, waiting_out_seconds=0.4
+        "preprocess",
+        3.0,
+        workers=2,
+        items=50,
+        span_seconds=2.0,
+        run_seconds=2.5,
+        waiting_in_seconds=0.6,
+        waiting_out_seconds=0.4,
     )
     assert (stage.rate, stage.busy_share, stage.waiting_in_share, stage.waiting_out_share) == pytest.approx(
-        (25.0, 0.75, 0.15, 0.1)
+        (25.0, 0.6, 0.12, 0.08)
     )
 
 
@@ -110,6 +117,7 @@ def _verdict(*checks: tuple[VerdictWord, bool]) -> Verdict:
                 low=None,
                 high=None,
                 reference=None,
+                detail="",
                 reason="",
                 differences=(),
             )

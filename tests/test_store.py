@@ -45,7 +45,7 @@ def test_a_failure_while_writing_leaves_the_old_content(tmp_path: Path) -> None:
 
 
 def test_a_failure_while_writing_a_new_file_leaves_none(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="Object arrays"):
+    with pytest.raises(ValueError, match="array of Python objects"):
         store.save_array(tmp_path / "array.npy", np.array([object()]))
     assert _files(tmp_path) == []
 

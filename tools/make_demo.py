@@ -27,7 +27,7 @@ import demo_images
 from assay import demo
 from assay.data import transform as image_transform
 from assay.demo.network import build
-from assay.models import checkpoint
+from assay.models import checkpoint, weights_file
 from assay.models import export as exporter
 from assay.records import ImageTransform
 
@@ -158,7 +158,7 @@ def write_checkpoint(network: nn.Module, path: Path) -> None:
 def load_checkpoint(path: Path) -> nn.Module:
     """The network as it ships: weights rounded to half precision and widened again."""
     network = build(len(demo.CLASSES))
-    checkpoint.fill(network, checkpoint.load(path), path.name)
+    checkpoint.fill(network, weights_file.load(path), path.name)
     return network.eval()
 
 

@@ -15,61 +15,75 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from assay.data.transform import TransformChoice as TransformChoice
     from assay.errors import AssayError as AssayError
     from assay.workflow import Images as Images
     from assay.workflow import Length as Length
     from assay.workflow import RunRequest as RunRequest
     from assay.workflow import adopt as adopt
     from assay.workflow import bench as bench
+    from assay.workflow import bench_all as bench_all
     from assay.workflow import build_options as build_options
     from assay.workflow import compare as compare
     from assay.workflow import compile_to as compile_to
+    from assay.workflow import describe as describe
     from assay.workflow import doctor as doctor
     from assay.workflow import evaluate as evaluate
     from assay.workflow import export as export
     from assay.workflow import gates_of as gates_of
     from assay.workflow import given_reference as given_reference
     from assay.workflow import load_compiled as load_compiled
+    from assay.workflow import load_predictions as load_predictions
     from assay.workflow import load_prepared as load_prepared
     from assay.workflow import load_run as load_run
     from assay.workflow import predict as predict
     from assay.workflow import prepare as prepare
     from assay.workflow import run as run
     from assay.workflow import run_demo as run_demo
+    from assay.workflow import run_reference as run_reference
 
-_WORKFLOW = (
-    "Images",
-    "Length",
-    "RunRequest",
-    "adopt",
-    "bench",
-    "build_options",
-    "compare",
-    "compile_to",
-    "doctor",
-    "evaluate",
-    "export",
-    "gates_of",
-    "given_reference",
-    "load_compiled",
-    "load_prepared",
-    "load_run",
-    "predict",
-    "prepare",
-    "run",
-    "run_demo",
-)
+_HOMES = {
+    "AssayError": "assay.errors",
+    "TransformChoice": "assay.data.transform",
+    **dict.fromkeys(
+        (
+            "Images",
+            "Length",
+            "RunRequest",
+            "adopt",
+            "bench",
+            "bench_all",
+            "build_options",
+            "compare",
+            "compile_to",
+            "describe",
+            "doctor",
+            "evaluate",
+            "export",
+            "gates_of",
+            "given_reference",
+            "load_compiled",
+            "load_predictions",
+            "load_prepared",
+            "load_run",
+            "predict",
+            "prepare",
+            "run",
+            "run_demo",
+            "run_reference",
+        ),
+        "assay.workflow",
+    ),
+}
 
-__all__ = ["AssayError", *_WORKFLOW]
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> object:
-    if name in _WORKFLOW:
-        return getattr(importlib.import_module("assay.workflow"), name)
-    if name == "AssayError":
-        return importlib.import_module("assay.errors").AssayError
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'assay' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(_HOMES)

@@ -13,9 +13,9 @@ import psutil
 from assay.records import Environment
 
 BUSY_SHARE = 0.15
-"""Above this share of the processors' time in use by others, a measurement is marked as made on a busy machine."""
+"""Above this share of the processors' time in use, just before it, a measurement is marked as on a busy machine."""
 
-_PACKAGES = ("msgspec", "numpy", "onnx", "onnxruntime", "pillow", "torch", "torchvision")
+_PACKAGES = ("msgspec", "numpy", "onnx", "onnxruntime", "pillow", "simplejpeg", "torch", "torchvision")
 
 
 def version(package: str) -> str | None:
@@ -38,6 +38,11 @@ def describe() -> Environment:
         memory_bytes=psutil.virtual_memory().total,
         packages={name: found for name in _PACKAGES if (found := version(name)) is not None},
     )
+
+
+def decoders() -> tuple[str | None, ...]:
+    """The versions of what turns image files into pixels, which may differ from one to the next."""
+    return version("pillow"), version("simplejpeg")
 
 
 def cores() -> int:

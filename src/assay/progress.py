@@ -14,8 +14,8 @@ from assay import units
 class Progress(Protocol):
     """What a step tells about itself."""
 
-    def start(self, step: str, total: int) -> None:
-        """A part with so many items begins; the step before has ended."""
+    def start(self, step: str, total: int | None) -> None:
+        """A part with so many items begins, or one whose end only time will tell; the step before has ended."""
 
     def advance(self, count: int = 1) -> None:
         """So many items are done."""
@@ -30,7 +30,7 @@ class Progress(Protocol):
 class Silent:
     """Tells nothing."""
 
-    def start(self, step: str, total: int) -> None:
+    def start(self, step: str, total: int | None) -> None:
         """Nothing."""
 
     def advance(self, count: int = 1) -> None:
@@ -49,7 +49,7 @@ class Lines(Silent):
     def finish(self, step: str, subject: str, detail: str, seconds: float | None) -> None:
         """Prints the step's line."""
         took = "kept" if seconds is None else units.seconds(seconds)
-        self._print(f"{step:<9}{subject:<42} {detail:<34} {took:>8}".rstrip())
+        self._print(f"{step:<9}{subject:<31} {detail:<31} {took:>7}".rstrip())
 
     def note(self, message: str) -> None:
         """Prints the message."""
@@ -78,7 +78,7 @@ class Terminal(Lines):
         )
         self._task = self._bar.add_task("", visible=False)
 
-    def start(self, step: str, total: int) -> None:
+    def start(self, step: str, total: int | None) -> None:
         """Shows the bar from its beginning."""
         self._bar.reset(self._task, description=step, total=total, visible=True)
         self._bar.start()

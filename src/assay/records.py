@@ -7,6 +7,8 @@ record is absolute in memory and relative to the record's file on disk (see `sto
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 import numpy.typing as npt
+
+from assay.errors import RecordError
 
 Interpolation = Literal["bilinear", "bicubic"]
 InputKind = Literal["uint8", "float32"]
@@ -47,8 +51,13 @@ class ArrayFile(Record, frozen=True, kw_only=True):
     dtype: str
 
     def load(self) -> npt.NDArray[Any]:
-        """The array, memory-mapped and read-only."""
-        array: npt.NDArray[Any] = np.load(self.file.path, mmap_mode="r", allow_pickle=False)
+        """The array, memory-mapped and read-only; raises `RecordError` where its file is gone or damaged."""
+        try:
+            array: npt.NDArray[Any] = np.load(self.file.path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise RecordError(f"cannot read {self.file.path}: {error}; run the step that makes it again") from error
+        if array.shape != self.shape or array.dtype.name != self.dtype:
+            raise RecordError(f"{self.file.path} holds {array.dtype} {array.shape}, not what its record says")
         return array
 
 
@@ -124,11 +133,31 @@ class OnnxModel(Record, frozen=True, kw_only=True):
     class_names: tuple[str, ...] | None
     parity: Parity | None
     checkpoint: Checkpoint | None
+    data: tuple[FileReference, ...] = ()
+    """Files beside `file` that hold its weights; none where they are in it."""
 
     @property
     def classes(self) -> int:
         """The number of classes that the model scores."""
-        return int(self.output.shape[-1])
+        return math.prod(int(side) for side in self.output.shape[1:])
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether the file takes N×H×W×3, and not N×3×H×W."""
+        return self.input.shape[1] != 3
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """The one batch size that the file takes; None where it is free."""
+        sizes = (self.input.shape[0], self.output.shape[0])
+        return next((size for size in sizes if isinstance(size, int)), None)
+
+    @property
+    def sha256(self) -> str:
+        """Tells the model by its bytes: the hash of its file, or of all its files' hashes where they are several."""
+        if not self.data:
+            return self.file.sha256
+        return hashlib.sha256(" ".join(file.sha256 for file in (self.file, *self.data)).encode()).hexdigest()
 
 
 class BuildOptions(Record, frozen=True, kw_only=True):
@@ -211,6 +240,8 @@ class Accuracy(Record, frozen=True, kw_only=True):
     count: int
     classes: int
     correct_at: tuple[int, ...]
+    label_shift: int = 0
+    """What was added to every label: 1 where the model's first class is the background, and the labels know none."""
 
     def top(self, k: int) -> float:
         """Top-k accuracy in percent."""
@@ -230,6 +261,8 @@ class StageTime(Record, frozen=True, kw_only=True):
     """Waiting for work from the stage before."""
     waiting_out_seconds: float
     """Waiting for room in the stage after."""
+    run_seconds: float
+    """The wall time of the whole run, of which the shares are."""
 
     @property
     def rate(self) -> float:
@@ -238,18 +271,18 @@ class StageTime(Record, frozen=True, kw_only=True):
 
     @property
     def busy_share(self) -> float:
-        """The share of the span in which a worker of this stage was at work."""
-        return self.busy_seconds / (self.workers * self.span_seconds)
+        """The share of the run in which a worker of this stage was at work."""
+        return self.busy_seconds / (self.workers * self.run_seconds)
 
     @property
     def waiting_in_share(self) -> float:
-        """The share of the span spent waiting for work."""
-        return self.waiting_in_seconds / (self.workers * self.span_seconds)
+        """The share of the run spent waiting for work."""
+        return self.waiting_in_seconds / (self.workers * self.run_seconds)
 
     @property
     def waiting_out_share(self) -> float:
-        """The share of the span spent waiting for room."""
-        return self.waiting_out_seconds / (self.workers * self.span_seconds)
+        """The share of the run spent waiting for room."""
+        return self.waiting_out_seconds / (self.workers * self.run_seconds)
 
 
 class Latency(Record, frozen=True, kw_only=True):
@@ -280,7 +313,7 @@ class Performance(Record, frozen=True, kw_only=True):
     warm_up_seconds: float
     source: PixelSource
     machine_busy_share: float | None
-    """How busy the processors were just before the run, 0 to 1."""
+    """How busy the processors were just before the artifact was opened, 0 to 1."""
 
     @cached_property
     def call_seconds(self) -> npt.NDArray[np.float64]:
@@ -325,7 +358,7 @@ class Performance(Record, frozen=True, kw_only=True):
 
     @property
     def bottleneck(self) -> StageTime:
-        """The stage that was at work for the largest share of its span."""
+        """The stage that was at work for the largest share of the run."""
         return max(self.stages, key=lambda stage: stage.busy_share)
 
 
@@ -341,6 +374,36 @@ class BatchResult(Record, frozen=True, kw_only=True):
     def batch(self) -> int:
         """The batch size."""
         return self.performance.batch
+
+    @property
+    def figures(self) -> Figures:
+        """What is derived of the raw measurements, in one place."""
+        bottleneck = self.performance.bottleneck
+        ranks = range(1, len(self.accuracy.correct_at) + 1) if self.accuracy is not None else ()
+        return Figures(
+            batch=self.batch,
+            end_to_end_throughput=self.performance.end_to_end_throughput,
+            interface_throughput=self.performance.interface_throughput,
+            latency=self.performance.latency,
+            bottleneck=bottleneck.name,
+            bottleneck_busy_share=bottleneck.busy_share,
+            top=tuple(self.accuracy.top(k) for k in ranks) if self.accuracy is not None else (),
+        )
+
+
+class Figures(Record, frozen=True, kw_only=True):
+    """Figures derived of a result, for those who read records without this package."""
+
+    batch: int
+    end_to_end_throughput: float
+    """Images a second."""
+    interface_throughput: float
+    """Images a second."""
+    latency: Latency
+    bottleneck: str
+    bottleneck_busy_share: float
+    top: tuple[float, ...]
+    """Top-1 to Top-5 in percent; empty where the images have no labels."""
 
 
 class Environment(Record, frozen=True, kw_only=True):
@@ -402,6 +465,8 @@ class Check(Record, frozen=True, kw_only=True):
     high: float | None
     reference: float | None
     reason: str
+    detail: str
+    """The figures behind the reason; empty where there are none."""
     differences: tuple[str, ...]
 
 
@@ -427,16 +492,28 @@ class Verdict(Record, frozen=True, kw_only=True):
 
 
 class Outcome(Record, frozen=True, kw_only=True):
-    """A run with the verdict on it."""
+    """A run with the verdict on it, and the figures that both are about."""
 
     run: RunRecord
     verdict: Verdict
+    word: VerdictWord | None
+    """The verdict of the whole; None where there was nothing to judge."""
+    figures: tuple[Figures, ...]
+
+
+class BenchOutcome(Record, frozen=True, kw_only=True):
+    """A run that was measured and not judged, and its figures."""
+
+    run: RunRecord
+    figures: tuple[Figures, ...]
 
 
 class VerdictList(Record, frozen=True, kw_only=True):
     """The verdicts on several runs."""
 
     verdicts: tuple[Verdict, ...]
+    words: tuple[VerdictWord | None, ...]
+    """The verdict of the whole, for each run."""
 
 
 class NamedAccuracy(Record, frozen=True, kw_only=True):

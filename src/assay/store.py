@@ -19,12 +19,17 @@ import filelock
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 from assay.errors import RecordError
 from assay.records import ArrayFile, FileReference, Record
 
 SCHEMA = 1
 """Raised when a record's fields change their meaning, so that older files can be told apart."""
+
+_PARTIAL = ".assay-partial"
+"""How the name of a file ends that is being written; the number of the process stands before it."""
+_LOCK = ".lock"
 
 R = TypeVar("R", bound=Record)
 
@@ -44,7 +49,7 @@ def hash_file(path: Path) -> str:
 
 def hash_of(*parts: object) -> str:
     """A sha256 over records, paths and plain values; the same parts give the same hash on every machine."""
-    encoded = msgspec.json.encode(parts, enc_hook=_encode_path_as_text, order="deterministic")
+    encoded = msgspec.json.encode(parts, enc_hook=partial(_encode_path, None, None), order="deterministic")
     return hashlib.sha256(encoded).hexdigest()
 
 
@@ -87,20 +92,27 @@ def verified(file: FileReference) -> Path:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; it takes the place of `path` when the block ends well."""
-    partial_path = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with scratch(path) as beside:
+        yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+
+
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """A path beside `path`, of this process alone, to write to; what stands there when the block ends is removed."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial_path
-        with partial_path.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial_path.replace(path)
+        yield beside
     except OSError as error:
         raise RecordError(
             f"cannot write {path}: {error.strerror or error}; free the space or choose another folder"
         ) from error
     finally:
         with suppress(OSError):
-            partial_path.unlink()
+            beside.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -111,8 +123,13 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def save_array(path: Path, array: npt.NDArray[Any]) -> ArrayFile:
     """Writes an array as `.npy` and returns the reference that a record keeps."""
+    if array.dtype.hasobject:
+        raise ValueError("an array of Python objects cannot be kept; only plain numbers can")
+    array = np.ascontiguousarray(array)
     with replacing(path) as beside, beside.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        # numpy's own writing of the data says of a full disk only how many items were written.
+        file.write(array.reshape(-1).data)
     return array_file(path, array.shape, array.dtype)
 
 
@@ -122,8 +139,12 @@ def array_file(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Arra
 
 
 def to_json(record: Record, made_from: str = "", folder: Path | None = None) -> bytes:
-    """A record's file; its paths are relative to `folder`, or absolute where there is none."""
-    body = msgspec.json.encode(record, enc_hook=partial(_encode_path, folder))
+    """A record's file for `folder`: paths within its tree are relative, so that the tree can be moved as a whole.
+
+    The tree is that of the nearest folder above that is held by a lock, as a run's is, or `folder` itself. Every
+    other path is absolute; without a folder, all are.
+    """
+    body = msgspec.json.encode(record, enc_hook=partial(_encode_path, folder, _tree(folder)))
     envelope = _Envelope(record=type(record).__name__, schema=SCHEMA, made_from=made_from, body=msgspec.Raw(body))
     return msgspec.json.format(msgspec.json.encode(envelope), indent=1) + b"\n"
 
@@ -163,14 +184,16 @@ def files_of(record: Record) -> Iterator[FileReference]:
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Holds a folder for this process; a second one is told who holds it. What a killed one left half is removed."""
-    holder = folder / ".lock.holder"
-    held = filelock.FileLock(folder / ".lock", timeout=0)
+    holder = folder / f"{_LOCK}.holder"
+    held = filelock.FileLock(folder / _LOCK, timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         held.acquire()
         holder.write_text(f"process {os.getpid()}\n", encoding="utf-8")
-        for left in folder.rglob(".*.partial"):
-            left.unlink(missing_ok=True)
+        for left in folder.rglob(f".*{_PARTIAL}"):
+            process = left.name.removesuffix(_PARTIAL).rpartition(".")[2]
+            if not (process.isdecimal() and psutil.pid_exists(int(process))):
+                left.unlink(missing_ok=True)
     except filelock.Timeout as error:
         raise RecordError(
             f"{folder} is in use by another assay ({_holder(holder)}); wait for it or choose another folder"
@@ -212,14 +235,18 @@ def _read(path: Path, kind: type[R]) -> tuple[R, str]:
     return decoded, envelope.made_from
 
 
-def _encode_path(folder: Path | None, value: object) -> str:
+def _tree(folder: Path | None) -> Path | None:
+    if folder is None:
+        return None
+    return next((above for above in (folder, *folder.parents) if (above / _LOCK).exists()), folder)
+
+
+def _encode_path(folder: Path | None, tree: Path | None, value: object) -> str:
     if not isinstance(value, Path):
         raise NotImplementedError(f"records hold no {type(value).__name__}")
-    return str(value) if folder is None else Path(os.path.relpath(value, folder)).as_posix()
-
-
-def _encode_path_as_text(value: object) -> str:
-    return _encode_path(None, value)
+    if folder is None or tree is None or not value.is_relative_to(tree):
+        return str(value)
+    return Path(os.path.relpath(value, folder)).as_posix()
 
 
 def _decode_path(folder: Path, kind: type, value: object) -> Path:

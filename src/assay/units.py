@@ -29,8 +29,8 @@ def rate(images_per_second: float) -> str:
 
 
 def percent(value_in_percent: float) -> str:
-    """An accuracy in percent, `47.00 %`."""
-    return f"{value_in_percent:.2f} %"
+    """An accuracy in percent, `47.00 %`; what rounds to nothing has no sign."""
+    return f"{round(value_in_percent, 2) + 0.0:.2f} %"
 
 
 def share(fraction: float) -> str:
@@ -39,8 +39,8 @@ def share(fraction: float) -> str:
 
 
 def points(value: float) -> str:
-    """A difference of two percentages, `0.00 points`."""
-    return f"{value:.2f} points"
+    """A difference of two percentages, `0.00 points`; what rounds to nothing has no sign."""
+    return f"{round(value, 2) + 0.0:.2f} points"
 
 
 def ratio(value: float) -> str:

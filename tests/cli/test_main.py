@@ -28,7 +28,7 @@ def test_a_run_ends_with_the_table_and_the_verdict(finished: Path, capsys: pytes
     shown = capsys.readouterr()
     lines = shown.out.splitlines()
     assert lines[-1].startswith("verdict PASS · model ")
-    assert lines[-2].startswith("PASS   top-1 drop 0.00 points (0.00 % relative) at batch 1, 16")
+    assert lines[-3].startswith("PASS   top-1 drop 0.00 points (0.00 % relative) at batch 1, 16")
     assert any(line.split()[:2] == ["batch", "end-to-end"] for line in lines)
     assert shown.err.count("kept") == 4
 
@@ -63,10 +63,35 @@ def test_a_run_compared_with_itself_has_ratio_one(finished: Path, capsys: pytest
     assert "the point decides" in shown
 
 
+def test_every_reference_is_judged(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(finished), "--reference", "top1=99.0", "--against", str(finished)]) == 3
+    shown = capsys.readouterr().out
+    assert "FAIL   top-1 drop 6.50 points" in shown
+    assert "PASS   top-1 drop 0.00 points" in shown
+
+
+def test_speeds_without_accuracy_can_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bench = ["bench", str(demo.ONNX), "--batch", "1", "--synthetic", "--iterations", "20", *TRANSFORM]
+    for name in ("A", "B"):
+        assert main([*bench, "-o", str(tmp_path / name)]) == 0
+    gate = f"throughput/{tmp_path}/B/>=0.01"
+    assert main(["compare", str(tmp_path / "A"), "--against", f"{tmp_path}/B/", "--gate", gate]) == 0
+    assert "verdict PASS" in capsys.readouterr().out
+
+
+def test_an_option_that_cannot_apply_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    artifact = str(tmp_path / "a.onnx")
+    assert main(["compile", str(demo.ONNX), "--batch", "2", "-o", artifact, *TRANSFORM]) == 0
+    wrong = ["bench", artifact, "--synthetic", "--batch", "1", "--input", "float32", "-o", str(tmp_path / "B")]
+    assert main(wrong) == 2
+    assert "is compiled already, so --batch, --input cannot apply" in capsys.readouterr().err
+
+
 def test_json_is_the_record_alone_on_standard_output(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(finished), "--reference", "top1=92.5", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["record"] == "VerdictList"
+    assert record["body"]["words"] == ["PASS"]
     assert record["body"]["verdicts"][0]["checks"][0]["verdict"] == "PASS"
 
 
@@ -107,7 +132,8 @@ def test_bench_compiles_a_model_at_several_batch_sizes(
     arguments = ["bench", str(demo.ONNX), "--batch", "1,4", "--synthetic", *length, "-o", str(tmp_path), *TRANSFORM]
     assert main([*arguments, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert [result["performance"]["batch"] for result in record["body"]["results"]] == [1, 4]
+    assert [figures["batch"] for figures in record["body"]["figures"]] == [1, 4]
+    assert all(figures["interface_throughput"] > 0 for figures in record["body"]["figures"])
 
 
 def test_predict_prints_class_and_score(capsys: pytest.CaptureFixture[str]) -> None:

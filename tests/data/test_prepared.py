@@ -157,8 +157,8 @@ def test_progress_counts_every_image_kept_or_made(tmp_path: Path) -> None:
     class Counting(Silent):
         total = done = 0
 
-        def start(self, step: str, total: int) -> None:
-            self.total = total
+        def start(self, step: str, total: int | None) -> None:
+            self.total = total or 0
 
         def advance(self, count: int = 1) -> None:
             self.done += count

@@ -107,10 +107,10 @@ def test_the_checkpoint_is_half_precision_and_some_200_000_parameters() -> None:
 def test_the_checkpoint_and_the_onnx_file_hold_the_same_weights() -> None:
     pytest.importorskip("torch", reason="needs the extra `torch`")
     from assay.demo import network
-    from assay.models import checkpoint, export
+    from assay.models import checkpoint, export, weights_file
 
     built = network.build(len(demo.CLASSES)).eval()
-    checkpoint.fill(built, checkpoint.load(demo.CHECKPOINT), "the demo's weights")
+    checkpoint.fill(built, weights_file.load(demo.CHECKPOINT), "the demo's weights")
     found = export.score_function(built)(_images())
     np.testing.assert_allclose(found, _onnx_scores(), rtol=0, atol=1e-4 * float(np.abs(found).max()))
 

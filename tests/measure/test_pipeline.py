@@ -123,3 +123,11 @@ def test_a_failure_of_the_plan_itself_is_raised() -> None:
 
 def test_one_slot_and_one_stage_are_enough() -> None:
     assert pipeline.run(jobs(5), [Stage("infer", nothing)], slots(1), "infer").items == 15
+
+
+@pytest.mark.parametrize(
+    ("count", "workers", "ring"), [(0, 1, 1), (3, 0, 1), (3, 1, 0)], ids=["no job", "no worker", "no slot"]
+)
+def test_a_pipeline_of_nothing_is_refused(count: int, workers: int, ring: int) -> None:
+    with pytest.raises(ValueError, match="a pipeline needs at least one"):
+        pipeline.run(jobs(count), [Stage("infer", nothing, workers)], slots(ring), "infer")

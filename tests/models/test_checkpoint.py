@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import pickle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,88 +24,6 @@ class _Network(torch.nn.Module):
 
     def forward(self, image: Any) -> Any:
         return self.bn(self.conv(image))
-
-
-def _saved(folder: Path, content: object) -> Path:
-    path = folder / "weights.pth"
-    torch.save(content, path)
-    return path
-
-
-@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
-def test_half_precision_is_widened_and_whole_numbers_are_kept(tmp_path: Path, half: Any) -> None:
-    weights = {"w": torch.tensor([0.5, -2.0], dtype=half), "count": torch.tensor(3)}
-    found = checkpoint.load(_saved(tmp_path, weights))
-    assert found["w"].dtype == torch.float32
-    assert found["w"].tolist() == [0.5, -2.0]
-    assert found["count"].dtype == torch.int64
-
-
-class _Code:
-    def __init__(self, place: Path) -> None:
-        self.place = place
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.place),)
-
-
-def test_no_code_of_the_file_is_run(tmp_path: Path) -> None:
-    path = _saved(tmp_path, {"w": torch.ones(1), "code": _Code(tmp_path / "it-ran")})
-    with pytest.raises(CheckpointError) as caught:
-        checkpoint.load(path)
-    assert_says(caught, str(path), "holds more than weights", "was not loaded")
-    assert not (tmp_path / "it-ran").exists()
-
-
-def test_nobody_is_told_to_run_the_code(tmp_path: Path) -> None:
-    path = _saved(tmp_path, {"code": _Code(tmp_path / "it-ran")})
-    with pytest.raises(CheckpointError) as caught:
-        checkpoint.load(path)
-    assert "`False` will likely succeed" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "content", [[torch.ones(1)], {"state_dict": {"w": torch.ones(1)}, "epoch": 3}, torch.ones(1), None, {"w": 1.0}]
-)
-def test_a_file_that_holds_no_table_of_tensors_says_what_to_save(tmp_path: Path, content: object) -> None:
-    path = _saved(tmp_path, content)
-    with pytest.raises(CheckpointError) as caught:
-        checkpoint.load(path)
-    assert_says(caught, str(path), "no table of tensors", "state_dict()")
-
-
-def test_a_checkpoint_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError) as caught:
-        checkpoint.load(tmp_path / "none.pth")
-    assert_says(caught, f"no checkpoint at {tmp_path / 'none.pth'}")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(b"", id="empty"),
-        pytest.param(b"hello world\n", id="text"),
-        pytest.param(pickle.dumps({"w": 1}), id="a bare pickle"),
-        pytest.param(b"PK\x03\x04" + b"\0" * 100, id="half an archive"),
-        pytest.param(b"\x89PNG\r\n\x1a\n", id="an image"),
-    ],
-)
-def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "weights.pth"
-    path.write_bytes(content)
-    with pytest.raises(CheckpointError) as caught:
-        checkpoint.load(path)
-    assert_says(caught, str(path))
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
-def test_a_truncated_checkpoint_is_named(tmp_path: Path, share: float) -> None:
-    path = _saved(tmp_path, _Network().state_dict())
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(CheckpointError) as caught:
-        checkpoint.load(path)
-    assert_says(caught, str(path), "cannot be read as a checkpoint")
 
 
 def test_weights_are_put_into_the_network() -> None:
@@ -139,6 +54,19 @@ def test_weights_that_do_not_fit_say_which_keys_and_what_to_give() -> None:
         assert torch.equal(value, before[name])
 
 
+def test_weights_of_another_architecture_say_which_one_it_looks_like() -> None:
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.fill(_Network(), {}, "the weights", lambda: ["resnet50", "resnet101"])
+    assert_says(caught, "it looks like resnet50 or resnet101: give --arch resnet50")
+
+
+def test_nobody_looks_for_another_architecture_where_the_weights_fit() -> None:
+    def never() -> list[str]:
+        raise AssertionError
+
+    checkpoint.fill(_Network(), _Network().state_dict(), "the weights", never)
+
+
 def test_many_keys_that_do_not_fit_are_counted() -> None:
     with pytest.raises(CheckpointError) as caught:
         checkpoint.fill(_Network(), {}, "the weights")
@@ -162,3 +90,55 @@ def test_random_weights_are_given_statistics_on_the_way_to_those_of_the_batches(
     assert network.state_dict()["bn.running_mean"].tolist() == pytest.approx([3.33] * 4)
     assert network.state_dict()["bn.running_var"].tolist() == pytest.approx([0.49] * 4)
     assert not network.training
+
+
+class _Dropping(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = torch.nn.Dropout(0.5)
+        self.bn = torch.nn.BatchNorm2d(3)
+
+    def forward(self, image: Any) -> Any:
+        return self.bn(self.drop(image))
+
+
+def test_statistics_are_the_same_every_time() -> None:
+    batches = [np.random.default_rng(3).standard_normal((2, 3, 8, 8)).astype(np.float32)]
+    networks = _Dropping().eval(), _Dropping().eval()
+    for network in networks:
+        checkpoint.settle_statistics(network, batches)
+    first, second = (network.state_dict()["bn.running_mean"] for network in networks)
+    assert torch.equal(first, second)
+
+
+def test_a_network_without_normalisation_is_not_run_for_its_statistics() -> None:
+    checkpoint.settle_statistics(torch.nn.Linear(2, 2), [np.zeros((1, 3, 8, 8), np.float32)])
+
+
+def _asleep() -> Any:
+    network = torch.nn.Linear(4, 3)
+    network.register_parameter("layer_scale", torch.nn.Parameter(torch.full((3, 1, 1), 1e-6)))
+    torch.nn.init.zeros_(network.weight)
+    torch.nn.init.zeros_(network.bias)
+    return network
+
+
+def test_weights_that_begin_at_nothing_are_woken_the_same_every_time() -> None:
+    first, second = _asleep(), _asleep()
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    checkpoint.wake(first)
+    checkpoint.wake(second)
+    assert torch.equal(torch.rand(1), expected)
+    assert torch.equal(first.weight, second.weight)
+    assert 0.005 < float(first.weight.detach().std()) < 0.05
+    assert first.layer_scale.flatten().tolist() == pytest.approx([0.1] * 3)
+    assert first.bias.tolist() == [0.0] * 3
+
+
+def test_weights_that_are_awake_are_left_alone() -> None:
+    network = torch.nn.Linear(4, 3)
+    before = network.weight.detach().clone()
+    checkpoint.wake(network)
+    assert torch.equal(network.weight, before)

@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="needs the extra `torch`")
 
 import torch
 
-from assay.errors import ModelError
+from assay.errors import ModelError, UsageError
 from assay.models import export, onnx_file
 from assay.records import TensorSpec
 from tests.messages import assert_says
@@ -66,13 +66,74 @@ class _NeedsOpset12(torch.nn.Module):
         return torch.einsum("nchw,c->n", image, torch.ones(3))
 
 
-def test_an_operator_that_the_opset_lacks_says_which_and_what_to_try(tmp_path: Path) -> None:
+def test_an_opset_that_lacks_an_operator_says_which_and_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         export.export(_NeedsOpset12(), 4, 11, tmp_path / "model.onnx")
-    assert_says(caught, "cannot export to ONNX opset 11", "einsum", "try a higher --opset")
+    assert_says(caught, "cannot export to ONNX opset 11", "einsum", "leave --opset away")
+
+
+def test_without_an_opset_it_is_the_lowest_that_the_operators_allow(tmp_path: Path) -> None:
+    assert export.export(_network(), 8, None, tmp_path / "model.onnx") is None
+    assert onnx_file.inspect(tmp_path / "model.onnx")[2] == 11
+    assert export.export(_NeedsOpset12(), 4, None, tmp_path / "model.onnx") == "opset 11 lacks einsum"
+    assert onnx.load(tmp_path / "model.onnx").opset_import[0].version == 12
+
+
+class _NeedsOpset14(torch.nn.Module):
+    def forward(self, image: Any) -> Any:
+        parts = image.unflatten(1, (1, 3))
+        return torch.nn.functional.scaled_dot_product_attention(parts, parts, parts).sum((1, 2, 3))
+
+
+def test_a_network_is_traced_for_those_opsets_alone_that_bring_what_lacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+    trace = export._trace
+
+    def counted(network: Any, side: int, opset: int, out: Path) -> None:
+        tried.append(opset)
+        trace(network, side, opset, out)
+
+    monkeypatch.setattr(export, "_trace", counted)
+    said = export.export(_NeedsOpset14(), 4, None, tmp_path / "model.onnx")
+    assert tried == [11, 13, 14]
+    assert said == "opset 11 lacks unflatten, scaled_dot_product_attention"
+
+
+class _NeverExported(torch.nn.Module):
+    def forward(self, image: Any) -> Any:
+        return torch.linalg.svdvals(image[:, 0])
+
+
+def test_an_operator_that_no_opset_has_ends_the_search(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        export.export(_NeverExported(), 4, None, tmp_path / "model.onnx")
+    assert_says(caught, "any ONNX opset from 11 to 18", "svd", "give the .onnx file")
+
+
+@pytest.mark.parametrize("opset", [-1, 1, 6, 21, 99])
+def test_an_opset_that_torch_does_not_write_is_refused(opset: int, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        export.export(_network(), 8, opset, tmp_path / "model.onnx")
+    assert_says(caught, f"opset {opset}", "7 to 20")
+
+
+def test_images_that_the_network_cannot_take_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        export.export(_network(), 2, None, tmp_path / "model.onnx")
+    assert_says(caught, "cannot be traced for images of 2×2", "--crop")
 
 
 def test_a_failed_export_prints_nothing_on_standard_output(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ModelError):
         export.export(_NeedsOpset12(), 4, 11, tmp_path / "model.onnx")
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("architecture", ["vit_h_14", "regnet_y_128gf"])
+def test_weights_that_no_onnx_file_holds_are_refused_before_the_work(architecture: str, tmp_path: Path) -> None:
+    network = pytest.importorskip("assay.models.architectures").build_for(architecture, {})[0]
+    with pytest.raises(ModelError) as caught:
+        export.export(network, 224, None, tmp_path / "model.onnx")
+    assert_says(caught, "2.4 GiB of weights", "at most 2.0 GiB", "smaller architecture")

@@ -6,7 +6,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from assay.errors import ModelError
+from assay.errors import ModelError, UnknownNameError
 from assay.models import onnx_file
 from assay.records import TensorSpec
 from tests import factories
@@ -67,6 +67,15 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path, content: bytes) -> Non
     assert_says(caught, str(path), "no whole ONNX file")
 
 
+def test_a_file_larger_than_any_model_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    with path.open("wb") as file:
+        file.truncate(2**31)  # a hole, which takes no room on the disk
+    with pytest.raises(ModelError) as caught:
+        onnx_file.inspect(path)
+    assert_says(caught, str(path), "it has 2.0 GiB, and one holds 2 GiB at most")
+
+
 def test_a_model_that_ends_anywhere_before_its_end_is_named(tmp_path: Path) -> None:
     path = _save(tmp_path, factories.onnx_classifier())
     whole = path.read_bytes()
@@ -96,35 +105,105 @@ def _value(name: str, shape: list[int | str] | None, kind: int = TensorProto.FLO
 @pytest.mark.parametrize(
     ("image", "shown"),
     [
-        (_value("pixels", ["n", 4, 4, 3]), "pixels n×4×4×3 float32"),
-        (_value("pixels", ["n", 1, 4, 4]), "pixels n×1×4×4 float32"),
-        (_value("pixels", ["n", 48]), "pixels n×48 float32"),
-        (_value("pixels", ["n", 3, 4, 4], TensorProto.FLOAT16), "pixels n×3×4×4 float16"),
-        (_value("pixels", ["n", 3, 4, 4], TensorProto.UINT8), "pixels n×3×4×4 uint8"),
-        (_value("pixels", None), "pixels of no rank float32"),
+        (_value("pixels", ["n", 1, 4, 4]), "pixels n×1×4×4 float32, without an axis of 3 colours"),
+        (_value("pixels", ["n", 4, 4, 1]), "pixels n×4×4×1 float32, without an axis of 3 colours"),
+        (_value("pixels", ["n", "c", "h", "w"]), "pixels n×c×h×w float32, without an axis of 3 colours"),
+        (_value("pixels", ["n", 48]), "pixels n×48 float32, of rank 2"),
+        (_value("pixels", ["n", 1, 3, 4, 4]), "pixels n×1×3×4×4 float32, of rank 5"),
+        (_value("pixels", ["n", 3, 4, 4], TensorProto.UINT8), "pixels n×3×4×4 uint8, of type uint8"),
+        (_value("pixels", ["n", 3, 4, 4], TensorProto.INT64), "pixels n×3×4×4 int64, of type int64"),
+        (_value("pixels", ["n", 3, 4, 4], TensorProto.DOUBLE), "pixels n×3×4×4 float64, of type float64"),
+        (_value("pixels", None), "pixels of no rank float32, of rank 0"),
     ],
 )
 def test_a_model_of_another_input_says_what_it_takes(tmp_path: Path, image: onnx.ValueInfoProto, shown: str) -> None:
     path = _save(tmp_path, _model([image], [CLASS]))
     with pytest.raises(ModelError) as caught:
         onnx_file.inspect(path)
-    assert_says(caught, str(path), "no image classifier of N×3×H×W float32", shown)
+    assert_says(caught, str(path), "no image classifier", shown, "expected is N×3×H×W or N×H×W×3")
 
 
 @pytest.mark.parametrize(
     ("output", "shown"),
     [
-        (_value("boxes", ["n", 100, 4]), "boxes n×100×4 float32"),
-        (_value("best", ["n"], TensorProto.INT64), "best n int64"),
-        (_value("class", ["n", "classes"]), "class n×classes float32"),
-        (_value("class", None), "class of no rank float32"),
+        (_value("boxes", ["n", 100, 4]), "boxes n×100×4 float32; expected is N×classes"),
+        (_value("score", ["n", 1]), "score n×1 float32; expected is N×classes, of 2 classes or more"),
+        (_value("best", ["n"], TensorProto.INT64), "best n int64, of type int64"),
+        (_value("scores", [10]), "scores 10 float32; expected is N×classes"),
+        (_value("scores", ["n", "classes"]), "scores n×classes float32, whose number of classes is not known"),
+        (_value("scores", None), "scores of no rank float32; expected is N×classes"),
     ],
 )
 def test_a_model_of_another_output_says_what_it_gives(tmp_path: Path, output: onnx.ValueInfoProto, shown: str) -> None:
     path = _save(tmp_path, _model([IMAGE], [output]))
     with pytest.raises(ModelError) as caught:
         onnx_file.inspect(path)
-    assert_says(caught, str(path), "float32 N×classes", shown)
+    assert_says(caught, str(path), "no image classifier", shown)
+
+
+@pytest.mark.parametrize(
+    ("shape", "found"),
+    [
+        (["n", 3, 4, 4], ("n", 3, 4, 4)),
+        (["n", 4, 4, 3], ("n", 4, 4, 3)),
+        ([-1, 3, 4, 4], ("?", 3, 4, 4)),
+        (["n", 3, "h", "w"], ("n", 3, "h", "w")),
+        (["n", 3, 3, 3], ("n", 3, 3, 3)),
+    ],
+)
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT, TensorProto.FLOAT16])
+def test_the_input_is_the_files_own(
+    tmp_path: Path, shape: list[int | str], found: tuple[int | str, ...], kind: int
+) -> None:
+    taken, _, _ = onnx_file.inspect(_save(tmp_path, _model([_value("pixels", shape, kind)], [CLASS])))
+    assert taken.shape == found
+    assert taken.dtype == ("float32" if kind == TensorProto.FLOAT else "float16")
+
+
+def test_open_channels_are_read_off_the_first_convolution(tmp_path: Path) -> None:
+    model = factories.onnx_classifier()
+    model.graph.input[0].CopyFrom(_value("data", ["n", "channels", "height", "width"]))
+    assert onnx_file.inspect(_save(tmp_path, model))[0].shape == ("n", 3, "height", "width")
+
+
+@pytest.mark.parametrize("shape", [[2, 3, 4, 8], ["n", 8, 4, 3]])
+def test_an_input_that_is_not_square_is_named(tmp_path: Path, shape: list[int | str]) -> None:
+    path = _save(tmp_path, _model([_value("pixels", shape)], [CLASS]))
+    with pytest.raises(ModelError) as caught:
+        onnx_file.inspect(path)
+    assert_says(caught, str(path), "×".join(map(str, shape)), "not square")
+
+
+@pytest.mark.parametrize("output", [_value("class", ["n", "classes"]), _value("class", None)])
+def test_an_open_number_of_classes_is_inferred(tmp_path: Path, output: onnx.ValueInfoProto) -> None:
+    _, given, _ = onnx_file.inspect(_save(tmp_path, _model([IMAGE], [output])))
+    assert given.shape[1:] == (48,)
+
+
+@pytest.mark.parametrize("shape", [["n", 10, 1, 1], ["n", 1, 1, 10], ["n", 1, 10]])
+def test_classes_may_lie_on_any_axis(tmp_path: Path, shape: list[int | str]) -> None:
+    _, given, _ = onnx_file.inspect(_save(tmp_path, _model([IMAGE], [_value("other", shape)])))
+    assert given.shape == tuple(shape)
+
+
+def test_images_and_rows_must_be_as_many(tmp_path: Path) -> None:
+    path = _save(tmp_path, _model([_value("image", [4, 3, 4, 4])], [_value("class", [1, 192])]))
+    with pytest.raises(ModelError) as caught:
+        onnx_file.inspect(path)
+    assert_says(caught, "image 4×3×4×4 float32 gives class 1×192 float32, not a row an image")
+
+
+def test_an_opset_from_before_broadcasting_is_refused(tmp_path: Path) -> None:
+    path = _save(tmp_path, factories.onnx_classifier(opset=6))
+    with pytest.raises(ModelError) as caught:
+        onnx_file.inspect(path)
+    assert_says(caught, f"{path} is of opset 6; export it with opset 7 or higher")
+
+
+def test_a_folder_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        onnx_file.inspect(tmp_path)
+    assert_says(caught, f"{tmp_path} is a folder; give the .onnx file in it")
 
 
 def test_a_model_of_two_inputs_names_them(tmp_path: Path) -> None:
@@ -138,7 +217,11 @@ def test_a_model_of_two_outputs_names_them(tmp_path: Path) -> None:
     path = _save(tmp_path, _model([IMAGE], [CLASS, _value("auxiliary", ["n", 48])]))
     with pytest.raises(ModelError) as caught:
         onnx_file.inspect(path)
-    assert_says(caught, str(path), "2 outputs (class, auxiliary)", "one of N×classes is expected")
+    assert_says(caught, str(path), "2 outputs (class batch×48 float32, auxiliary n×48 float32)", "--output NAME")
+    assert onnx_file.inspect(path, "auxiliary")[1].name == "auxiliary"
+    with pytest.raises(UnknownNameError) as unknown:
+        onnx_file.inspect(path, "clas")
+    assert_says(unknown, f"unknown output of {path} 'clas'; known: class, auxiliary")
 
 
 def test_a_model_without_the_standard_operators_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import onnxruntime
@@ -35,8 +36,11 @@ def _model(folder: Path, batch: int | str = "batch", **changes: Any) -> OnnxMode
     )
 
 
-def _scores(path: Path, batch: Any) -> Any:
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+def _scores(path: Path, batch: Any, optimised: bool = True) -> Any:
+    options = onnxruntime.SessionOptions()
+    if not optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: batch})[0]
 
 
@@ -78,6 +82,39 @@ def test_every_byte_is_normalised_to_the_last_bit(tmp_path: Path) -> None:
     assert np.array_equal(_scores(tmp_path / "fused.onnx", pixels), _normalised(pixels).reshape(4, 192))
 
 
+@pytest.mark.parametrize("shape", [["n", 3, 8, 8], ["n", 8, 8, 3]])
+@pytest.mark.parametrize("dtype", [onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16])
+@pytest.mark.parametrize("level", [True, False])
+def test_every_byte_reaches_a_model_of_any_layout_and_type(
+    tmp_path: Path, shape: list[int | str], dtype: int, level: bool
+) -> None:
+    image = onnx.helper.make_tensor_value_info("data", dtype, shape)
+    flat = onnx.helper.make_tensor_value_info("flat", dtype, ["n", 192])
+    nodes = [
+        onnx.helper.make_node("Transpose", ["data"], ["planes"], perm=[0, 1, 2, 3] if shape[1] == 3 else [0, 3, 1, 2]),
+        onnx.helper.make_node("Flatten", ["planes"], ["flat"]),
+    ]
+    graph = onnx.helper.make_graph(nodes, "flat", [image], [flat])
+    model = _model(tmp_path)
+    model.file.path.write_bytes(
+        onnx.helper.make_model(
+            graph, opset_imports=[onnx.helper.make_opsetid("", 11)], ir_version=7
+        ).SerializeToString()
+    )
+    taken, given, _ = onnx_file.inspect(model.file.path)
+    model = msgspec.structs.replace(model, input=taken, output=given)
+    pixels = np.arange(4 * 192, dtype=np.int64).astype(np.uint8).reshape(4, 8, 8, 3)
+    expected = _normalised(pixels).reshape(4, 192)
+    if dtype == onnx.TensorProto.FLOAT16:
+        expected = expected.astype(np.float16).astype(np.float32)
+    inputs: dict[InputKind, Any] = {"uint8": pixels, "float32": _normalised(pixels)}
+    for kind, batch in inputs.items():
+        preprocess_fusion.fuse(model, 4, kind, tmp_path / "fused.onnx")
+        found = _scores(tmp_path / "fused.onnx", batch, optimised=level)
+        assert found.dtype == np.float32
+        assert np.array_equal(found, expected)
+
+
 @pytest.mark.parametrize(
     ("kind", "shape", "dtype"), [("uint8", (5, 8, 8, 3), "uint8"), ("float32", (5, 3, 8, 8), "float32")]
 )
@@ -113,11 +150,26 @@ def test_a_fixed_batch_size_is_taken_as_it_is(tmp_path: Path) -> None:
     assert taken.shape == (4, 8, 8, 3)
 
 
+@pytest.mark.parametrize("batch", [1, 7])
+def test_a_batch_size_can_be_left_free(tmp_path: Path, batch: int) -> None:
+    model = _model(tmp_path)
+    taken, given = preprocess_fusion.fuse(model, None, "uint8", tmp_path / "out.onnx")
+    assert (taken.shape, given.shape) == (("batch", 8, 8, 3), ("batch", 5))
+    expected = _scores(model.file.path, _normalised(_pixels(batch)))
+    assert np.array_equal(_scores(tmp_path / "out.onnx", _pixels(batch)), expected)
+
+
+def test_a_fixed_batch_size_cannot_be_left_free(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        preprocess_fusion.fuse(_model(tmp_path, batch=4), None, "uint8", tmp_path / "out.onnx")
+    assert_says(caught, "fixed batch size of 4", "compiled for any batch size")
+
+
 def test_another_batch_size_than_the_fixed_one_is_refused(tmp_path: Path) -> None:
     model = _model(tmp_path, batch=4)
     with pytest.raises(ModelError) as caught:
         preprocess_fusion.fuse(model, 16, "uint8", tmp_path / "out.onnx")
-    assert_says(caught, "small has a fixed batch size of 4", "compiled for 16", "use --batch 4")
+    assert_says(caught, "small has a fixed batch size of 4", "compiled for batch size 16", "use --batch 4")
     assert not (tmp_path / "out.onnx").exists()
 
 

@@ -10,13 +10,14 @@ from assay.records import (
     Check,
     Diagnosis,
     ImagePrediction,
+    Outcome,
     PredictionList,
     Reference,
     RunRecord,
     Verdict,
 )
 from assay.render import table
-from assay.score import compare
+from assay.score import compare, gates
 from tests import factories
 
 
@@ -25,9 +26,9 @@ def _lines(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
-def _judged(run: RunRecord, *gates: str, asked: bool = True, top1: float | None = 47.0) -> Verdict:
+def _judged(run: RunRecord, *texts: str, asked: bool = True, top1: float | None = 47.0) -> Verdict:
     given = [Reference(name="given", described="given", top1=top1)] if top1 is not None else []
-    return compare.judge(run, [compare.parse(gate, asked) for gate in gates], given)
+    return compare.judge(run, [gates.parse(text, asked) for text in texts], given)
 
 
 def _two_batches(folder: Path) -> RunRecord:
@@ -86,8 +87,8 @@ def test_a_verdict_is_a_line_a_gate_and_the_word_last(tmp_path: Path) -> None:
     run = _two_batches(tmp_path)
     lines = table.verdict(_judged(run, "top1-drop<=1", "throughput>=300"), "RUN/verdict.json").splitlines()
     assert lines == [
-        "PASS   top-1 drop 0.00 points (0.00 % relative) at batch 1, 16     "
-        "47.00 % against 47.00 % (given), allowed 1.00",
+        "PASS   top-1 drop 0.00 points (0.00 % relative) at batch 1, 16",
+        "       47.00 % against 47.00 % (given), allowed 1.00 points",
         "FAIL   throughput 200.0 /s at batch 16, asked >= 300.0 /s",
         "verdict FAIL · model 3c1e0000… · artifacts 0001aaaa…, 0016aaaa… · RUN/verdict.json",
     ]
@@ -96,21 +97,23 @@ def test_a_verdict_is_a_line_a_gate_and_the_word_last(tmp_path: Path) -> None:
 def test_a_gate_that_nobody_asked_for_and_nothing_to_judge_is_no_verdict(tmp_path: Path) -> None:
     judged = _judged(_two_batches(tmp_path), "top1-drop<=1", asked=False, top1=None)
     first, last = table.verdict(judged, "RUN/verdict.json").splitlines()
-    assert first.startswith("NOT COMPARABLE   no published top-1 is known for net.")
+    assert first.startswith("NOT COMPARABLE no published top-1 is known for net.")
     assert last == "done, nothing to judge · RUN/verdict.json"
 
 
 def test_what_differs_is_noted_below_its_gate(tmp_path: Path) -> None:
     ours = factories.run_record([factories.result(tmp_path, options={"precision": "int8"})])
     theirs = Reference(name="old", described="old", run=factories.run_record([factories.result(tmp_path)]))
-    judged = compare.judge(ours, [compare.parse("throughput/old>=1")], [theirs])
-    assert table.verdict(judged, "here").splitlines()[1] == "       noted: precision int8 against fp32"
+    judged = compare.judge(ours, [gates.parse("throughput/old>=1")], [theirs])
+    assert table.verdict(judged, "here").splitlines()[2] == "       noted: precision int8 against fp32"
 
 
 def test_a_run_ends_with_its_table_its_warnings_and_the_verdict(tmp_path: Path) -> None:
     run = factories.run_record([factories.result(tmp_path)], warnings=("the machine was busy",))
-    lines = [line for line in table.run(run, _judged(run, "top1-drop<=1"), "here").splitlines() if line]
-    assert [line.split()[0] for line in lines] == ["batch", "1", "warning", "PASS", "verdict"]
+    judged = _judged(run, "top1-drop<=1")
+    outcome = Outcome(run=run, verdict=judged, word=judged.word, figures=())
+    lines = [line for line in table.run(outcome, "here").splitlines() if line]
+    assert [line.split()[0] for line in lines] == ["batch", "1", "warning", "PASS", "47.00", "verdict"]
     assert lines[2] == "warning  the machine was busy"
 
 
@@ -136,9 +139,9 @@ def _predicted(names: tuple[str, ...] | None) -> PredictionList:
 def test_the_best_classes_of_an_image_are_shown_by_name() -> None:
     assert table.predictions(_predicted(("hexagon", "[bold] :smile:"))).splitlines() == [
         "a [1].png",
-        "  class   name              score",
-        "      7   hexagon          0.7500",
-        "      0   [bold] :smile:   0.2500",
+        "  class  name             score",
+        "      7  hexagon         0.7500",
+        "      0  [bold] :smile:  0.2500",
     ]
 
 
@@ -178,5 +181,5 @@ def test_every_verdict_word_is_followed_by_its_reason(tmp_path: Path) -> None:
         return table.verdict(judged, "here").splitlines()[0]
 
     for word in ("PASS", "FAIL", "INCONCLUSIVE", "NOT COMPARABLE"):
+        assert line(word).split(maxsplit=len(word.split()))[-1] == check.reason
         assert line(word).startswith(f"{word} ")
-        assert line(word).endswith(f"   {check.reason}")

@@ -105,6 +105,35 @@ def test_a_class_that_the_model_does_not_have_is_named_with_its_image(tmp_path: 
     assert caught.value.files == (f"bad.png: class {label}",)
 
 
+def test_labels_of_1000_classes_are_shifted_for_a_model_that_has_the_background_too(tmp_path: Path) -> None:
+    scores = np.zeros((3, 1001), dtype=np.float32)
+    scores[[0, 1, 2], [1, 2, 1000]] = 1.0
+    found = accuracy.evaluate(factories.predictions(tmp_path, scores), [0, 1, 999])
+    assert (found.correct_at[0], found.label_shift) == (3, 1)
+    ranked = list(accuracy.ranked(factories.predictions(tmp_path, scores), [0, 1, 999]))
+    assert [image.label for image in ranked] == [image.classes[0] for image in ranked] == [1, 2, 1000]
+
+
+def test_labels_that_count_the_background_are_taken_as_they_are(tmp_path: Path) -> None:
+    scores = np.zeros((2, 1001), dtype=np.float32)
+    scores[[0, 1], [1, 1000]] = 1.0
+    found = accuracy.evaluate(factories.predictions(tmp_path, scores), [1, 1000])
+    assert (found.correct_at[0], found.label_shift) == (2, 0)
+
+
+@pytest.mark.parametrize(("classes", "labels"), [(10, [0, 9]), (1000, [0, 999]), (1002, [0, 999])])
+def test_other_numbers_of_classes_shift_nothing(classes: int, labels: list[int]) -> None:
+    assert accuracy.fit(["a", "b"], labels, classes) == (labels, 0)
+
+
+@pytest.mark.parametrize("label", [-1, 1001])
+def test_a_label_outside_1001_classes_is_named(label: int) -> None:
+    with pytest.raises(DatasetError) as caught:
+        accuracy.fit(["good.png", "bad.png"], [0, label], 1001)
+    assert_says(caught, "1 of 2 labels are outside the model's classes 0 to 1000")
+    assert caught.value.files == (f"bad.png: class {label}",)
+
+
 @pytest.mark.parametrize("row", [[np.nan, 1.0, 2.0], [0.0, np.nan, np.nan], [3.0, 2.0, np.nan]])
 def test_images_whose_scores_are_not_numbers_are_named(tmp_path: Path, row: list[float]) -> None:
     broken = factories.predictions(tmp_path, [[0.0, 1.0, 2.0], row], ["good.png", "bad.png"])

@@ -40,9 +40,11 @@ def test_images_with_another_first_class_are_counted() -> None:
     assert not found.holds
 
 
-def test_scores_that_are_all_nothing_are_compared_as_they_are() -> None:
-    assert _compare([[[0.0, 0.0]]], [[[0.0, 0.0]]]).holds
-    assert _compare([[[0.0, 0.0]]], [[[0.25, 0.0]]]).largest_difference == 0.25
+@pytest.mark.parametrize("score", [0.0, 0.25])
+def test_scores_that_are_all_the_same_prove_nothing(score: float) -> None:
+    with pytest.raises(ParityError) as caught:
+        _compare([[[score, score]], [[score, score]]], [[[score, score]], [[score, score]]])
+    assert_says(caught, "torch gives every class of every image the same score", "give others")
 
 
 @pytest.mark.parametrize(

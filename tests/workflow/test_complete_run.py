@@ -73,7 +73,7 @@ def test_every_record_is_on_disk_and_reads_back(request_: RunRequest, tmp_path: 
         "bench",
         "run.json",
     }
-    assert not list(out.rglob("*.partial")), "nothing half-written is left"
+    assert not list(out.rglob("*.assay-partial")), "nothing half-written is left"
 
 
 @pytest.mark.parametrize("input_kind", ["uint8", "float32"])
@@ -237,6 +237,9 @@ def test_the_null_backend_goes_the_same_way_without_parity(request_: RunRequest,
         ({"model": "absent.onnx"}, AssayError, "no model at absent.onnx"),
         ({"model": "squeezenet1_0"}, UsageError, "squeezenet1_0 needs weights: give --weights FILE.pth"),
         ({"random_weights": True}, UsageError, "an .onnx file brings its weights"),
+        ({"weights": "published"}, UsageError, "an .onnx file brings its weights"),
+        ({"weights_entry": "IMAGENET1K_V1"}, UsageError, "leave --weights-entry and --opset away"),
+        ({"opset": 11}, UsageError, "leave --weights-entry and --opset away"),
         ({"images": Path("nowhere")}, DatasetError, "no folder of images at nowhere"),
         ({"backend": "openvino2"}, AssayError, "unknown backend 'openvino2'"),
         ({"prepare": False, "on_error": "skip"}, UsageError, "--on-error skip needs a prepared data set"),

@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from assay.records import BuildOptions, CompiledModel, OnnxModel, Setting, TensorSpec
+from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting, TensorSpec
 
 Batch = npt.NDArray[Any]
 Scores = npt.NDArray[np.float32]
@@ -56,6 +56,9 @@ class Backend(Protocol):
 
     def target(self, device: str) -> str:
         """What an artifact for this device depends on: a fingerprint of the processor or device."""
+
+    def precisions(self, device: str) -> Sequence[Precision]:
+        """What a device can compute in, the default one first."""
 
     def build_settings(self, device: str) -> Settings:
         """The settings that alter an artifact and their values, the default first."""

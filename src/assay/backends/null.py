@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from assay.backends.base import Batch, Scores, Settings
-from assay.records import BuildOptions, CompiledModel, OnnxModel, Setting
+from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
 
 
 class Null:
@@ -32,6 +32,10 @@ class Null:
     def target(self, device: str) -> str:
         """The same everywhere."""
         return device
+
+    def precisions(self, device: str) -> Sequence[Precision]:
+        """Any, since nothing is computed."""
+        return ("fp32", "fp16", "int8")
 
     def build_settings(self, device: str) -> Settings:
         """The seed of the scores."""

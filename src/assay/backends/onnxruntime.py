@@ -14,7 +14,7 @@ import onnxruntime
 from assay import environment
 from assay.backends.base import Batch, Scores, Settings
 from assay.errors import BackendError
-from assay.records import BuildOptions, CompiledModel, OnnxModel, Setting
+from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
 
 _LEVELS = {
     "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
@@ -51,6 +51,10 @@ class OnnxRuntime:
         """The processor's features: the optimised graph holds layouts chosen for them."""
         return environment.processor_fingerprint()
 
+    def precisions(self, device: str) -> Sequence[Precision]:
+        """Single precision, as the model is written."""
+        return ("fp32",)
+
     def build_settings(self, device: str) -> Settings:
         """How far the graph is optimised."""
         return {"optimization": tuple(_LEVELS)}
@@ -61,8 +65,6 @@ class OnnxRuntime:
 
     def compile(self, model: OnnxModel, options: BuildOptions, out: Path) -> None:
         """Writes the optimised graph as one ONNX file."""
-        if options.precision != "fp32":
-            raise BackendError(f"backend onnxruntime on cpu computes in fp32, not {options.precision}")
         session_options = _session_options(_LEVELS[str(options.settings["optimization"])])
         session_options.optimized_model_filepath = str(out)
         with _translated(f"compile {model.name}"):

@@ -62,6 +62,6 @@ def _parsed(key: str, text: str, values: Sequence[Setting]) -> Setting:
     if text.lower() in known:
         return known[text.lower()]
     # Counts such as threads are open: the listed values are those worth trying, not all that work.
-    if isinstance(default, int) and not isinstance(default, bool) and text.isdecimal():
+    if isinstance(default, int) and not isinstance(default, bool) and text.isdecimal() and int(text) > 0:
         return int(text)
     raise UnknownNameError(f"value of setting {key}", text, known)

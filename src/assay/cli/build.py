@@ -7,14 +7,19 @@ import argparse
 from assay.cli.options import (
     Commands,
     answer,
+    build_arguments,
     build_options,
     choice,
     command,
     label_options,
+    output_option,
     path,
     transform_options,
+    weights,
 )
 from assay.errors import EXIT_DONE, UsageError
+
+_USUAL_BATCH = 16
 
 
 def add(commands: Commands) -> None:
@@ -25,12 +30,19 @@ def add(commands: Commands) -> None:
         export,
         "export a checkpoint to ONNX and check that it scores as before",
         "  assay export squeezenet1_0.pth --arch squeezenet1_0 -o model.onnx\n"
+        "  assay export published --arch wide_resnet101_2 -o model.onnx\n"
         "  assay export --random-weights --arch wide_resnet101_2 -o model.onnx",
     )
-    made.add_argument("checkpoint", nargs="?", type=path, metavar="CHECKPOINT", help="a .pth file of weights")
+    made.add_argument(
+        "checkpoint",
+        nargs="?",
+        type=weights,
+        metavar="CHECKPOINT",
+        help="a .pth or .safetensors file of weights, or the word published: torchvision's file, fetched once",
+    )
     made.add_argument("--arch", required=True, metavar="NAME", help="a classification model of torchvision")
     made.add_argument("--random-weights", action="store_true", help="for speed only")
-    made.add_argument("--opset", type=int, default=11, help="default: 11")
+    made.add_argument("--opset", type=int, metavar="N", help="default: 11, or the lowest that the operators allow")
     made.add_argument("--weights-entry", metavar="E", help="torchvision's entry whose weights these are")
     made.add_argument("-o", "--output", required=True, type=path, metavar="FILE.onnx")
     transform_options(made)
@@ -43,8 +55,9 @@ def add(commands: Commands) -> None:
         "  assay compile model.onnx --backend onnxruntime --batch 16 -o model_bs16.onnx",
     )
     made.add_argument("model", type=path, metavar="MODEL.onnx")
-    made.add_argument("--batch", type=int, default=16, metavar="N", help="default: 16")
-    made.add_argument("-o", "--output", required=True, type=path, metavar="FILE")
+    made.add_argument("--batch", type=int, metavar="N", help=f"default: {_USUAL_BATCH}, or the model's own")
+    made.add_argument("-o", "--out", required=True, type=path, metavar="FILE")
+    output_option(made)
     build_options(made)
     transform_options(made)
 
@@ -90,22 +103,18 @@ def compile_model(options: argparse.Namespace) -> int:
     from assay import workflow
     from assay.progress import on_standard_error
 
-    build, run_settings = workflow.build_options(
-        options.backend,
-        device=options.device,
-        batch=options.batch,
-        precision=options.precision,
-        input_kind=options.input,
-        settings=dict(options.set),
-    )
+    asked = None if options.batch is None else [options.batch]
+    build, run_settings = workflow.build_options(batch=(asked or [_USUAL_BATCH])[0], **build_arguments(options))
     misplaced = [key for key, _ in options.set if key in run_settings]
     if misplaced:
         raise UsageError(f"{', '.join(misplaced)}: alters no artifact, only how it runs; give it to assay bench")
     with on_standard_error() as progress:
-        model = workflow.describe(options.model, choice(options))
+        model = workflow.describe(options.model, choice(options), options.output)
         progress.note(f"transform: {model.transform_source}")
-        compiled = workflow.compile_to(model, build, options.output, progress)
-    answer(options, compiled, f"{options.output} and its record {options.output.name}.json")
+        (batch,) = workflow.batch_sizes(model, asked, [build.batch], progress)
+        build, _ = workflow.build_options(batch=batch, **build_arguments(options))
+        compiled = workflow.compile_to(model, build, options.out, progress)
+    answer(options, compiled, f"{options.out} and its record {options.out.name}.json")
     return EXIT_DONE
 
 
@@ -115,11 +124,10 @@ def prepare(options: argparse.Namespace) -> int:
     from assay.data.transform import choose
     from assay.progress import on_standard_error
 
-    known = None
     if options.like is not None:
-        model = workflow.describe(options.like)
-        known = model.transform, model.transform_source
-    transform, source = choose(choice(options), known, None)
+        transform, source = workflow.transform_of(options.like, choice(options))
+    else:
+        transform, source = choose(choice(options), None, None)
     with on_standard_error() as progress:
         progress.note(f"transform: {source}")
         prepared = workflow.prepare(

@@ -10,12 +10,15 @@ from assay.cli.options import (
     Commands,
     answer,
     batches,
+    build_arguments,
     build_options,
     choice,
     command,
     label_options,
+    output_option,
     path,
     transform_options,
+    weights,
 )
 from assay.errors import EXIT_DONE, EXIT_GATE
 
@@ -43,17 +46,23 @@ def add_whole_way(commands: Commands) -> None:
         "  assay run wide_resnet101_2 --random-weights --images val --labels val_label.txt -o RUN",
     )
     made.add_argument("model", metavar="MODEL", help="an .onnx file, or the name of a torchvision model")
-    weights = made.add_mutually_exclusive_group()
-    weights.add_argument("--weights", type=path, metavar="FILE.pth")
-    weights.add_argument("--random-weights", action="store_true", help="for speed only")
+    group = made.add_mutually_exclusive_group()
+    group.add_argument(
+        "--weights",
+        type=weights,
+        metavar="FILE",
+        help=".pth or .safetensors, or the word published: torchvision's file, fetched once",
+    )
+    group.add_argument("--random-weights", action="store_true", help="for speed only")
     made.add_argument("--weights-entry", metavar="E", help="torchvision's entry whose weights these are")
-    made.add_argument("--opset", type=int, default=11, help="of the export; default: 11")
+    made.add_argument("--opset", type=int, metavar="N", help="of the export; default: 11, or the lowest that works")
     made.add_argument("--images", required=True, type=path, metavar="DIR")
     label_options(made)
-    made.add_argument("--batch", type=batches, default=[1, 16], metavar="1,16", help="batch sizes; default: 1,16")
+    made.add_argument("--batch", type=batches, metavar="1,16", help="batch sizes; default: 1,16, or the model's own")
     made.add_argument("--no-prepare", action="store_true", help="decode on the way, without a prepared data set")
     made.add_argument("--on-error", choices=["stop", "skip"], default="stop", help="at images that cannot be decoded")
-    made.add_argument("-o", "--output", required=True, type=path, metavar="RUN")
+    made.add_argument("-o", "--out", required=True, type=path, metavar="RUN")
+    output_option(made)
     _gate_options(made)
     build_options(made)
     transform_options(made)
@@ -109,7 +118,7 @@ def demo(options: argparse.Namespace) -> int:
 
     with on_standard_error() as progress:
         outcome = workflow.run_demo(options.output, progress)
-    return _end(options, outcome)
+    return _end(options, outcome, options.output)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -125,12 +134,9 @@ def run(options: argparse.Namespace) -> int:
         weights=options.weights,
         weights_entry=options.weights_entry,
         random_weights=options.random_weights,
-        backend=options.backend,
-        device=options.device,
         batches=options.batch,
-        precision=options.precision,
-        input_kind=options.input,
-        settings=dict(options.set),
+        output=options.output,
+        **build_arguments(options),
         prepare=not options.no_prepare,
         on_error=options.on_error,
         transform=choice(options),
@@ -140,14 +146,14 @@ def run(options: argparse.Namespace) -> int:
         gates=options.gate,
     )
     with on_standard_error() as progress:
-        outcome = workflow.run(request, options.output, progress)
-    return _end(options, outcome)
+        outcome = workflow.run(request, options.out, progress)
+    return _end(options, outcome, options.out)
 
 
-def _end(options: argparse.Namespace, outcome: Outcome) -> int:
+def _end(options: argparse.Namespace, outcome: Outcome, folder: Path) -> int:
     from assay.render import table
 
-    answer(options, outcome, table.run(outcome.run, outcome.verdict, f"{options.output}/verdict.json"))
+    answer(options, outcome, table.run(outcome, f"{folder}/verdict.json"))
     return EXIT_DONE if outcome.verdict.holds else EXIT_GATE
 
 
@@ -155,14 +161,18 @@ def evaluate(options: argparse.Namespace) -> int:
     """`assay evaluate`."""
     from assay import store, workflow
     from assay.guide.formats import result_json
+    from assay.progress import on_standard_error
     from assay.records import Evaluation, NamedAccuracy
     from assay.render import table
     from assay.render.predictions_csv import predictions_csv
 
     found = workflow.load_predictions(options.predictions)
-    results = [
-        (name, workflow.evaluate(predictions, options.labels, options.class_list)) for name, predictions in found
-    ]
+    with on_standard_error() as progress:
+        results = [
+            (name, workflow.evaluate(predictions, options.labels, options.class_list)) for name, predictions in found
+        ]
+        if any(accuracy.label_shift for _, accuracy in results):
+            progress.note(workflow.SHIFTED)
     # A run of several batch sizes has one accuracy a batch size; the files are those of the first.
     if options.output is not None:
         store.write_bytes(options.output, result_json(results[0][1]).encode())
@@ -190,5 +200,5 @@ def compare(options: argparse.Namespace) -> int:
         verdict = workflow.compare(record, gates, references)
         verdicts.append(verdict)
         parts.append(f"{path_of_run}\n\n{table.results(record.results)}\n\n{table.verdict(verdict, str(path_of_run))}")
-    answer(options, VerdictList(verdicts=tuple(verdicts)), "\n\n".join(parts))
+    answer(options, VerdictList(verdicts=tuple(verdicts), words=tuple(v.word for v in verdicts)), "\n\n".join(parts))
     return EXIT_DONE if all(verdict.holds for verdict in verdicts) else EXIT_GATE

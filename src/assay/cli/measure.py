@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.cli.options import (
     Commands,
     answer,
     batches,
+    build_arguments,
     build_options,
     choice,
     command,
     label_options,
+    output_option,
     path,
     transform_options,
 )
@@ -36,6 +39,7 @@ def add_single(commands: Commands) -> None:
     made.add_argument("model", type=path, metavar="MODEL.onnx")
     made.add_argument("images", nargs="+", type=path, metavar="IMAGE")
     made.add_argument("--classes", type=path, metavar="FILE", help="the classes' names, a line each")
+    output_option(made)
     transform_options(made)
 
     command(commands, "doctor", doctor, "show backends, devices and versions", "  assay doctor")
@@ -52,7 +56,9 @@ def add(commands: Commands) -> None:
         "  assay bench model.onnx --batch 1,16 --synthetic --duration 5 -o BENCH",
     )
     made.add_argument("artifacts", nargs="+", type=path, metavar="ARTIFACT|MODEL.onnx")
-    made.add_argument("--batch", type=batches, default=None, metavar="1,16", help="for a model; default: 1,16")
+    made.add_argument(
+        "--batch", type=batches, default=None, metavar="1,16", help="for a model; default: 1,16, or the model's own"
+    )
     source = made.add_mutually_exclusive_group(required=True)
     source.add_argument("--data", type=path, metavar="PREPARED", help="a prepared data set")
     source.add_argument("--images", type=path, metavar="DIR", help="straight from the image files")
@@ -61,7 +67,8 @@ def add(commands: Commands) -> None:
     length = made.add_mutually_exclusive_group()
     length.add_argument("--duration", type=float, metavar="SECONDS", help="default with --synthetic: 10")
     length.add_argument("--iterations", type=int, metavar="N", help="batches to run")
-    made.add_argument("-o", "--output", required=True, type=path, metavar="DIR")
+    made.add_argument("-o", "--out", required=True, type=path, metavar="DIR")
+    output_option(made)
     build_options(made)
     transform_options(made)
 
@@ -72,7 +79,13 @@ def predict(options: argparse.Namespace) -> int:
     from assay.progress import on_standard_error
     from assay.render import table
 
-    found = workflow.predict(options.model, options.images, choice=choice(options), class_names=options.classes)
+    found = workflow.predict(
+        options.model,
+        options.images,
+        output=options.output,
+        choice=choice(options),
+        class_names=options.classes,
+    )
     with on_standard_error() as progress:
         progress.note(f"transform: {found.model.transform_source}")
     answer(options, found, table.predictions(found))
@@ -93,6 +106,7 @@ def bench(options: argparse.Namespace) -> int:
     """`assay bench`."""
     from assay import workflow
     from assay.progress import on_standard_error
+    from assay.records import BenchOutcome
     from assay.render import table
 
     for name, value in (("--duration", options.duration), ("--iterations", options.iterations)):
@@ -102,12 +116,13 @@ def bench(options: argparse.Namespace) -> int:
         record = workflow.bench_all(
             _artifacts(options, progress),
             _data(options),
-            options.output,
+            options.out,
             length=workflow.Length(seconds=options.duration, batches=options.iterations),
             progress=progress,
         )
-    text = f"{table.measurements(record.results)}\n\n{table.results(record.results)}\n\n{options.output}/run.json"
-    answer(options, record, text)
+    text = f"{table.measurements(record.results)}\n\n{table.results(record.results)}\n\n{options.out}/run.json"
+    outcome = BenchOutcome(run=record, figures=tuple(result.figures for result in record.results))
+    answer(options, outcome, text)
     return EXIT_DONE
 
 
@@ -115,27 +130,28 @@ def _artifacts(options: argparse.Namespace, progress: Progress) -> list[tuple[Co
     """The artifacts that were named, and those compiled from a model that was, each with its run settings."""
     from assay import workflow
 
-    settings = dict(options.set)
     found = []
     for given in options.artifacts:
         compiled = workflow.find_compiled(given)
         if compiled is not None:
-            found.append((compiled, workflow.run_settings_of(compiled, settings)))
+            _refuse_build_options(options, given)
+            found.append((compiled, workflow.run_settings_of(compiled, dict(options.set))))
             continue
-        model = workflow.describe(given, choice(options))
+        model = workflow.describe(given, choice(options), options.output)
         progress.note(f"transform: {model.transform_source}")
-        for batch in options.batch or [1, 16]:
-            build, run_settings = workflow.build_options(
-                options.backend,
-                device=options.device,
-                batch=batch,
-                precision=options.precision,
-                input_kind=options.input,
-                settings=settings,
-            )
-            compiled, _ = workflow.compile_into(model, build, options.output / "compiled")
+        for batch in workflow.batch_sizes(model, options.batch, workflow.USUAL_BATCHES, progress):
+            build, run_settings = workflow.build_options(batch=batch, **build_arguments(options))
+            compiled, _ = workflow.compile_into(model, build, options.out / "compiled")
             found.append((compiled, run_settings))
     return found
+
+
+def _refuse_build_options(options: argparse.Namespace, artifact: Path) -> None:
+    """Raises where an option says how to compile what is compiled already, and so would be passed over."""
+    names = ("batch", "backend", "device", "precision", "input", "output", "preset", *choice(options).given)
+    given = [f"--{name}" for name in names if getattr(options, name) is not None]
+    if given:
+        raise UsageError(f"{artifact} is compiled already, so {', '.join(given)} cannot apply; give the MODEL.onnx")
 
 
 def _data(options: argparse.Namespace) -> Data:

@@ -43,6 +43,11 @@ def transform_options(made: argparse.ArgumentParser) -> None:
     group.add_argument("--std", type=three, metavar="R,G,B", help="of pixels from 0 to 1")
 
 
+def output_option(made: argparse.ArgumentParser) -> None:
+    """Which output of an ONNX file; where a command has it, its own destination is `-o` or `--out`."""
+    made.add_argument("--output", metavar="NAME", help="the model's output of classes, where it has several")
+
+
 def label_options(made: argparse.ArgumentParser, required: bool = False) -> None:
     """The classes of the images."""
     made.add_argument(
@@ -59,14 +64,13 @@ def label_options(made: argparse.ArgumentParser, required: bool = False) -> None
 def build_options(made: argparse.ArgumentParser) -> None:
     """What an artifact is compiled for, but for its batch size."""
     group = made.add_argument_group("backend")
-    group.add_argument("--backend", default="onnxruntime", metavar="NAME", help="default: onnxruntime")
+    group.add_argument("--backend", metavar="NAME", help="default: onnxruntime")
     group.add_argument("--device", metavar="D", help="default: the backend's first")
-    group.add_argument("--precision", choices=["fp32", "fp16", "int8"], default="fp32")
+    group.add_argument("--precision", choices=["fp32", "fp16", "int8"], help="default: fp32")
     group.add_argument(
         "--input",
         choices=["uint8", "float32"],
-        default="uint8",
-        help="uint8: normalisation is fused into the artifact",
+        help="default: uint8, with normalisation fused into the artifact",
     )
     group.add_argument(
         "--set",
@@ -76,6 +80,17 @@ def build_options(made: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="a setting of the backend",
     )
+
+
+def build_arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """What the backend's options say, with the defaults for what they do not."""
+    return {
+        "backend": options.backend or "onnxruntime",
+        "device": options.device,
+        "precision": options.precision or "fp32",
+        "input_kind": options.input or "uint8",
+        "settings": dict(options.set),
+    }
 
 
 def choice(options: argparse.Namespace) -> TransformChoice:
@@ -133,3 +148,8 @@ def setting(text: str) -> tuple[str, str]:
 def path(text: str) -> Path:
     """A path, with `~` for the home folder."""
     return Path(text).expanduser()
+
+
+def weights(text: str) -> Path | str:
+    """A file of weights, or the word `published`."""
+    return text if text == "published" else path(text)

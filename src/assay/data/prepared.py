@@ -141,7 +141,8 @@ class _Preparation:
             for number, start in enumerate(range(0, len(names), SHARD_IMAGES)):
                 part = names[start : start + SHARD_IMAGES]
                 path = self.folder / _SHARD.format(f"{number:05}")
-                made_from = store.hash_of([self.source.stamp(name) for name in part], part, self.transform)
+                stamps = [self.source.stamp(name) for name in part]
+                made_from = store.hash_of(stamps, part, self.transform, environment.decoders())
                 found = store.kept(_record_path(path), Shard, made_from)
                 if found is not None:
                     self.made[number] = Future()

@@ -32,7 +32,7 @@ CHECKPOINT = Path(__file__).parent / "demo.pth"
 ONNX = Path(__file__).parent / "demo.onnx"
 IMAGES = Path(__file__).parent / "images"
 LABELS = Path(__file__).parent / "labels.txt"
-MEASURED = Path(__file__).parent / "demo.json"
+MEASURED = Path(__file__).parent / "measured.json"
 
 TOP1: float
 TOP5: float

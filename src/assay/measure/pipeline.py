@@ -57,6 +57,8 @@ def run(jobs: Iterator[Job], stages: Sequence[Stage[S]], slots: Sequence[S], tim
 
     Raises what the first failing worker raised, after every worker has stopped.
     """
+    if not slots or any(stage.workers < 1 for stage in stages):
+        raise ValueError("a pipeline needs at least one slot, and one worker in each stage")
     ring: _Channel[S] = _Channel(len(slots), producers=1)
     for slot in slots:
         ring.put(slot)
@@ -68,14 +70,19 @@ def run(jobs: Iterator[Job], stages: Sequence[Stage[S]], slots: Sequence[S], tim
         take = links[number - 1].get if number else source.get
         put = links[number].put if number < len(links) else _release(ring)
         done = links[number].producer_done if number < len(links) else _nothing
-        workers += [_Worker(stage, take, put, done, stage.name == timed) for _ in range(stage.workers)]
+        workers += [
+            _Worker(stage, take, put, done, timed=stage.name == timed, first=number == 0) for _ in range(stage.workers)
+        ]
     begin = now()
     _run_all(workers, [ring, *links])
+    finished = max(worker.last_output for worker in workers)
+    if finished < begin:
+        raise ValueError("a pipeline needs at least one job")
     own = {stage.name: [worker for worker in workers if worker.stage is stage] for stage in stages}
     return Outcome(
-        wall_seconds=max(worker.last_output for worker in workers) - begin,
+        wall_seconds=finished - begin,
         items=sum(worker.items for worker in own[stages[-1].name]),
-        stages=tuple(_stage_time(stage, own[stage.name], begin) for stage in stages),
+        stages=tuple(_stage_time(stage, own[stage.name], begin, finished) for stage in stages),
         intervals=Intervals.merged([worker.intervals for worker in own[timed]], begin),
     )
 
@@ -158,6 +165,7 @@ class _Worker(Generic[S]):
     put: Callable[[tuple[Job, S]], None]
     done: Callable[[], None]
     timed: bool
+    first: bool
     items: int = 0
     busy: float = 0.0
     waiting_in: float = 0.0
@@ -176,13 +184,17 @@ class _Worker(Generic[S]):
             put(taken)
             if self.timed:
                 self.intervals.add(job.index, start, end)
-            self.waiting_in += start - left
+            # The first stage never waits for work: the plan is there, and what it waits for is a free slot.
+            if self.first:
+                self.waiting_out += start - left
+            else:
+                self.waiting_in += start - left
             self.busy += end - start
             self.items += job.items
             self.last_output = end
             left = now()
+            # The last stage puts into the ring, which always has room.
             self.waiting_out += left - end
-        self.waiting_in += now() - left
         self.done()
 
 
@@ -222,7 +234,7 @@ def _run_all(workers: Sequence[_Worker[S]], channels: Sequence[_Channel[S] | _Ch
         raise failures[0]
 
 
-def _stage_time(stage: Stage[S], workers: Sequence[_Worker[S]], begin: float) -> StageTime:
+def _stage_time(stage: Stage[S], workers: Sequence[_Worker[S]], begin: float, finished: float) -> StageTime:
     return StageTime(
         name=stage.name,
         workers=stage.workers,
@@ -231,6 +243,7 @@ def _stage_time(stage: Stage[S], workers: Sequence[_Worker[S]], begin: float) ->
         span_seconds=max(worker.last_output for worker in workers) - begin,
         waiting_in_seconds=sum(worker.waiting_in for worker in workers),
         waiting_out_seconds=sum(worker.waiting_out for worker in workers),
+        run_seconds=finished - begin,
     )
 
 

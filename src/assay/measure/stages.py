@@ -59,10 +59,13 @@ def once_over(images: int, batch: int) -> Iterator[Job]:
 
 
 def repeated(images: int, batch: int, until: Callable[[int], bool]) -> Iterator[Job]:
-    """Whole batches, around and around the images, until `until(jobs so far)` says that it is enough."""
-    index = 0
+    """Batches around and around the images, until `until(jobs so far)` says that it is enough.
+
+    A batch is whole wherever there are that many images.
+    """
+    index, items = 0, min(batch, images)
     while not until(index):
-        yield Job(index, (index * batch) % max(images - batch + 1, 1), batch)
+        yield Job(index, (index * items) % (images - items + 1), items)
         index += 1
 
 
@@ -103,19 +106,21 @@ def from_images(
     read_file: Callable[[str], bytes],
     names: Sequence[str],
     transform: ImageTransform,
-    hashes: list[str],
+    hashes: list[str] | None,
     warnings: dict[str, str],
     workers: int,
 ) -> list[Stage[Slot]]:
-    """Read loads the files and puts their sha256 into `hashes`; preprocess decodes, resizes, crops, normalises.
+    """Read loads the files and puts their sha256 into `hashes` where there is a list.
 
-    What a decoder warned of goes into `warnings`, by the image's name.
+    Preprocess decodes, resizes, crops and normalises; what a decoder warned of goes into `warnings`, by the image's
+    name.
     """
 
     def read(job: Job, slot: Slot) -> None:
         slot.files = [read_file(name) for name in names[job.first : job.first + job.items]]
-        for offset, content in enumerate(slot.files):
-            hashes[job.first + offset] = hashlib.sha256(content).hexdigest()
+        if hashes is not None:
+            for offset, content in enumerate(slot.files):
+                hashes[job.first + offset] = hashlib.sha256(content).hexdigest()
 
     def preprocess(job: Job, slot: Slot) -> None:
         for offset, content in enumerate(slot.files):

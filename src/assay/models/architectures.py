@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from assay.errors import CheckpointError, MissingExtraError, UnknownNameError
 from assay.records import ImageTransform, PublishedAccuracy
 
 _IMAGENET = "the 50,000 ImageNet validation images"
 _IMAGENET_IMAGES = 50_000
+_CLASSES = 1000
+_LOOK_ALIKES = 3
+
+Shapes = Mapping[str, Sequence[int]]
+"""The shape of each tensor of a table of weights, by name."""
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A file of weights that torchvision publishes."""
+
+    architecture: str
+    entry: str
+    url: str
+    hash_prefix: str
+    """What the file's sha256 begins with."""
+    mebibytes: float
 
 
 @cache
@@ -44,15 +66,121 @@ def names() -> list[str]:
     return list(models.list_models(module=models))
 
 
-def build(architecture: str, classes: int = 1000) -> torch.nn.Module:
-    """A network without trained weights, in evaluation mode."""
-    if architecture not in names():
-        raise UnknownNameError("architecture", architecture, names())
+def build(architecture: str, classes: int = _CLASSES, side: int | None = None) -> torch.nn.Module:
+    """A network with random weights, in evaluation mode, for images of side×side pixels."""
+    check(architecture)
     # The same random weights in every run, so that two runs of them measure the same model.
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network: torch.nn.Module = _torchvision().get_model(architecture, weights=None, num_classes=classes)
+        options: dict[str, Any] = {}
+        if side is not None and _has_fixed_side(architecture):
+            options["image_size"] = side
+        if _has_auxiliary_classifiers(architecture):
+            # Left to its default, the initialisation warns that the default will change.
+            options |= {"aux_logits": False, "init_weights": True}
+        network: torch.nn.Module = _torchvision().get_model(architecture, weights=None, num_classes=classes, **options)
     return network.eval()
+
+
+def build_for(architecture: str, shapes: Shapes) -> tuple[torch.nn.Module, int]:
+    """A network for weights of these shapes, in evaluation mode, and its number of classes, read off the shapes.
+
+    Its own weights have no memory and no values until they are filled. Where the shapes do not fit, it is the
+    network with 1,000 classes.
+    """
+    check(architecture)
+    network = _outline(architecture, shapes, _CLASSES)
+    classes = _classes(network, shapes)
+    return (network, _CLASSES) if classes == _CLASSES else (_outline(architecture, shapes, classes), classes)
+
+
+def look_alikes(shapes: Shapes) -> list[str]:
+    """The architectures that weights of these shapes fit, whatever their number of classes; a few at most."""
+    found = []
+    for architecture in names():
+        network = build_for(architecture, shapes)[0]
+        if _fits(network, shapes):
+            found.append(architecture)
+        if len(found) == _LOOK_ALIKES:
+            break
+    return found
+
+
+def side_of(network: torch.nn.Module) -> int | None:
+    """The side of the images that a network is bound to; None where any size will do."""
+    side = getattr(network, "image_size", None)
+    return side if isinstance(side, int) else None
+
+
+def check(architecture: str, entry: str | None = None) -> None:
+    """Raises where an architecture, or an entry of its weights, is not among the known ones."""
+    if architecture not in names():
+        raise UnknownNameError("architecture", architecture, names())
+    _entry(architecture, entry)
+
+
+class _WithoutMemory(TorchFunctionMode):
+    """Makes parameters that have a shape alone.
+
+    Only what layers make their parameters with goes to the device without memory: RegNet computes its widths with
+    tensors, and reads them back.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        return function(*args, **(given | {"device": "meta"} if function is torch.empty else given))
+
+
+def _outline(architecture: str, shapes: Shapes, classes: int) -> torch.nn.Module:
+    options: dict[str, Any] = {}
+    if _has_fixed_side(architecture):
+        options["image_size"] = _side_in(shapes)
+    if _has_auxiliary_classifiers(architecture):
+        # Trained weights carry the auxiliary classifiers or not. The published ones, and what was trained on from
+        # them, expect torchvision's own shift of the input.
+        auxiliary = any(name.lower().startswith("aux") for name in shapes)
+        options = {"aux_logits": auxiliary, "transform_input": True, "init_weights": False}
+    with _WithoutMemory():
+        network: torch.nn.Module = _torchvision().get_model(architecture, weights=None, num_classes=classes, **options)
+    return network.eval()
+
+
+def _has_fixed_side(architecture: str) -> bool:
+    return architecture.startswith("vit_")
+
+
+def _has_auxiliary_classifiers(architecture: str) -> bool:
+    return architecture in ("googlenet", "inception_v3")
+
+
+def _side_in(shapes: Shapes) -> int:
+    """The side that a vision transformer was trained for: its patches are the embedded positions but one."""
+    positions, patch = shapes.get("encoder.pos_embedding", ()), shapes.get("conv_proj.weight", ())
+    if len(positions) != 3 or len(patch) != 4:
+        return 224
+    return max(math.isqrt(max(positions[1] - 1, 1)) * patch[-1], patch[-1])
+
+
+def _classes(network: torch.nn.Module, shapes: Shapes) -> int:
+    """The number that stands in `shapes` wherever the network has its 1,000 classes, if all else agrees."""
+    found = set()
+    for name, value in network.state_dict().items():
+        given = tuple(shapes.get(name, value.shape))
+        if given == tuple(value.shape):
+            continue
+        differing = [(ours, theirs) for ours, theirs in zip(value.shape, given, strict=False) if ours != theirs]
+        if len(given) != value.ndim or len(differing) != 1 or differing[0][0] != _CLASSES:
+            return _CLASSES
+        found.add(differing[0][1])
+    return found.pop() if len(found) == 1 else _CLASSES
+
+
+def _fits(network: torch.nn.Module, shapes: Shapes) -> bool:
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    needed = {name for name in expected if not name.endswith("num_batches_tracked")}
+    return needed <= shapes.keys() and all(expected.get(name) == tuple(shape) for name, shape in shapes.items())
 
 
 def weights_entries(architecture: str) -> list[str]:
@@ -60,12 +188,34 @@ def weights_entries(architecture: str) -> list[str]:
     return [entry.name for entry in _torchvision().get_model_weights(architecture)]
 
 
-def entry_of_hash(architecture: str, sha256: str) -> str | None:
-    """The entry whose file has this hash; torchvision puts the first eight figures in the file's name."""
-    for entry in _torchvision().get_model_weights(architecture):
-        if str(entry.url).rpartition("-")[2].partition(".")[0] == sha256[:8]:
-            return str(entry.name)
+def published_file(architecture: str, entry: str | None = None) -> PublishedFile:
+    """The file of an entry, or of the first one."""
+    found = _entry(architecture, entry)
+    named = re.search(r"-([0-9a-f]{8,64})\.\w+$", str(found.url))
+    return PublishedFile(
+        architecture=architecture,
+        entry=str(found.name),
+        url=str(found.url),
+        # Without figures in its name nothing could be checked; no hash begins so.
+        hash_prefix=named[1] if named else "-",
+        mebibytes=float(found.meta["_file_size"]),
+    )
+
+
+def file_of_hash(sha256: str) -> PublishedFile | None:
+    """The published file with this hash, of whatever architecture."""
+    for architecture in names():
+        for entry in weights_entries(architecture):
+            file = published_file(architecture, entry)
+            if sha256.startswith(file.hash_prefix):
+                return file
     return None
+
+
+def entry_for_side(architecture: str, side: int | None) -> str:
+    """The first entry, or the first for images of this side: whose transform weights of unknown origin are given."""
+    entries = weights_entries(architecture)
+    return next((name for name in entries if transform_of(architecture, name).crop == side), entries[0])
 
 
 def _entry(architecture: str, name: str | None) -> Any:
@@ -94,14 +244,18 @@ def transform_of(architecture: str, entry: str | None) -> ImageTransform:
     )
 
 
-def published(architecture: str, entry: str | None) -> PublishedAccuracy:
-    """An entry's published accuracy; `matched` only where the entry is known."""
+def published(architecture: str, entry: str | None) -> PublishedAccuracy | None:
+    """An entry's published accuracy; `matched` only where the entry is known; None where nothing is published."""
     found = _entry(architecture, entry)
     metrics = found.meta["_metrics"]["ImageNet-1K"]
+    top1, top5 = float(metrics["acc@1"]), float(metrics["acc@5"])
+    if math.isnan(top1) or math.isnan(top5):
+        # Weights for the features alone.
+        return None
     return PublishedAccuracy(
         source=f"torchvision {found}",
-        top1=float(metrics["acc@1"]),
-        top5=float(metrics["acc@5"]),
+        top1=top1,
+        top5=top5,
         dataset=_IMAGENET,
         images=_IMAGENET_IMAGES,
         matched=entry is not None,

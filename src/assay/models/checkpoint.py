@@ -1,13 +1,9 @@
-"""Weights from a file into a network, without running anything that the file holds."""
+"""Weights into a network: every name and shape must fit, and random ones must be worth comparing."""
 
 from __future__ import annotations
 
-import pickle
-import re
-import warnings
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,31 +12,19 @@ import torch
 from assay.errors import CheckpointError
 
 _SHOWN = 4
+_NEGLIGIBLE = 1e-3
+_SPREAD = 0.02
+"""The standard deviation that vision transformers are initialised with."""
+_SCALE = 0.1
 
 
-def load(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a `.pth` file by name, half precision widened to float32; no code of the file is run."""
-    if not path.is_file():
-        raise CheckpointError(f"no checkpoint at {path}; give a .pth file of weights")
-    try:
-        with warnings.catch_warnings():
-            # What torch says of a file that it then refuses, or reads, is said below or of no use here.
-            warnings.simplefilter("ignore")
-            loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} holds more than weights{_named(error)}, or is no checkpoint; it was not loaded and nothing in it "
-            "ran. Give a file that holds a state_dict() alone"
-        ) from error
-    except Exception as error:  # torch's reader of pickles raises whatever a damaged file makes it trip over
-        raise CheckpointError(f"{path} cannot be read as a checkpoint: {_first_line(error)}") from error
-    if not isinstance(loaded, Mapping) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
-        raise CheckpointError(f"{path} holds no table of tensors; save the network's state_dict() and give that")
-    return {str(key): _widened(value) for key, value in loaded.items()}
-
-
-def fill(network: torch.nn.Module, weights: Mapping[str, torch.Tensor], described: str) -> None:
-    """Puts the weights into the network; every key must fit."""
+def fill(
+    network: torch.nn.Module,
+    weights: Mapping[str, torch.Tensor],
+    described: str,
+    look_alikes: Callable[[], Sequence[str]] = tuple,
+) -> None:
+    """Puts the weights into the network; every key must fit. `look_alikes` is asked only where they do not."""
     expected = network.state_dict()
     # The count of batches alters no score, and torch itself loads tables without it.
     missing = [key for key in expected if key not in weights and not key.endswith("num_batches_tracked")]
@@ -56,33 +40,47 @@ def fill(network: torch.nn.Module, weights: Mapping[str, torch.Tensor], describe
         if found
     ]
     if faults:
-        raise CheckpointError(f"{described} do not fit: {'; '.join(faults)}; give the right --arch")
-    network.load_state_dict(dict(weights), strict=False)
+        fitting = look_alikes()
+        advice = f"it looks like {' or '.join(fitting)}: give --arch {fitting[0]}" if fitting else ""
+        raise CheckpointError(f"{described} do not fit: {'; '.join(faults)}; {advice or 'give the right --arch'}")
+    table = OrderedDict((key, value.to(expected[key].dtype)) for key, value in weights.items())
+    # Some layers rename their weights by the version of the layer that saved them, and refuse a table without one.
+    # The names fit this network, so the versions are its own.
+    table._metadata = getattr(expected, "_metadata", None)  # type: ignore[attr-defined]
+    # Assigned, not copied: the network may have been built without memory of its own.
+    network.load_state_dict(table, strict=False, assign=True)
+
+
+def wake(network: torch.nn.Module) -> None:
+    """Gives random values to weights that begin at nothing, so that a comparison of scores can fail.
+
+    A vision transformer's classifier begins at zero: every score is zero, and any two ways to compute them agree.
+    ConvNeXt multiplies what each block does by 1e-6, so no fault in a block would show.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for parameter in network.parameters():
+            size = float(parameter.detach().abs().max())
+            if size == 0.0 and parameter.ndim >= 2:
+                torch.nn.init.normal_(parameter, std=_SPREAD)
+            elif 0.0 < size < _NEGLIGIBLE:
+                torch.nn.init.constant_(parameter, _SCALE)
 
 
 def settle_statistics(network: torch.nn.Module, batches: Sequence[npt.NDArray[np.float32]]) -> None:
-    """Runs batches, float32 N×3×H×W and normalised, in training mode, so that normalisation statistics are sane.
+    """Runs batches, float32 N×3×H×W and normalised, through the network so that normalisation statistics are sane.
 
     Without this, the scores of random weights reach 1e5 and a relative difference of scores says nothing. The
     running averages move only part of the way to the batches' own statistics, which is wanted: with exactly those,
-    a deep random network amplifies the rounding of its first layer a hundredfold.
+    a deep random network amplifies the rounding of its first layer a hundredfold. Only the normalisations are in
+    training mode: dropout would make every run's statistics others.
     """
-    network.train()
+    normalisations = [part for part in network.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
+    if not normalisations:
+        return
+    for part in normalisations:
+        part.train()
     with torch.no_grad():
         for batch in batches:
             network(torch.from_numpy(batch))
     network.eval()
-
-
-def _widened(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _named(error: pickle.UnpicklingError) -> str:
-    """What the file would have called, where torch names it."""
-    found = re.search(r"(?:GLOBAL|global|class|function) ([\w.]+\.[\w.]+)", str(error))
-    return f" (it calls {found[1]})" if found else ""
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

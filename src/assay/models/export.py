@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,17 +13,62 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from assay.errors import ModelError
+from assay import units
+from assay.errors import ModelError, UsageError
 
 OPSET = 11
 """The guide's; operators of the newer architectures need more."""
+OPSETS = range(7, 21)
+"""What the exporter that traces can write."""
+_HIGHEST_TRIED = 18
+_LARGEST_FILE = 2**31
+"""What protobuf, and so an ONNX file in one piece, can hold in bytes."""
 INPUT, OUTPUT = "image", "class"
 
 Score = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 
-def export(network: torch.nn.Module, side: int, opset: int, out: Path) -> None:
-    """Writes the ONNX file of a network in evaluation mode, for float32 images N×3×side×side."""
+def export(network: torch.nn.Module, side: int, opset: int | None, out: Path) -> str | None:
+    """Writes the ONNX file of a network in evaluation mode, for float32 images N×3×side×side.
+
+    Without an opset it is the guide's, or the lowest that the network's operators allow; then what that one lacks
+    is returned.
+    """
+    size = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+    if size >= _LARGEST_FILE:
+        raise ModelError(
+            f"the network has {units.memory(size)} of weights, and an ONNX file in one piece holds at most "
+            f"{units.memory(_LARGEST_FILE)}; choose a smaller architecture"
+        )
+    if opset is not None:
+        if opset not in OPSETS:
+            raise UsageError(f"opset {opset}: torch writes {OPSETS[0]} to {OPSETS[-1]}; give one of those")
+        try:
+            _trace(network, side, opset, out)
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise ModelError(
+                f"cannot export to ONNX opset {opset}: {_first_line(error)}; leave --opset away for the lowest one"
+            ) from error
+        return None
+    tried, lacking = OPSET, dict[str, None]()
+    while True:
+        try:
+            _trace(network, side, tried, out)
+        except torch.onnx.errors.OnnxExporterError as error:
+            lacking[_operator(error)] = None
+            # The exporter mostly knows which version brought the operator; that saves tracing for those between.
+            known = re.search(r"added in version (\d+)", str(error))
+            tried = max(tried + 1, int(known[1]) if known else 0)
+            if tried > _HIGHEST_TRIED:
+                raise ModelError(
+                    f"cannot export to any ONNX opset from {OPSET} to {_HIGHEST_TRIED}: {_first_line(error)}; "
+                    "export it by other means and give the .onnx file"
+                ) from error
+        else:
+            return f"opset {OPSET} lacks {', '.join(lacking)}" if lacking else None
+
+
+def _trace(network: torch.nn.Module, side: int, opset: int, out: Path) -> None:
     example = torch.zeros(1, 3, side, side)
     # What fails prints the whole graph on standard output, which belongs to the record.
     with warnings.catch_warnings(), _nothing_on_standard_output():
@@ -40,9 +86,23 @@ def export(network: torch.nn.Module, side: int, opset: int, out: Path) -> None:
                 dynamic_axes={INPUT: {0: "batch"}, OUTPUT: {0: "batch"}},
                 dynamo=False,
             )
-        except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
-            first = str(error).strip().splitlines()[0][:300]
-            raise ModelError(f"cannot export to ONNX opset {opset}: {first}; try a higher --opset") from error
+        except torch.onnx.errors.OnnxExporterError:
+            raise
+        # A network that cannot take these images fails in whatever way its layers do.
+        except (RuntimeError, ValueError, AssertionError) as error:
+            raise ModelError(
+                f"the network cannot be traced for images of {side}×{side}: {_first_line(error)}; "
+                "give the --crop that it was trained for"
+            ) from error
+
+
+def _operator(error: Exception) -> str:
+    named = re.search(r"operator '?(?:aten::)?(\w+)", str(error))
+    return named[1] if named else _first_line(error)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def score_function(network: torch.nn.Module) -> Score:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from assay import units
 from assay.environment import BUSY_SHARE
-from assay.records import Accuracy, BatchResult, Diagnosis, PredictionList, RunRecord, StageTime, Verdict
+from assay.records import Accuracy, BatchResult, Diagnosis, Outcome, PredictionList, StageTime, Verdict
 
 _WIDTH = 10_000
 """A cell is never cut: a terminal wraps what it has no room for."""
@@ -78,10 +78,10 @@ def verdict(found: Verdict, place: str) -> str:
     """A line a gate, what is noted beside it, and the verdict."""
     lines = []
     for check in found.checks:
-        lines.append(
-            f"{check.verdict:<16} {check.reason}" if len(check.verdict) > 6 else f"{check.verdict:<6} {check.reason}"
-        )
-        lines += [f"       noted: {difference}" for difference in check.differences]
+        lines.append(f"{check.verdict:<6} {check.reason}")
+        lines += [
+            f"       {detail}" for detail in (check.detail, *(f"noted: {d}" for d in check.differences)) if detail
+        ]
     hashes = ", ".join(units.short_hash(sha256) for sha256 in found.artifact_sha256)
     if found.word is None:
         lines.append(f"done, nothing to judge · {place}")
@@ -92,10 +92,10 @@ def verdict(found: Verdict, place: str) -> str:
     return "\n".join(lines)
 
 
-def run(record: RunRecord, judged: Verdict, place: str) -> str:
+def run(outcome: Outcome, place: str) -> str:
     """What `assay run` ends with."""
-    warnings = [f"warning  {warning}" for warning in record.warnings]
-    return "\n".join(["", results(record.results), "", *warnings, verdict(judged, place)])
+    warnings = [f"warning  {warning}" for warning in outcome.run.warnings]
+    return "\n".join(["", results(outcome.run.results), "", *warnings, verdict(outcome.verdict, place)])
 
 
 def accuracies(found: Sequence[tuple[str, Accuracy]]) -> str:
@@ -182,7 +182,7 @@ def _ranks(found: Sequence[Accuracy]) -> tuple[int, ...]:
 
 
 def _aligned(headers: Sequence[str], rows: Sequence[Sequence[str]], left: set[str]) -> str:
-    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, show_edge=False, header_style="")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="")
     for header in headers:
         table.add_column(header, justify="left" if header in left else "right", no_wrap=True)
     for row in rows:

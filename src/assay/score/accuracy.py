@@ -12,6 +12,10 @@ from assay.records import TOP_K, Accuracy, Predictions, ScoredImage
 
 _CHUNK = 2048
 
+_WITH_BACKGROUND = 1001
+SHIFTED = "the model has 1001 classes, the first of them the background: 1 is added to every label, as the guide does"
+"""Said wherever labels were shifted."""
+
 Scores = npt.NDArray[np.float32]
 Classes = npt.NDArray[np.int64]
 
@@ -42,8 +46,10 @@ def best(scores: Scores, k: int = TOP_K) -> tuple[Classes, Scores]:
 
 
 def ranked(predictions: Predictions, labels: Sequence[int]) -> Iterator[ScoredImage]:
-    """Every image with its class and its best classes, in the order of the predictions."""
-    order, values = best(np.asarray(predictions.scores.load()))
+    """Every image with its class as the model counts it and its best classes, in the order of the predictions."""
+    scores = np.asarray(predictions.scores.load())
+    labels, _ = fit(predictions.names, labels, scores.shape[1])
+    order, values = best(scores)
     for name, label, classes, scores in zip(predictions.names, labels, order.tolist(), values.tolist(), strict=True):
         yield ScoredImage(name=name, label=label, classes=tuple(classes), scores=tuple(scores))
 
@@ -56,20 +62,28 @@ def evaluate(predictions: Predictions, labels: Sequence[int]) -> Accuracy:
     """
     scores = np.asarray(predictions.scores.load())
     classes = scores.shape[1]
-    outside = [
-        f"{name}: class {label}"
-        for name, label in zip(predictions.names, labels, strict=True)
-        if not 0 <= label < classes
-    ]
+    labels, shift = fit(predictions.names, labels, classes)
+    order, values = best(scores)
+    broken = [name for name, row in zip(predictions.names, values, strict=True) if np.isnan(row).any()]
+    if broken:
+        raise DatasetError(f"the scores of {len(broken)} images are not numbers (NaN); the model is broken", broken)
+    hits = order == np.asarray(labels, dtype=np.int64)[:, np.newaxis]
+    correct_at = tuple(int(n) for n in hits.sum(axis=0).cumsum())
+    return Accuracy(count=len(labels), classes=classes, correct_at=correct_at, label_shift=shift)
+
+
+def fit(names: Sequence[str], labels: Sequence[int], classes: int) -> tuple[Sequence[int], int]:
+    """The labels as a model of so many classes counts them, and what was added to each.
+
+    1001 classes are ImageNet's 1000 behind a class for the background, so labels that know none are shifted by one.
+    Raises `DatasetError` with the images whose label is outside the model's classes.
+    """
+    shift = int(classes == _WITH_BACKGROUND and max(labels, default=0) < classes - 1)
+    outside = [f"{name}: class {label}" for name, label in zip(names, labels, strict=True) if not 0 <= label < classes]
     if outside:
         raise DatasetError(
             f"{len(outside)} of {len(labels)} labels are outside the model's classes 0 to {classes - 1}; "
             "give the labels that belong to this model",
             outside,
         )
-    order, values = best(scores)
-    broken = [name for name, row in zip(predictions.names, values, strict=True) if np.isnan(row).any()]
-    if broken:
-        raise DatasetError(f"the scores of {len(broken)} images are not numbers (NaN); the model is broken", broken)
-    hits = order == np.asarray(labels, dtype=np.int64)[:, np.newaxis]
-    return Accuracy(count=len(labels), classes=classes, correct_at=tuple(int(n) for n in hits.sum(axis=0).cumsum()))
+    return [label + shift for label in labels], shift

@@ -1,22 +1,13 @@
-"""Gates: parsing them, and judging a run by them against references.
-
-A gate is `METRIC[@BATCH][/REFERENCE] OP NUMBER`. Metrics: `top1` … `top5` and `top1-drop`, `top5-drop` (percent
-and points), `throughput` (also `interface`) and `end-to-end` (images/s), `latency.min|mean|median|p50|p90|p95|
-p99|max` (with `ms` or `s`). `/REFERENCE` divides by the same figure of a reference, or by another throughput of
-the run itself: `end-to-end/interface>=0.95`.
-
-Without `@BATCH` an accuracy or a latency must hold at every batch size; a throughput is that of the best one.
-"""
+"""Judging a run by gates, against figures and other runs: what is comparable, and what was found."""
 
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from assay import units
-from assay.errors import UnknownNameError, UsageError
-from assay.records import BatchResult, Check, Gate, Reference, RunRecord, Verdict, VerdictWord
+from assay.records import BatchResult, Check, Gate, OnnxModel, Reference, RunRecord, Verdict, VerdictWord
+from assay.score.gates import ACCURACIES, DROPS, LATENCIES, check
 
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -29,73 +20,16 @@ _THROUGHPUTS: Mapping[str, Callable[[BatchResult], float]] = {
     "interface": lambda result: result.performance.interface_throughput,
     "end-to-end": lambda result: result.performance.end_to_end_throughput,
 }
-_LATENCIES = {
-    f"latency.{name}": field
-    for name, field in {
-        "min": "min",
-        "mean": "mean",
-        "median": "median",
-        "p50": "median",
-        "p90": "p90",
-        "p95": "p95",
-        "p99": "p99",
-        "max": "max",
-    }.items()
-}
-_ACCURACIES = {f"top{k}": k for k in range(1, 6)}
-_DROPS = {"top1-drop": 1, "top5-drop": 5}
-METRICS = (*_THROUGHPUTS, *_LATENCIES, *_ACCURACIES, *_DROPS)
-
-_PATTERN = re.compile(
-    r"(?P<metric>[a-z0-9.-]+?)(@(?P<batch>\d+))?(/(?P<reference>[^<>=]+?))?\s*(?P<operator><=|>=|<|>)\s*"
-    r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|%)?"
-)
-
-
-def parse(text: str, asked: bool = True) -> Gate:
-    """Reads a gate; raises where it is not one."""
-    found = _PATTERN.fullmatch(text.strip())
-    if found is None:
-        raise UsageError(f"gate {text!r} is not METRIC[@BATCH][/REFERENCE] OP NUMBER, as in top1-drop<=1.0")
-    metric, unit = found["metric"], found["unit"]
-    if metric not in METRICS:
-        raise UnknownNameError(f"metric in gate {text!r}", metric, METRICS)
-    is_latency = metric in _LATENCIES and found["reference"] is None
-    if is_latency != (unit in ("ms", "s")) or (unit == "%" and metric not in _ACCURACIES):
-        wanted = "a latency needs ms or s, as in latency.p99@1<=250ms" if is_latency else f"{metric} takes none"
-        raise UsageError(f"gate {text!r}: the unit is wrong; {wanted}")
-    return Gate(
-        text=text.strip(),
-        metric=metric,
-        batch=int(found["batch"]) if found["batch"] else None,
-        reference=found["reference"],
-        operator=found["operator"],  # type: ignore[arg-type]  # the pattern admits no other
-        bound=float(found["number"]) / (1000.0 if unit == "ms" else 1.0),
-        asked=asked,
-    )
-
-
-def check(gate: Gate, references: Iterable[str]) -> None:
-    """Raises where a gate divides by what it cannot, so that nobody waits for a run to learn it."""
-    if gate.reference is None:
-        return
-    if gate.metric in _ACCURACIES:
-        raise UsageError(f"gate {gate.text!r}: an accuracy is compared with top1-drop or top5-drop, not as a ratio")
-    if gate.metric not in _THROUGHPUTS and gate.reference in _THROUGHPUTS:
-        raise UsageError(f"gate {gate.text!r}: {gate.metric} is compared with another run's, not with {gate.reference}")
-    known = [*references, *_THROUGHPUTS]
-    if gate.reference not in known:
-        raise UnknownNameError(f"reference in gate {gate.text!r}", gate.reference, known)
 
 
 def judge(run: RunRecord, gates: Sequence[Gate], references: Sequence[Reference]) -> Verdict:
     """The verdict on a run: every gate, accuracy first."""
     for gate in gates:
         check(gate, [reference.name for reference in references])
-    ordered = sorted(gates, key=lambda gate: gate.metric not in _DROPS and gate.metric not in _ACCURACIES)
+    ordered = sorted(gates, key=lambda gate: gate.metric not in DROPS and gate.metric not in ACCURACIES)
     return Verdict(
         artifact_sha256=tuple(result.compiled.file.sha256 for result in run.results),
-        model_sha256=run.model.file.sha256,
+        model_sha256=run.model.sha256,
         dataset_fingerprint=run.dataset.fingerprint if run.dataset else None,
         checks=tuple(_check(gate, run, references) for gate in ordered),
     )
@@ -106,9 +40,9 @@ def _check(gate: Gate, run: RunRecord, references: Sequence[Reference]) -> Check
     if not results:
         measured = ", ".join(str(result.batch) for result in run.results)
         return _verdict(gate, "NOT COMPARABLE", f"batch {gate.batch} was not measured; measured: {measured}")
-    if gate.metric in _DROPS:
+    if gate.metric in DROPS:
         return _drop(gate, run, results, references)
-    if gate.metric in _ACCURACIES:
+    if gate.metric in ACCURACIES:
         return _accuracy(gate, run, results)
     if gate.reference is not None and gate.reference not in _THROUGHPUTS:
         return _ratio(gate, run, results, _reference(gate, references))
@@ -116,7 +50,7 @@ def _check(gate: Gate, run: RunRecord, references: Sequence[Reference]) -> Check
 
 
 def _drop(gate: Gate, run: RunRecord, results: Sequence[BatchResult], references: Sequence[Reference]) -> Check:
-    k = _DROPS[gate.metric]
+    k = DROPS[gate.metric]
     reference = _reference(gate, references) if gate.reference else (references[0] if references else None)
     name = f"top-{k}"
     if reference is None:
@@ -130,30 +64,30 @@ def _drop(gate: Gate, run: RunRecord, results: Sequence[BatchResult], references
     worst = min(found.values())
     drop = expected - worst
     relative = f" ({units.percent(100 * drop / expected)} relative)" if expected else ""
-    reason = (
-        f"{name} drop {units.points(drop)}{relative} "
-        f"at {_batches(batch for batch, value in found.items() if value == worst)}     "
+    where = _batches(batch for batch, value in found.items() if value == worst)
+    reason = f"{name} drop {units.points(drop)}{relative} at {where}"
+    detail = (
         f"{units.percent(worst)} against {units.percent(expected)} ({reference.described}), "
-        f"allowed {gate.bound:.2f}"
+        f"allowed {units.points(gate.bound)}"
     )
-    return _verdict(gate, _holds(gate, drop), reason, measured=drop, reference=expected)
+    return _verdict(gate, _holds(gate, drop), reason, detail, measured=drop, reference=expected)
 
 
 def _accuracy(gate: Gate, run: RunRecord, results: Sequence[BatchResult]) -> Check:
-    k = _ACCURACIES[gate.metric]
+    k = ACCURACIES[gate.metric]
     if (obstacle := _cannot_count(run, results, k)) is not None:
         return _verdict(gate, "NOT COMPARABLE", obstacle)
     # The batch size that is furthest from holding decides.
     values = [result.accuracy.top(k) for result in results if result.accuracy]
     decides = min(values) if gate.operator in (">=", ">") else max(values)
     where = _batches(result.batch for result in results)
-    reason = f"top-{k} {units.percent(decides)} at {where}, asked {gate.operator} {gate.bound:g} %"
+    reason = f"top-{k} {units.percent(decides)} at {where}, asked {gate.operator} {units.percent(gate.bound)}"
     return _verdict(gate, _holds(gate, decides), reason, measured=decides)
 
 
 def _speed(gate: Gate, results: Sequence[BatchResult]) -> Check:
-    if gate.metric in _LATENCIES:
-        field = _LATENCIES[gate.metric]
+    if gate.metric in LATENCIES:
+        field = LATENCIES[gate.metric]
         values = {result.batch: float(getattr(result.performance.latency, field)) for result in results}
         batch = max(values, key=values.__getitem__)
         if gate.operator in (">=", ">"):
@@ -171,9 +105,10 @@ def _speed(gate: Gate, results: Sequence[BatchResult]) -> Check:
     other = _THROUGHPUTS[gate.reference](best)
     reason = (
         f"{gate.metric} over {gate.reference} {units.ratio(own / other)} at batch {best.batch}, "
-        f"asked {gate.operator} {gate.bound:g}     {units.rate(own)} over {units.rate(other)}"
+        f"asked {gate.operator} {units.ratio(gate.bound)}"
     )
-    return _verdict(gate, _holds(gate, own / other), reason, measured=own / other, reference=other)
+    detail = f"{units.rate(own)} over {units.rate(other)}"
+    return _verdict(gate, _holds(gate, own / other), reason, detail, measured=own / other, reference=other)
 
 
 def _ratio(gate: Gate, run: RunRecord, results: Sequence[BatchResult], reference: Reference) -> Check:
@@ -186,8 +121,8 @@ def _ratio(gate: Gate, run: RunRecord, results: Sequence[BatchResult], reference
         obstacle = f"{reference.described} has no batch {gate.batch}"
     if obstacle is not None:
         return _verdict(gate, "NOT COMPARABLE", obstacle)
-    if gate.metric in _LATENCIES:
-        field = _LATENCIES[gate.metric]
+    if gate.metric in LATENCIES:
+        field = LATENCIES[gate.metric]
         mine, his = min(results, key=lambda r: r.batch), min(theirs, key=lambda r: r.batch)
         if mine.batch != his.batch:
             return _verdict(gate, "NOT COMPARABLE", f"latency at batch {mine.batch} against batch {his.batch}")
@@ -201,13 +136,15 @@ def _ratio(gate: Gate, run: RunRecord, results: Sequence[BatchResult], reference
         own, against = _THROUGHPUTS[gate.metric](mine), _THROUGHPUTS[gate.metric](his)
         shown = f"{units.rate(own)} over {units.rate(against)}"
     reason = (
-        f"{gate.metric} {units.ratio(own / against)} × {reference.described}, asked {gate.operator} {gate.bound:g}     "
-        f"{shown}, batch {mine.batch} over batch {his.batch}; single runs, without an interval: the point decides"
+        f"{gate.metric} {units.ratio(own / against)} × {reference.described}, "
+        f"asked {gate.operator} {units.ratio(gate.bound)}"
     )
+    detail = f"{shown}, batch {mine.batch} over batch {his.batch}; single runs, without an interval: the point decides"
     return _verdict(
         gate,
         _holds(gate, own / against),
         reason,
+        detail,
         measured=own / against,
         reference=against,
         differences=_differences(mine, his),
@@ -293,12 +230,24 @@ def _nothing_published(run: RunRecord, name: str) -> str:
 
 
 def _blocks_ratio(run: RunRecord, other: RunRecord) -> str | None:
+    """Why the two runs' speeds say nothing of each other; None where they do."""
     ours, theirs = run.model, other.model
-    if ours.name != theirs.name or ours.classes != theirs.classes:
-        return f"another model: {ours.name} with {ours.classes} classes, {theirs.name} with {theirs.classes}"
+    if not _same_model(ours, theirs):
+        sides = (f"{model.name} {units.short_hash(model.file.sha256)}" for model in (ours, theirs))
+        return f"another model: {' against '.join(sides)}"
     if ours.transform.crop != theirs.transform.crop:
         return f"another input size: {ours.transform.crop} against {theirs.transform.crop}"
     return None
+
+
+def _same_model(ours: OnnxModel, theirs: OnnxModel) -> bool:
+    """The same file, or exports of the same architecture with the same weights; a name alone proves nothing."""
+    if ours.file.sha256 == theirs.file.sha256:
+        return True
+    one, two = ours.checkpoint, theirs.checkpoint
+    if one is None or two is None or one.architecture != two.architecture:
+        return False
+    return (one.file.sha256 if one.file else None) == (two.file.sha256 if two.file else None)
 
 
 def _differences(mine: BatchResult, other: BatchResult) -> tuple[str, ...]:
@@ -334,6 +283,7 @@ def _verdict(
     gate: Gate,
     verdict: VerdictWord,
     reason: str,
+    detail: str = "",
     *,
     measured: float | None = None,
     reference: float | None = None,
@@ -347,5 +297,6 @@ def _verdict(
         high=None,
         reference=reference,
         reason=reason,
+        detail=detail,
         differences=differences,
     )

@@ -27,7 +27,8 @@ def compare(
     """Scores each pair of batches, one for either side, and compares.
 
     The difference is the largest one of two scores over the largest absolute score of the reference, both over
-    all batches. `name` says what the reference is.
+    all batches. `name` says what the reference is. Raises `ParityError` where the reference gives one and the same
+    score everywhere: any candidate that does so too would agree with it.
     """
     expected: list[Scores] = [reference(given) for given, _ in batches]
     found: list[Scores] = [candidate(given) for _, given in batches]
@@ -35,9 +36,14 @@ def compare(
         shapes = [tuple(scores.shape) for scores in (*expected, *found)]
         raise ParityError(f"{name} and the candidate give scores of different shapes: {shapes}")
     rows, others = np.concatenate(expected), np.concatenate(found)
+    if rows.min() == rows.max():
+        raise ParityError(
+            f"{name} gives every class of every image the same score, so no comparison can fail; the weights are no "
+            "trained ones: give others"
+        )
     largest = float(np.abs(rows).max())
     with np.errstate(invalid="ignore"):
-        difference = float(np.abs(rows.astype(np.float64) - others).max()) / (largest or 1.0)
+        difference = float(np.abs(rows.astype(np.float64) - others).max()) / largest
     return Parity(
         reference=name,
         batches=tuple(len(scores) for scores in expected),

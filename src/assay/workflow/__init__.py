@@ -4,8 +4,10 @@ checkpoint ─export→ model ─compile→ artifact ┐
 images, labels ─prepare→ prepared data set ──┴─bench→ predictions ─evaluate→ accuracy ─compare→ verdict
 """
 
-from assay.workflow.adoption import adopt, describe
+from assay.score.accuracy import SHIFTED
+from assay.workflow.adoption import adopt, describe, transform_of
 from assay.workflow.artifact import (
+    batch_sizes,
     build_options,
     compile_into,
     compile_to,
@@ -13,7 +15,7 @@ from assay.workflow.artifact import (
     load_compiled,
     run_settings_of,
 )
-from assay.workflow.complete_run import RunRequest, run
+from assay.workflow.complete_run import USUAL_BATCHES, RunRequest, run
 from assay.workflow.dataset import load_prepared, prepare
 from assay.workflow.demonstration import run_demo
 from assay.workflow.diagnosis import doctor
@@ -33,11 +35,14 @@ from assay.workflow.prediction import predict
 from assay.workflow.trial import bench_all, trial
 
 __all__ = [
+    "SHIFTED",
+    "USUAL_BATCHES",
     "Images",
     "Length",
     "Measured",
     "RunRequest",
     "adopt",
+    "batch_sizes",
     "bench",
     "bench_all",
     "build_options",
@@ -62,5 +67,6 @@ __all__ = [
     "run_demo",
     "run_reference",
     "run_settings_of",
+    "transform_of",
     "trial",
 ]

@@ -10,9 +10,9 @@ import msgspec
 from assay import store, units
 from assay.data.transform import TransformChoice, choose
 from assay.errors import RecordError
-from assay.models import onnx_file
+from assay.models import external_data, onnx_file
 from assay.progress import Progress, Silent, Stopwatch
-from assay.records import OnnxModel, Parity
+from assay.records import ImageTransform, OnnxModel, Parity
 
 _RECIPE = 1
 """Raised when the same inputs give another file than before."""
@@ -24,40 +24,57 @@ def record_of(model: Path) -> Path:
 
 
 def adopt(
-    source: Path, out: Path, *, choice: TransformChoice = TransformChoice(), progress: Progress = Silent()
+    source: Path,
+    out: Path,
+    *,
+    output: str | None = None,
+    choice: TransformChoice = TransformChoice(),
+    progress: Progress = Silent(),
 ) -> OnnxModel:
-    """Takes an ONNX file of any origin as a model: a copy at `out` with its record.
+    """Takes an ONNX file of any origin as a model: a copy at `out`, with its weights inside, and its record.
 
-    The transform is the one of the record beside the file, where `assay export` wrote one; otherwise the
-    user's, or the preset for the input's size, which the record says.
+    `output` is the name of the one that holds the classes' scores, where there are several. The transform is the one
+    of the record beside the file, where `assay export` wrote one; otherwise the user's, or the preset for the input's
+    size, which the record says.
     """
     watch = Stopwatch()
     described = f"{source.name} → {out.name}"
-    made_from = store.hash_of("adopt", _RECIPE, store.stamp(source) if source.is_file() else str(source), choice)
-    found = store.kept(record_of(out), OnnxModel, made_from)
-    if found is not None and found.file.path == out.resolve():
+    stamps = [store.stamp(file) if file.is_file() else str(file) for file in (source, record_of(source))]
+    inputs = [*stamps, output, choice]
+    made_from = store.hash_of("adopt", _RECIPE, *inputs)
+    found = _kept(out, made_from)
+    # Only a file that keeps weights beside it is read to learn whether they were touched, and such a file is small.
+    if found is None and (data := external_data.files(onnx_file.load(source, with_weights=False), source)):
+        made_from = store.hash_of("adopt", _RECIPE, *inputs, [store.stamp(file) for file in data])
+        found = _kept(out, made_from)
+    if found is not None:
         progress.finish("model", described, summary(found), None)
         return found
-    model = describe(source, choice)
-    if source.resolve() != out.resolve():
+    model = describe(source, choice, output)
+    if model.data:
+        with store.replacing(out) as beside:
+            beside.write_bytes(onnx_file.load(source).SerializeToString(deterministic=True))
+    elif source.resolve() != out.resolve():
         with store.replacing(out) as beside:
             shutil.copyfile(source, beside)
+    model = msgspec.structs.replace(model, data=())
     return keep(model, out, model.parity, made_from, "model", described, progress, watch)
 
 
-def describe(source: Path, choice: TransformChoice = TransformChoice()) -> OnnxModel:
+def describe(source: Path, choice: TransformChoice = TransformChoice(), output: str | None = None) -> OnnxModel:
     """What is known of an ONNX file where it lies."""
-    taken, given, opset = onnx_file.inspect(source)
+    proto = onnx_file.load(source, with_weights=False)
+    data = external_data.files(proto, source)
     exported = _record_beside(source)
-    side = taken.shape[2]
-    transform, transform_source = choose(
-        choice,
-        (exported.transform, exported.transform_source) if exported else None,
-        side if isinstance(side, int) else None,
-    )
+    if output is None and exported is not None:
+        output = exported.output.name
+    taken, given, opset = onnx_file.examine(proto, source, output)
+    del proto  # which may hold all the weights
+    transform, transform_source = _transform(source, choice, exported, onnx_file.side(taken))
     return OnnxModel(
         name=exported.name if exported else source.stem,
         file=store.reference(source),
+        data=tuple(store.reference(file) for file in data),
         input=taken,
         output=given,
         opset=opset,
@@ -67,6 +84,28 @@ def describe(source: Path, choice: TransformChoice = TransformChoice()) -> OnnxM
         parity=exported.parity if exported else None,
         checkpoint=exported.checkpoint if exported else None,
     )
+
+
+def transform_of(source: Path, choice: TransformChoice = TransformChoice()) -> tuple[ImageTransform, str]:
+    """The transform of an ONNX file, and where it comes from; what the file gives for an image does not matter."""
+    taken = onnx_file.image_input(onnx_file.load(source, with_weights=False), source)
+    return _transform(source, choice, _record_beside(source), onnx_file.side(taken))
+
+
+def _transform(
+    source: Path, choice: TransformChoice, exported: OnnxModel | None, side: int | None
+) -> tuple[ImageTransform, str]:
+    transform, transform_source = choose(
+        choice, (exported.transform, exported.transform_source) if exported else None, side
+    )
+    if exported is None and record_of(source).is_file():
+        transform_source += f" ({record_of(source).name} beside the model is no record of it)"
+    return transform, transform_source
+
+
+def _kept(out: Path, made_from: str) -> OnnxModel | None:
+    found = store.kept(record_of(out), OnnxModel, made_from)
+    return found if found is not None and found.file.path == out.resolve() else None
 
 
 def keep(
@@ -88,15 +127,13 @@ def keep(
 
 
 def _record_beside(source: Path) -> OnnxModel | None:
-    """The record of an exported file, if there is one and it is of these very bytes."""
+    """The record of an exported file, if there is one beside it and it is of these very bytes, whatever its name."""
     path = record_of(source)
-    if not path.is_file():
-        return None
     try:
-        record = store.read(path, OnnxModel)
+        record = store.read(path, OnnxModel) if path.is_file() else None
     except RecordError:
         return None
-    return record if store.is_intact(record.file) and record.file.path == source.resolve() else None
+    return record if record is not None and record.file.sha256 == store.hash_file(source) else None
 
 
 def summary(model: OnnxModel) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,7 @@ from assay import store, units
 from assay.backends import registry
 from assay.backends.base import Backend
 from assay.data.transform import normalise
-from assay.errors import RecordError, UsageError
+from assay.errors import RecordError, UnknownNameError, UsageError
 from assay.models import preprocess_fusion
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BuildOptions, CompiledModel, InputKind, OnnxModel, Parity, Precision, Setting
@@ -52,6 +52,8 @@ def build_options(
         raise UsageError(f"batch size {batch}: give 1 or more")
     runtime = registry.get(backend)
     chosen = registry.device(runtime, device)
+    if precision not in runtime.precisions(chosen):
+        raise UnknownNameError(f"precision of {backend} on {chosen}", precision, runtime.precisions(chosen))
     build, run = registry.split_settings(runtime, chosen, settings or {})
     options = BuildOptions(
         backend=backend,
@@ -64,6 +66,23 @@ def build_options(
     return options, run
 
 
+def batch_sizes(
+    model: OnnxModel, asked: Sequence[int] | None, usual: Sequence[int], progress: Progress = Silent()
+) -> list[int]:
+    """The batch sizes to compile a model for: those asked for, or else its own where it is fixed, or else the usual.
+
+    Raises `ModelError` where another is asked for than the model's own.
+    """
+    if asked is not None:
+        for batch in asked:
+            preprocess_fusion.require_batch(model, batch)
+        return list(dict.fromkeys(asked))
+    if model.fixed_batch is None:
+        return list(usual)
+    progress.note(f"batch size {model.fixed_batch}: the only one that the model takes")
+    return [model.fixed_batch]
+
+
 def compile_to(model: OnnxModel, options: BuildOptions, out: Path, progress: Progress = Silent()) -> CompiledModel:
     """Compiles a model to one file, with its record beside it."""
     watch = Stopwatch()
@@ -71,12 +90,8 @@ def compile_to(model: OnnxModel, options: BuildOptions, out: Path, progress: Pro
     found = store.kept(record_of(out), CompiledModel, made_from)
     if found is None or found.file.path != out.resolve():
         out.parent.mkdir(parents=True, exist_ok=True)
-        fused = out.with_name(f".{out.name}.fused.onnx")
-        found, seconds = (
-            _compile(model, options, fused, lambda _: (out, record_of(out)), made_from),
-            watch.seconds,
-        )
-        progress.finish("compile", _described(found), _detail(found), seconds)
+        found = _compile(model, options, out.parent, lambda _: (out, record_of(out)), made_from)
+        progress.finish("compile", _described(found), _detail(found), watch.seconds)
     else:
         progress.finish("compile", _described(found), _detail(found), None)
     return found
@@ -95,7 +110,7 @@ def compile_into(model: OnnxModel, options: BuildOptions, folder: Path) -> tuple
     def place(key: str) -> tuple[Path, Path]:
         return folder / key[:16] / f"artifact{suffix}", folder / key[:16] / RECORD
 
-    return _compile(model, options, folder / ".fused.onnx", place, made_from), False
+    return _compile(model, options, folder, place, made_from), False
 
 
 def find_compiled(path: Path) -> CompiledModel | None:
@@ -130,7 +145,8 @@ def _made_from(model: OnnxModel, options: BuildOptions) -> str:
     return store.hash_of(
         "compile",
         _RECIPE,
-        model.file.sha256,
+        model.sha256,
+        model.output.name,
         model.transform,
         options,
         backend.version(),
@@ -138,10 +154,11 @@ def _made_from(model: OnnxModel, options: BuildOptions) -> str:
     )
 
 
-def _compile(model: OnnxModel, options: BuildOptions, fused: Path, place: Place, made_from: str) -> CompiledModel:
+def _compile(model: OnnxModel, options: BuildOptions, folder: Path, place: Place, made_from: str) -> CompiledModel:
     backend = registry.get(options.backend)
-    store.verified(model.file)
-    try:
+    for file in (model.file, *model.data):
+        store.verified(file)
+    with store.scratch(folder / "fused.onnx") as fused:
         taken, given = preprocess_fusion.fuse(model, options.batch, options.input_kind, fused)
         target = backend.target(options.device)
         graph = store.reference(fused)
@@ -176,8 +193,6 @@ def _compile(model: OnnxModel, options: BuildOptions, fused: Path, place: Place,
                 parity=None,
             )
             parity = _parity(backend, compiled) if backend.faithful else None
-    finally:
-        fused.unlink(missing_ok=True)
     compiled = msgspec.structs.replace(compiled, file=store.reference(artifact), parity=parity)
     store.write(record, compiled, made_from)
     return compiled

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from assay import store, units
+import msgspec
+
+from assay import environment, store, units
 from assay.data import class_list as class_lists
 from assay.data import labels as label_files
 from assay.data import prepared as preparation
@@ -35,14 +37,18 @@ def prepare(
     source = folder_source.find(images)
     classes = classes_of(source, labels, class_list)
     stamps = [(name, source.stamp(name)) for name in source.names]
+    # The labels play no part in the pixels: to correct one is no reason to decode all images again.
     made_from = store.hash_of(
-        "prepare", _RECIPE, stamps, source.skipped, classes, transform, on_error, images.resolve()
+        "prepare", _RECIPE, stamps, source.skipped, transform, on_error, images.resolve(), environment.decoders()
     )
     described = f"{len(source.names)} images → {transform.crop}×{transform.crop}"
     found = store.kept(out / RECORD, PreparedDataset, made_from)
     if found is not None:
+        labelled = _labelled(found, source, classes)
+        if labelled != found:
+            store.write(out / RECORD, labelled, made_from)
         progress.finish("prepare", described, _detail(found), None)
-        return found
+        return labelled
     with store.lock(out):
         shards, failures = preparation.prepare(source, transform, out, progress, on_error)
         dataset = describe(
@@ -57,6 +63,13 @@ def prepare(
     progress.finish("prepare", described, _detail(prepared), watch.seconds)
     tell(dataset, progress)
     return prepared
+
+
+def _labelled(prepared: PreparedDataset, source: ImageFolder, classes: Sequence[int] | None) -> PreparedDataset:
+    """The prepared set with these classes of all images in `source`."""
+    dataset = prepared.dataset
+    given = describe(source, dataset.names, dataset.image_sha256, classes, dataset.failures, dataset.warnings)
+    return msgspec.structs.replace(prepared, dataset=given)
 
 
 def load_prepared(path: Path) -> PreparedDataset:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from assay import demo, environment, store
 from assay.data.transform import TransformChoice, choose
-from assay.errors import MissingExtraError, UsageError
-from assay.models import onnx_file
+from assay.errors import CheckpointError, MissingExtraError, UsageError
+from assay.guide import published as guide
+from assay.models import onnx_file, published_weights
 from assay.progress import Progress, Silent, Stopwatch
-from assay.records import Checkpoint, ImageTransform, OnnxModel, PublishedAccuracy
+from assay.records import Checkpoint, FileReference, ImageTransform, OnnxModel, PublishedAccuracy
 from assay.score import parity as score_parity
 from assay.workflow.adoption import keep, record_of, summary
 from assay.workflow.demo_pixels import demo_transform, normalised_demo_images
@@ -23,20 +24,27 @@ from assay.workflow.reference import open_reference
 if TYPE_CHECKING:
     import torch
 
+Weights = Path | Literal["published"] | None
+"""A file of weights, torchvision's published one, or random ones."""
+
 EXPORT_BOUND = 1e-4
 """How far ONNX Runtime and torch may differ, over the largest score, before the export is refused."""
 PARITY_BATCHES = (1, 3)
-DEFAULT_OPSET = 11
+CLASSES = 1000
+"""ImageNet's; weights of another number have other classes, and no published figure."""
+PUBLISHED: Literal["published"] = "published"
+"""In place of a file of weights: the one that torchvision publishes."""
 
-_RECIPE = 1
+_RECIPE = 2
 """Raised when the same inputs give another file than before."""
 
 
 @dataclass(frozen=True)
-class _Architecture:
-    """How to build a network, and what is known of its weights."""
+class _Trained:
+    """A network with its weights, and what is known of them."""
 
-    build: Callable[[], torch.nn.Module]
+    network: torch.nn.Module
+    file: FileReference | None
     classes: int
     transform: ImageTransform
     transform_source: str
@@ -48,51 +56,58 @@ def export(
     architecture: str,
     out: Path,
     *,
-    weights: Path | None = None,
+    weights: Weights = None,
     weights_entry: str | None = None,
-    opset: int = DEFAULT_OPSET,
+    opset: int | None = None,
     choice: TransformChoice = TransformChoice(),
     progress: Progress = Silent(),
 ) -> OnnxModel:
-    """Exports an architecture with the weights of a file, or with random ones, to ONNX and checks parity.
+    """Exports an architecture with the weights of a file, the published or random ones, to ONNX and checks parity.
 
-    Raises `CheckpointError` where the weights do not fit and `ParityError` where the ONNX model's scores differ
-    from torch's by more than 1e-4 of the largest score; then no file is left.
+    Without an opset it is 11, or the lowest that the operators allow. Raises `CheckpointError` where the weights do
+    not fit and `ParityError` where the ONNX model's scores differ from torch's by more than 1e-4 of the largest
+    score; then no file is left.
     """
     watch = Stopwatch()
     described = f"{architecture}{'' if weights else ' (random weights)'} → {out.name}"
-    inputs = store.stamp(weights) if weights is not None and weights.is_file() else str(weights)
     made_from = store.hash_of(
-        "export", _RECIPE, architecture, inputs, weights_entry, opset, choice, environment.version("torch")
+        "export",
+        _RECIPE,
+        architecture,
+        store.stamp(weights) if isinstance(weights, Path) and weights.is_file() else str(weights),
+        weights_entry,
+        opset,
+        choice,
+        environment.version("torch"),
+        # The published file, its transform and its figures are those of this version.
+        environment.version("torchvision"),
     )
     found = store.kept(record_of(out), OnnxModel, made_from)
     if found is not None and found.file.path == out.resolve():
         progress.finish("export", described, summary(found), None)
         return found
-    _require_torch()
-    from assay.models import checkpoint as checkpoints
+    if environment.version("torch") is None:
+        raise MissingExtraError("exporting a checkpoint", "torch")
     from assay.models import export as exporter
 
-    progress.start("export", 2)
-    known = _demo_network() if architecture == demo.NAME else _torchvision_network(architecture, weights, weights_entry)
-    network = known.build().eval()
-    transform, transform_source = choose(choice, (known.transform, known.transform_source), None)
-    if weights is not None:
-        checkpoints.fill(network, checkpoints.load(weights), f"the weights of {weights} and {architecture}")
+    if architecture == demo.NAME:
+        trained = _demo_network(weights, weights_entry, choice)
     else:
-        checkpoints.settle_statistics(network, np.split(normalised_demo_images(transform, 8), 2))
-    progress.advance()
+        trained = _torchvision_network(architecture, weights, weights_entry, choice, progress)
+    progress.start("export", 2)
+    transform = trained.transform
     checkpoint = Checkpoint(
-        file=store.reference(weights) if weights is not None else None,
+        file=trained.file,
         architecture=architecture,
-        classes=known.classes,
+        classes=trained.classes,
         transform=transform,
-        transform_source=transform_source,
-        class_names=known.class_names if weights is not None else None,
-        published=known.published if weights is not None else None,
+        transform_source=trained.transform_source,
+        class_names=trained.class_names,
+        published=trained.published,
     )
     with store.replacing(out) as beside:
-        exporter.export(network, transform.crop, opset, beside)
+        lacking = exporter.export(trained.network, transform.crop, opset, beside)
+        progress.advance()
         taken, given, written_opset = onnx_file.inspect(beside)
         model = OnnxModel(
             name=architecture,
@@ -101,7 +116,7 @@ def export(
             output=given,
             opset=written_opset,
             transform=transform,
-            transform_source=transform_source,
+            transform_source=trained.transform_source,
             class_names=checkpoint.class_names,
             parity=None,
             checkpoint=checkpoint,
@@ -109,55 +124,153 @@ def export(
         floats = [normalised_demo_images(transform, batch) for batch in PARITY_BATCHES]
         with open_reference(model) as reference:
             parity = score_parity.compare(
-                exporter.score_function(network),
+                exporter.score_function(trained.network),
                 reference,
                 [(batch, batch) for batch in floats],
                 name=f"torch {environment.version('torch')}",
                 bound=EXPORT_BOUND,
             )
         score_parity.require(parity, f"the export of {architecture}")
-    return keep(model, out, parity, made_from, "export", described, progress, watch)
+    kept = keep(model, out, parity, made_from, "export", described, progress, watch)
+    if lacking is not None:
+        progress.note(f"{architecture} needs opset {kept.opset}: {lacking}")
+    return kept
 
 
-def _require_torch() -> None:
-    if environment.version("torch") is None:
-        raise MissingExtraError("exporting a checkpoint", "torch")
-
-
-def _demo_network() -> _Architecture:
+def _demo_network(weights: Weights, entry: str | None, choice: TransformChoice) -> _Trained:
     from assay.demo import network
+    from assay.models import checkpoint, weights_file
 
-    return _Architecture(
-        build=network.build,
+    if entry is not None or isinstance(weights, str):
+        raise UsageError(f"{demo.NAME} is no model of torchvision's: nothing is published; give --weights FILE.pth")
+    built = network.build().eval()
+    transform, source = choose(choice, (demo_transform(), "the demo's own"), None)
+    if weights is None:
+        _randomise(built, transform)
+    else:
+        table = weights_file.load(weights)
+        checkpoint.fill(built, table, f"the weights of {weights} and {demo.NAME}")
+    return _Trained(
+        network=built,
+        file=store.reference(weights) if weights is not None else None,
         classes=len(demo.CLASSES),
-        transform=demo_transform(),
-        transform_source="the demo's own",
-        class_names=demo.CLASSES,
+        transform=transform,
+        transform_source=source,
+        class_names=demo.CLASSES if weights is not None else None,
         published=None,
     )
 
 
-def _torchvision_network(architecture: str, weights: Path | None, entry: str | None) -> _Architecture:
+def _torchvision_network(
+    architecture: str, weights: Weights, entry: str | None, choice: TransformChoice, progress: Progress
+) -> _Trained:
     from assay.models import architectures
 
-    classes = 1000
-    network = architectures.build(architecture, classes)
-    if weights is not None and not weights.is_file():
-        raise UsageError(f"no weights at {weights}; give the checkpoint's file with --weights")
-    matched = entry or (architectures.entry_of_hash(architecture, store.hash_file(weights)) if weights else None)
-    first = architectures.weights_entries(architecture)[0]
-    return _Architecture(
-        build=lambda: network,
-        classes=classes,
-        transform=architectures.transform_of(architecture, matched),
-        transform_source=_source(matched or first, matched is not None, weights is not None),
-        class_names=architectures.class_names(architecture),
-        published=architectures.published(architecture, matched),
+    architectures.check(architecture, entry)
+    if weights is None:
+        return _random_network(architecture, entry, choice)
+    if isinstance(weights, str):
+        file = architectures.published_file(architecture, entry)
+        if entry is None:
+            progress.note(f"the weights are torchvision's {file.entry}; --weights-entry names others")
+        folder = published_weights.cache_folder()
+        weights = published_weights.fetch(file.url, file.hash_prefix, file.mebibytes, folder, progress)
+    return _trained_network(architecture, weights, entry, choice, progress)
+
+
+def _random_network(architecture: str, entry: str | None, choice: TransformChoice) -> _Trained:
+    from assay.models import architectures
+
+    assumed = entry or architectures.entry_for_side(architecture, None)
+    source = _source(assumed, entry is not None, "the weights are random")
+    transform, source = choose(choice, (architectures.transform_of(architecture, assumed), source), None)
+    network = architectures.build(architecture, side=transform.crop)
+    _randomise(network, transform)
+    return _Trained(
+        network=network,
+        file=None,
+        classes=CLASSES,
+        transform=transform,
+        transform_source=source,
+        class_names=None,
+        published=None,
     )
 
 
-def _source(entry: str, matched: bool, with_weights: bool) -> str:
-    if matched:
-        return f"torchvision's {entry}"
-    reason = "the weights match no published file" if with_weights else "the weights are random"
-    return f"torchvision's {entry}, assumed: {reason}"
+def _trained_network(
+    architecture: str, weights: Path, entry: str | None, choice: TransformChoice, progress: Progress
+) -> _Trained:
+    from assay.models import architectures, checkpoint, weights_file
+
+    if not weights.is_file():
+        raise UsageError(f"no weights at {weights}; give the checkpoint's file with --weights")
+    file = store.reference(weights)
+    matched = _entry_of(architecture, file, entry, progress)
+    table = weights_file.load(weights)
+    shapes = {name: tuple(value.shape) for name, value in table.items()}
+    network, classes = architectures.build_for(architecture, shapes)
+    checkpoint.fill(
+        network, table, f"the weights of {weights} and {architecture}", lambda: architectures.look_alikes(shapes)
+    )
+    if classes != CLASSES:
+        progress.note(f"{weights.name} scores {classes} classes, read off its weights")
+    if matched is None and getattr(network, "transform_input", False):
+        progress.note(f"{architecture} shifts its input as torchvision's own weights expect, assumed for these too")
+    side = architectures.side_of(network)
+    assumed = matched or architectures.entry_for_side(architecture, side)
+    source = _source(assumed, matched is not None, "the weights match no published file")
+    transform, source = choose(choice, (architectures.transform_of(architecture, assumed), source), None)
+    if side not in (None, transform.crop):
+        raise UsageError(
+            f"the weights of {weights} take images of {side}×{side}, and the transform crops {transform.crop}; "
+            f"give --resize {side} --crop {side}"
+        )
+    imagenet = classes == CLASSES
+    return _Trained(
+        network=network,
+        file=file,
+        classes=classes,
+        transform=transform,
+        transform_source=source,
+        class_names=architectures.class_names(architecture) if imagenet else None,
+        published=architectures.published(architecture, matched) if imagenet else None,
+    )
+
+
+def _entry_of(architecture: str, file: FileReference, given: str | None, progress: Progress) -> str | None:
+    """The entry whose file this is, by its hash or else by the user's word; None where nobody knows."""
+    from assay.models import architectures
+
+    found = architectures.file_of_hash(file.sha256)
+    if found is None:
+        return given
+    if found.architecture != architecture:
+        raise CheckpointError(
+            f"{file.path} holds torchvision's {found.entry} of {found.architecture} (by its sha256), not weights of "
+            f"{architecture}; give --arch {found.architecture}"
+        )
+    if given not in (None, found.entry):
+        raise CheckpointError(
+            f"{file.path} holds torchvision's {found.entry} (by its sha256), not {given}; leave --weights-entry away"
+        )
+    if (found.architecture, found.entry) == guide.FLAGSHIP:
+        with file.path.open("rb") as content:
+            md5 = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        if md5 != guide.FLAGSHIP_MD5:
+            raise CheckpointError(
+                f"{file.path} begins with the sha256 of torchvision's {found.entry}, but its md5 {md5} is not the "
+                f"guide's {guide.FLAGSHIP_MD5}; fetch the file again"
+            )
+        progress.note(f"{file.path.name} is the guide's file: md5 {md5} confirmed")
+    return found.entry
+
+
+def _randomise(network: torch.nn.Module, transform: ImageTransform) -> None:
+    from assay.models import checkpoint
+
+    checkpoint.wake(network)
+    checkpoint.settle_statistics(network, np.split(normalised_demo_images(transform, 8), 2))
+
+
+def _source(entry: str, known: bool, otherwise: str) -> str:
+    return f"torchvision's {entry}" if known else f"torchvision's {entry}, assumed: {otherwise}"

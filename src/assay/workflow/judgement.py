@@ -12,6 +12,7 @@ from assay.errors import RecordError, UsageError
 from assay.records import Accuracy, Gate, Predictions, Reference, RunRecord, ScoredImage, Verdict
 from assay.score import accuracy as score_accuracy
 from assay.score import compare as score_compare
+from assay.score import gates as score_gates
 
 RUN_RECORD, VERDICT_RECORD = "run.json", "verdict.json"
 DEFAULT_MAX_DROP = 1.0
@@ -64,18 +65,31 @@ def load_run(path: Path) -> RunRecord:
 def gates_of(texts: Sequence[str], max_drop: float | None, references: Sequence[Reference]) -> list[Gate]:
     """The gates of a command; raises where one is not understood or names a reference that there is not.
 
-    The default gate is `top1-drop`, asked for where there is something to hold a run against.
+    The default gate is `top1-drop`: against each reference that has an accuracy, where it counts as asked for, or
+    against what is published of the model, where it does not.
     """
     if max_drop is not None and max_drop < 0:
         raise UsageError(f"--max-drop {max_drop:g}: give the points that top-1 may fall, 0 or more")
-    gates = [score_compare.parse(text) for text in texts]
+    gates = [score_gates.parse(text) for text in texts]
     for gate in gates:
-        score_compare.check(gate, [*(reference.name for reference in references), PUBLISHED])
-    asked = max_drop is not None or bool(references)
-    if max_drop is not None or not any(gate.metric == "top1-drop" for gate in gates):
-        bound = DEFAULT_MAX_DROP if max_drop is None else max_drop
-        gates.insert(0, score_compare.parse(f"top1-drop<={bound:g}", asked=asked))
-    return gates
+        score_gates.check(gate, [*(reference.name for reference in references), PUBLISHED])
+    # A gate on top-1 that names a batch size or a reference says nothing of the others.
+    if max_drop is None and any(
+        gate.metric == "top1-drop" and gate.batch is None and gate.reference is None for gate in gates
+    ):
+        return gates
+    bound = DEFAULT_MAX_DROP if max_drop is None else max_drop
+    with_accuracy = [reference for reference in references if _has_accuracy(reference)]
+    if not with_accuracy:
+        return [score_gates.parse(f"top1-drop<={bound:g}", asked=max_drop is not None), *gates]
+    return [*(score_gates.parse(f"top1-drop/{reference.name}<={bound:g}") for reference in with_accuracy), *gates]
+
+
+def _has_accuracy(reference: Reference) -> bool:
+    """Whether a run can be held to the reference's accuracy; a synthetic bench has none."""
+    if reference.run is None:
+        return reference.top1 is not None
+    return any(result.accuracy is not None for result in reference.run.results)
 
 
 def compare(run: RunRecord, gates: Sequence[Gate], references: Sequence[Reference]) -> Verdict:

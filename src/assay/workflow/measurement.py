@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,14 +95,20 @@ def bench(
         _RECIPE,
         compiled.key,
         compiled.file.sha256,
+        compiled.model.transform,
         run_settings,
         _identity(data),
         length.seconds,
         length.batches,
     )
-    home = folder / f"{compiled.key[:16]}-{made_from[:8]}"
-    if reuse and (found := _finished(home, made_from, data, length)) is not None:
-        return found
+    if reuse:
+        home = folder / f"{compiled.key[:16]}-{made_from[:8]}"
+        if (found := _finished(home, made_from, data, length)) is not None:
+            return found
+    else:
+        # Each measurement keeps its raw times: a second one of the same artifact stands beside the first.
+        places = (folder / f"{compiled.key[:16]}-{number:03}" for number in itertools.count(1))
+        home = next(place for place in places if not place.exists())
     machine_busy = environment.busy_share()
     store.verified(compiled.file)
     backend = registry.get(compiled.options.backend)
@@ -130,8 +137,10 @@ class _Run:
         self.batch = compiled.options.batch
         self.workers = environment.cores()
         self.names = _names(data)
-        self.hashes = [""] * len(self.names)
+        # Only a pass over every image once has a use for the images' hashes.
+        self.hashes = [""] * len(self.names) if length.once else None
         self.decoder_warnings: dict[str, str] = {}
+        self.input_stages = self._input_stages()
 
     def measured(self, run_settings: Mapping[str, Setting], machine_busy: float, made_from: str) -> Measured:
         """Warms up, runs, and writes the records; `performance.json` last, as the sign that all is whole."""
@@ -140,7 +149,7 @@ class _Run:
             generator = np.random.default_rng(0)
             for slot in ring:
                 slot.batch[...] = generator.integers(0, 256, slot.batch.shape, dtype=np.uint8)
-        self.progress.start(f"bench {self.batch}", len(self.names))
+        self.progress.start(f"bench {self.batch}", self._images_to_come())
         warm_up_calls, warm_up_seconds = clock.warm_up(lambda: self.session.infer(ring[0].batch))
         if self.data is not None and self.length.once:
             with store.replacing(self.home / "scores.npy") as beside:
@@ -174,13 +183,13 @@ class _Run:
     def _through_pipeline(self, ring: list[Slot], scores: Path | None) -> pipeline.Outcome:
         infer = stages.infer(self.session, lambda image: self.names[image] if self.names else "synthetic")
         if scores is None:
-            chain = [*self._input_stages(), infer]
+            chain = [*self.input_stages, infer]
             if self.data is not None:
                 chain.append(stages.post(None, self.progress.advance))
             return pipeline.run(self._jobs(), chain, ring, infer.name)
         with scores.open("wb") as file:
             writer = stages.ScoreWriter(file.fileno(), len(self.names), self.compiled.model.classes)
-            chain = [*self._input_stages(), infer, stages.post(writer, self.progress.advance)]
+            chain = [*self.input_stages, infer, stages.post(writer, self.progress.advance)]
             return pipeline.run(self._jobs(), chain, ring, infer.name)
 
     def _input_stages(self) -> list[Stage[Slot]]:
@@ -203,11 +212,17 @@ class _Run:
             return stages.repeated(images, self.batch, stages.for_seconds(self.length.seconds or _SYNTHETIC_SECONDS))
         return stages.once_over(images, self.batch)
 
+    def _images_to_come(self) -> int | None:
+        """How many images the run goes over; None where only the clock can tell."""
+        if self.length.batches is not None:
+            return self.length.batches * self.batch
+        return len(self.names) if self.data is not None and self.length.once else None
+
     def _in_flight(self) -> int:
         """A slot for each worker of the four stages and two that wait between them; more would only hold memory."""
         if self.data is None:
             return self.session.slots
-        return sum(stage.workers for stage in self._input_stages()) + self.session.slots + 3
+        return sum(stage.workers for stage in self.input_stages) + self.session.slots + 3
 
     def _dataset(self, data: PreparedDataset | Images) -> Dataset:
         if isinstance(data, PreparedDataset):
@@ -217,7 +232,7 @@ class _Run:
             for name in self.names
             if name in self.decoder_warnings
         )
-        return dataset_step.describe(data.folder, self.names, self.hashes, data.classes, warnings=warnings)
+        return dataset_step.describe(data.folder, self.names, self.hashes or (), data.classes, warnings=warnings)
 
 
 def _finished(home: Path, made_from: str, data: Data, length: Length) -> Measured | None:
@@ -230,6 +245,13 @@ def _finished(home: Path, made_from: str, data: Data, length: Length) -> Measure
     dataset = store.kept(home / "dataset.json", Dataset, made_from)
     if predictions is None or dataset is None:
         return None
+    # The labels are those of today: to correct one is no reason to measure again.
+    if isinstance(data, PreparedDataset):
+        dataset = data.dataset
+    else:
+        dataset = dataset_step.describe(
+            data.folder, dataset.names, dataset.image_sha256, data.classes, warnings=dataset.warnings
+        )
     return Measured(performance, predictions, dataset, kept=True)
 
 
@@ -239,14 +261,21 @@ def _names(data: Data) -> tuple[str, ...]:
     return data.dataset.names if isinstance(data, PreparedDataset) else data.folder.names
 
 
+def labels_of(data: Data) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
+    """The names of the images, and their classes where they are known."""
+    if isinstance(data, Images):
+        return data.folder.names, data.classes
+    return (data.dataset.names, data.dataset.labels) if data is not None else ((), None)
+
+
 def _identity(data: Data) -> object:
-    """What tells whether a finished run was made from this data."""
+    """What tells whether a finished run was made from this data; labels play no part in it."""
     if data is None:
         return "synthetic"
     if isinstance(data, PreparedDataset):
-        return ["prepared", data.dataset, data.transform]
+        return ["prepared", data.dataset.fingerprint, [shard.file.sha256 for shard in data.shards]]
     stamps = [data.folder.stamp(name) for name in data.folder.names]
-    return ["images", data.folder.path.resolve(), stamps, data.classes]
+    return ["images", stamps, environment.decoders()]
 
 
 def _pixel_source(data: Data) -> PixelSource:

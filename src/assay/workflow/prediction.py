@@ -19,11 +19,12 @@ def predict(
     model: Path,
     images: Sequence[Path],
     *,
+    output: str | None = None,
     choice: TransformChoice = TransformChoice(),
     class_names: Path | None = None,
 ) -> PredictionList:
     """The five best classes of each image, by the ONNX model in ONNX Runtime and float32."""
-    classifier = describe(model, choice)
+    classifier = describe(model, choice, output)
     names = _class_names(class_names, classifier)
     transform = classifier.transform
     found = []

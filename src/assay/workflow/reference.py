@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from assay import store
+from assay.models import preprocess_fusion
 from assay.records import OnnxModel
 
 Rows = npt.NDArray[Any]
@@ -20,9 +25,22 @@ def open_reference(model: OnnxModel) -> Iterator[Callable[[Rows], Scores]]:
     """The model as a function of normalised float32 N×3×H×W, any N, to float32 N×classes."""
     from assay.backends.onnxruntime import OnnxRuntime
 
-    with OnnxRuntime().open_model(model) as session:
-        fixed = model.input.shape[0]
-        yield in_batches(session.infer, fixed) if isinstance(fixed, int) else session.infer
+    fixed = model.fixed_batch
+    with _understood(model) as understood, OnnxRuntime().open_model(understood) as session:
+        yield in_batches(session.infer, fixed) if fixed is not None else session.infer
+
+
+@contextmanager
+def _understood(model: OnnxModel) -> Iterator[OnnxModel]:
+    """The model itself where it takes float32 N×3×H×W and gives float32 N×classes, or else one made of it that does."""
+    types = {model.input.dtype, model.output.dtype}
+    if types == {"float32"} and not model.channels_last and len(model.output.shape) == 2:
+        yield model
+        return
+    with tempfile.TemporaryDirectory(prefix="assay-") as folder:
+        file = Path(folder) / "model.onnx"
+        taken, given = preprocess_fusion.fuse(model, model.fixed_batch, "float32", file)
+        yield msgspec.structs.replace(model, file=store.reference(file), input=taken, output=given, data=())
 
 
 def in_batches(infer: Callable[[Rows], Scores], size: int) -> Callable[[Rows], Scores]:

@@ -18,6 +18,13 @@ Candidate = tuple[CompiledModel, Mapping[str, Setting]]
 """An artifact and the settings of its run."""
 
 
+def check_labels(classifier: OnnxModel, data: measurement.Data, progress: Progress = Silent()) -> None:
+    """Raises `DatasetError` with the images whose class the model does not have; says where labels are shifted."""
+    names, labels = measurement.labels_of(data)
+    if labels is not None and score_accuracy.fit(names, labels, classifier.classes)[1]:
+        progress.note(score_accuracy.SHIFTED)
+
+
 def measure_all(
     candidates: Sequence[Candidate],
     data: measurement.Data,
@@ -64,11 +71,13 @@ def bench_all(
     progress: Progress = Silent(),
 ) -> RunRecord:
     """Measures artifacts of one model anew and writes `run.json` into the folder."""
-    names = {compiled.model.file.sha256: compiled.model.name for compiled, _ in candidates}
+    names = {(compiled.model.sha256, compiled.model.output.name): compiled.model.name for compiled, _ in candidates}
     if len(names) > 1:
         raise UsageError(
             f"these artifacts are of {len(names)} models ({', '.join(names.values())}); bench one at a time"
         )
+    if length.once:
+        check_labels(candidates[0][0].model, data, progress)
     with store.lock(folder):
         results, used = measure_all(candidates, data, folder / "bench", length=length, progress=progress)
         record = record_of(candidates[0][0].model, used, results)
@@ -122,6 +131,8 @@ def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[Bat
     found = []
     if "assumed" in classifier.transform_source:
         found.append(f"transform: {classifier.transform_source}")
+    if any(result.accuracy.label_shift for result in results if result.accuracy is not None):
+        found.append(score_accuracy.SHIFTED)
     if used is not None and used.skipped:
         found.append(f"{len(used.skipped)} files are no images by their names: {units.names(used.skipped)}")
     if used is not None and used.failures:

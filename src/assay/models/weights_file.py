@@ -1,0 +1,193 @@
+"""A file of weights as a table of tensors, without running anything that the file holds.
+
+Read are torch's archives and its older bare pickles, and safetensors; a table may lie inside a training checkpoint,
+and its names may carry the prefixes of the wrappers that it was trained in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import pickletools
+import re
+import warnings
+import zipfile
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from assay import units
+from assay.errors import CheckpointError, MissingExtraError
+
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+"""Where training scripts put the table, beside epochs and optimizers."""
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+"""What DataParallel, torch.compile and Lightning put before every name."""
+_RENAMED = (
+    # Names with a dot inside became attributes: `norm.1` is `norm1` now, as torchvision's own loader has it.
+    (re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)"), r"\1\2"),
+    (re.compile(r"(encoder_layer_\d+\.mlp)\.linear_1\."), r"\1.0."),
+    (re.compile(r"(encoder_layer_\d+\.mlp)\.linear_2\."), r"\1.3."),
+)
+
+_HARMLESS = re.compile(
+    r"torch\.\w+|torch\._utils\.\w+|torch\.storage\.\w+|torch\._tensor\.\w+|torch\.nn\.parameter\.\w+|"
+    r"torch\.serialization\._get_layout|collections\.OrderedDict|_codecs\.encode|argparse\.Namespace"
+)
+"""What a table of tensors is made with; a file that was refused was refused for something else."""
+_SCANNED = 64 * 2**20
+_PICKLES = 5
+"""An older file of torch begins with as many: a mark, a version, the machine, the table, the order of its storages."""
+
+
+def load(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a file by name, half precision widened to float32; no code of the file is run."""
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}; give a .pth or .safetensors file of weights")
+    loaded = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
+    table = _without_prefixes(_table_in(loaded, path))
+    return {_renamed(name): _widened(name, value, path) for name, value in table.items()}
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By its suffix, or by how it begins: the length of a JSON object, and that object's brace."""
+    with path.open("rb") as file:
+        return path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
+
+
+def _read_safetensors(path: Path) -> object:
+    try:
+        import safetensors.torch
+    except ImportError as error:
+        raise MissingExtraError("reading .safetensors", "torch") from error
+    try:
+        return safetensors.torch.load_file(path)
+    except Exception as error:  # the reader raises its own error, and whatever torch says of shapes and types
+        raise CheckpointError(
+            f"{path} cannot be read as safetensors: {_first_line(error)}; it is damaged or cut off: fetch it again"
+        ) from error
+
+
+def _read_torch(path: Path) -> object:
+    try:
+        # What torch says of a file that it then refuses, or reads, is said below or of no use here. The options of a
+        # training script are a Namespace, which holds values and does nothing.
+        with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch's reader of pickles raises whatever a damaged file makes it trip over
+        called = _would_call(path)
+        if any(name.startswith("__torch__.") for name in called):
+            raise CheckpointError(
+                f"{path} is a TorchScript archive, which holds a program; save the network's state_dict() and give that"
+            ) from error
+        if called:
+            raise CheckpointError(
+                f"{path} holds more than weights: loading it would call {units.names(called)}; it was not loaded and "
+                "nothing in it ran. Give a file that holds a state_dict() alone"
+            ) from error
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint: {_first_line(error)}; give a .pth or .safetensors file of weights"
+        ) from error
+
+
+def _would_call(path: Path) -> tuple[str, ...]:
+    """The functions and classes by name that a pickle brings along, but for those of a table of tensors."""
+    found: list[str] = []
+    # Only a name is looked for, in a file that may be damaged in any way, so nothing that goes wrong here matters.
+    try:
+        with _pickles(path) as stream:
+            for _ in range(_PICKLES):
+                found.extend(_globals(stream))
+    except Exception:  # noqa: S110
+        pass
+    return tuple(name for name in dict.fromkeys(found) if not _HARMLESS.fullmatch(name))
+
+
+def _pickles(path: Path) -> io.BytesIO:
+    """The part of a file that can hold pickles, in memory and bounded: lengths inside may lie."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            member = next(name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl")
+            with archive.open(member) as file:
+                return io.BytesIO(file.read(_SCANNED))
+    with path.open("rb") as file:
+        return io.BytesIO(file.read(_SCANNED))
+
+
+def _globals(stream: io.BytesIO) -> Iterator[str]:
+    """What one pickle refers to by name, read off its instructions without carrying them out."""
+    memo: dict[Any, object] = {}
+    texts: list[str] = []
+    latest: object = None
+    for instruction, argument, _ in pickletools.genops(stream):
+        name = instruction.name
+        if name in ("GLOBAL", "INST"):
+            yield _modern(*str(argument).split(" ", 1))
+            latest = None
+        elif name == "STACK_GLOBAL":
+            if len(texts) >= 2:
+                yield _modern(texts[-2], texts[-1])
+            latest = None
+        elif name == "MEMOIZE":
+            memo[len(memo)] = latest
+        elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            memo[argument] = latest
+        else:
+            latest = memo.get(argument) if name in ("GET", "BINGET", "LONG_BINGET") else argument
+            if isinstance(latest, str):
+                texts.append(latest)
+
+
+def _modern(module: str, name: str) -> str:
+    """A name as Python 3 has it; older pickles hold those of Python 2."""
+    if (module, name) in NAME_MAPPING:
+        module, name = NAME_MAPPING[module, name]
+    return f"{IMPORT_MAPPING.get(module, module)}.{name}"
+
+
+def _table_in(loaded: object, path: Path) -> Mapping[str, torch.Tensor]:
+    if isinstance(loaded, Mapping):
+        if loaded and all(isinstance(value, torch.Tensor) for value in loaded.values()):
+            return {str(name): value for name, value in loaded.items()}
+        for wrapper in _WRAPPERS:
+            if isinstance(loaded.get(wrapper), Mapping):
+                return _table_in(loaded[wrapper], path)
+    raise CheckpointError(f"{path} holds no table of tensors; save the network's state_dict() and give that")
+
+
+def _without_prefixes(table: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    for prefix in _PREFIXES:
+        if all(name.startswith(prefix) for name in table):
+            return _without_prefixes({name.removeprefix(prefix): value for name, value in table.items()})
+    return table
+
+
+def _renamed(name: str) -> str:
+    for pattern, replacement in _RENAMED:
+        name = pattern.sub(replacement, name)
+    return name
+
+
+def _widened(name: str, tensor: torch.Tensor, path: Path) -> torch.Tensor:
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+        kind = "quantized" if tensor.is_quantized else "without values" if tensor.is_meta else "sparse"
+        raise CheckpointError(f"{path}: {name} is {kind}; give a file of plain weights")
+    if not tensor.is_floating_point():
+        return tensor
+    widened = tensor.float()
+    if not bool(torch.isfinite(widened).all()):
+        raise CheckpointError(
+            f"{path}: {name} holds values that are no numbers; the training diverged or the file is damaged: "
+            "give another checkpoint"
+        )
+    return widened
+
+
+def _first_line(error: BaseException) -> str:
+    # torch begins with paragraphs of advice, among it to run the file's code; the reason stands behind them.
+    text = str(error).split("WeightsUnpickler error:")[-1].split("Check the documentation")[0]
+    return (text.strip().splitlines() or [type(error).__name__])[0][:200].rstrip(" .")

@@ -1,0 +1,76 @@
+"""Gates, `METRIC[@BATCH][/REFERENCE] OP NUMBER`: reading them, and what they may ask.
+
+Metrics: `top1` … `top5` and `top1-drop`, `top5-drop` (percent and points), `throughput` (also `interface`) and
+`end-to-end` (images/s), `latency.min|mean|median|p50|p90|p95|p99|max` (with `ms` or `s`). `/REFERENCE` divides by the
+same figure of a reference, or by another throughput of the run itself: `end-to-end/interface>=0.95`.
+
+Without `@BATCH` an accuracy or a latency must hold at every batch size; a throughput is that of the best one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from assay.errors import UnknownNameError, UsageError
+from assay.records import Gate
+
+THROUGHPUTS = ("throughput", "interface", "end-to-end")
+LATENCIES = {
+    f"latency.{name}": field
+    for name, field in {
+        "min": "min",
+        "mean": "mean",
+        "median": "median",
+        "p50": "median",
+        "p90": "p90",
+        "p95": "p95",
+        "p99": "p99",
+        "max": "max",
+    }.items()
+}
+ACCURACIES = {f"top{k}": k for k in range(1, 6)}
+DROPS = {"top1-drop": 1, "top5-drop": 5}
+METRICS = (*THROUGHPUTS, *LATENCIES, *ACCURACIES, *DROPS)
+
+_PATTERN = re.compile(
+    r"(?P<metric>[a-z0-9.-]+?)(@(?P<batch>\d+))?(/(?P<reference>[^<>=]+?))?\s*(?P<operator><=|>=|<|>)\s*"
+    r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|%)?"
+)
+
+
+def parse(text: str, asked: bool = True) -> Gate:
+    """Reads a gate; raises where it is not one."""
+    found = _PATTERN.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"gate {text!r} is not METRIC[@BATCH][/REFERENCE] OP NUMBER, as in top1-drop<=1.0")
+    metric, unit = found["metric"], found["unit"]
+    if metric not in METRICS:
+        raise UnknownNameError(f"metric in gate {text!r}", metric, METRICS)
+    is_latency = metric in LATENCIES and found["reference"] is None
+    if is_latency != (unit in ("ms", "s")) or (unit == "%" and metric not in ACCURACIES):
+        wanted = "a latency needs ms or s, as in latency.p99@1<=250ms" if is_latency else f"{metric} takes none"
+        raise UsageError(f"gate {text!r}: the unit is wrong; {wanted}")
+    return Gate(
+        text=text.strip(),
+        metric=metric,
+        batch=int(found["batch"]) if found["batch"] else None,
+        # A folder may be written with a slash at its end; a reference is named without.
+        reference=found["reference"].rstrip("/") if found["reference"] else None,
+        operator=found["operator"],  # type: ignore[arg-type]  # the pattern admits no other
+        bound=float(found["number"]) / (1000.0 if unit == "ms" else 1.0),
+        asked=asked,
+    )
+
+
+def check(gate: Gate, references: Iterable[str]) -> None:
+    """Raises where a gate divides by what it cannot, so that nobody waits for a run to learn it."""
+    if gate.reference is None:
+        return
+    if gate.metric in ACCURACIES:
+        raise UsageError(f"gate {gate.text!r}: an accuracy is compared with top1-drop or top5-drop, not as a ratio")
+    if gate.metric not in THROUGHPUTS and gate.reference in THROUGHPUTS:
+        raise UsageError(f"gate {gate.text!r}: {gate.metric} is compared with another run's, not with {gate.reference}")
+    known = [*references, *THROUGHPUTS]
+    if gate.reference not in known:
+        raise UnknownNameError(f"reference in gate {gate.text!r}", gate.reference, known)

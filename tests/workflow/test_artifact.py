@@ -1,0 +1,87 @@
+"""From a model, as its file lies there, to an artifact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assay import workflow
+from assay.data.transform import TransformChoice
+from assay.errors import ModelError, RecordError
+from assay.progress import Silent
+from assay.records import BuildOptions, OnnxModel
+from tests import factories, onnx_variants
+from tests.messages import assert_says
+
+
+def options(batch: int = 2) -> BuildOptions:
+    return workflow.build_options("onnxruntime", batch=batch)[0]
+
+
+@pytest.fixture
+def with_data(tmp_path: Path, demo_choice: TransformChoice) -> OnnxModel:
+    """A bare file whose weights lie beside it."""
+    file = onnx_variants.save_with_data(onnx_variants.original(), tmp_path / "model.onnx", "w.bin")
+    return workflow.describe(file, demo_choice)
+
+
+def test_an_artifact_of_weights_beside_the_file_is_that_of_weights_inside(
+    with_data: OnnxModel, demo_choice: TransformChoice, tmp_path: Path
+) -> None:
+    adopted = workflow.adopt(with_data.file.path, tmp_path / "adopted" / "model.onnx", choice=demo_choice)
+    one, _ = workflow.compile_into(with_data, options(), tmp_path / "one")
+    two, _ = workflow.compile_into(adopted, options(), tmp_path / "two")
+    assert (one.key, one.file.sha256) == (two.key, two.file.sha256)
+
+
+def test_weights_that_change_beside_the_file_are_compiled_anew(
+    with_data: OnnxModel, demo_choice: TransformChoice, tmp_path: Path
+) -> None:
+    first, _ = workflow.compile_into(with_data, options(), tmp_path / "compiled")
+    weights = with_data.data[0].path
+    content = bytearray(weights.read_bytes())
+    content[3] ^= 1
+    weights.write_bytes(bytes(content))
+    with pytest.raises(RecordError) as caught:
+        workflow.compile_into(with_data, options(4), tmp_path / "compiled")
+    assert_says(caught, str(weights), "is not what its record says")
+    changed = workflow.describe(with_data.file.path, demo_choice)
+    second, kept = workflow.compile_into(changed, options(), tmp_path / "compiled")
+    assert not kept
+    assert first.key != second.key
+
+
+def test_each_output_has_its_own_artifact(tmp_path: Path, demo_choice: TransformChoice) -> None:
+    file = onnx_variants.save(onnx_variants.two_outputs(), tmp_path / "model.onnx")
+    made = [
+        workflow.compile_into(workflow.describe(file, demo_choice, name), options(), tmp_path / "compiled")
+        for name in (onnx_variants.NAME, onnx_variants.AUXILIARY)
+    ]
+    assert [kept for _, kept in made] == [False, False]
+    assert [compiled.output.shape for compiled, _ in made] == [(2, 10), (2, 128)]
+
+
+def test_the_batch_sizes_of_a_model_with_a_free_one_are_those_asked_for() -> None:
+    model = factories.model()
+    assert workflow.batch_sizes(model, None, (1, 16)) == [1, 16]
+    assert workflow.batch_sizes(model, [8, 2, 8], (1, 16)) == [8, 2]
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_the_batch_size_of_a_model_with_a_fixed_one_is_that(
+    batch: int, tmp_path: Path, demo_choice: TransformChoice
+) -> None:
+    class Notes(Silent):
+        def note(self, message: str) -> None:
+            said.append(message)
+
+    said: list[str] = []
+    model = workflow.describe(onnx_variants.save(onnx_variants.fixed(batch), tmp_path / "model.onnx"), demo_choice)
+    assert model.fixed_batch == batch
+    assert workflow.batch_sizes(model, None, (1, 16), Notes()) == [batch]
+    assert said == [f"batch size {batch}: the only one that the model takes"]
+    assert workflow.batch_sizes(model, [batch], (1, 16)) == [batch]
+    with pytest.raises(ModelError) as caught:
+        workflow.batch_sizes(model, [batch, 16], (1, 16))
+    assert_says(caught, f"fixed batch size of {batch}", "cannot be compiled for batch size 16", f"--batch {batch}")

@@ -1,0 +1,180 @@
+"""What is kept from an earlier run, what is not, and what of a user's folder is never touched."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from assay import demo, store, workflow
+from assay.data.transform import TransformChoice
+from assay.errors import DatasetError, RecordError, UnknownNameError
+from assay.records import InputKind, RunRecord
+from assay.workflow import Images, Length, RunRequest
+from tests.workflow.test_complete_run import Steps
+
+LINES = demo.LABELS.read_text().splitlines()[:24]
+
+
+@pytest.fixture
+def request_(tmp_path: Path, demo_choice: TransformChoice) -> RunRequest:
+    """A run of the demo's ONNX file on 24 of its images, at one batch size."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for line in LINES:
+        shutil.copy(demo.IMAGES / line.split()[0], folder)
+    (tmp_path / "labels.txt").write_text("\n".join(LINES) + "\n")
+    return RunRequest(
+        model=str(demo.ONNX), images=folder, labels=tmp_path / "labels.txt", transform=demo_choice, batches=(8,)
+    )
+
+
+@pytest.mark.parametrize(
+    "part",
+    [{"resize": 140}, {"interpolation": "bicubic"}, {"mean": (0.4, 0.4, 0.4)}, {"std": (0.3, 0.3, 0.3)}],
+    ids=lambda part: next(iter(part)),
+)
+@pytest.mark.parametrize("input_kind", ["uint8", "float32"])
+def test_another_transform_is_scored_anew_straight_from_the_images(
+    part: dict[str, object], input_kind: InputKind, request_: RunRequest, tmp_path: Path
+) -> None:
+    request = replace(request_, prepare=False, input_kind=input_kind)
+    workflow.run(request, tmp_path / "RUN")
+    steps = Steps()
+    changed = replace(request, transform=msgspec.structs.replace(request.transform, **part))
+    found = workflow.run(changed, tmp_path / "RUN", steps).run
+    assert not steps.kept["bench"]
+    fresh = workflow.run(changed, tmp_path / "FRESH").run
+    assert found.results[0].accuracy == fresh.results[0].accuracy
+
+
+def test_a_corrected_label_decodes_and_measures_nothing_again(request_: RunRequest, tmp_path: Path) -> None:
+    first = workflow.run(request_, tmp_path / "RUN").run
+    name, label = LINES[0].split()
+    (tmp_path / "labels.txt").write_text("\n".join([f"{name} {(int(label) + 1) % 10}", *LINES[1:]]) + "\n")
+    steps = Steps()
+    again = workflow.run(request_, tmp_path / "RUN", steps).run
+    assert all(steps.kept.values())
+    assert first.results[0].accuracy is not None
+    assert again.results[0].accuracy is not None
+    assert abs(first.results[0].accuracy.correct_at[0] - again.results[0].accuracy.correct_at[0]) <= 1
+    assert again.dataset is not None
+    assert first.dataset is not None
+    assert again.dataset.labels != first.dataset.labels
+    assert again.dataset.fingerprint == first.dataset.fingerprint
+
+
+def test_a_run_folder_that_was_moved_goes_on_where_it_is(request_: RunRequest, tmp_path: Path) -> None:
+    first = workflow.run(request_, tmp_path / "RUN").run
+    place = tmp_path / "deep" / "down" / "RUN"
+    place.parent.mkdir(parents=True)
+    shutil.move(tmp_path / "RUN", place)
+    steps = Steps()
+    again = workflow.run(request_, place, steps).run
+    assert all(steps.kept.values())
+    assert again.dataset is not None
+    assert first.dataset is not None
+    assert again.dataset.source == first.dataset.source == request_.images.resolve()
+
+
+def test_the_folder_of_another_models_run_is_left_alone(request_: RunRequest, tmp_path: Path) -> None:
+    workflow.run(request_, tmp_path / "RUN")
+    before = (tmp_path / "RUN" / "model.json").read_bytes()
+    other = tmp_path / "other.onnx"
+    shutil.copy(demo.ONNX, other)
+    with pytest.raises(RecordError, match=r"RUN holds a run of demo, not of other; choose another folder"):
+        workflow.run(replace(request_, model=str(other)), tmp_path / "RUN")
+    assert (tmp_path / "RUN" / "model.json").read_bytes() == before
+
+
+def test_files_that_only_look_half_written_stay_where_they_are(tmp_path: Path) -> None:
+    theirs = [tmp_path / ".movie.mkv.partial", tmp_path / "deep" / ".scores.npy.1.partial"]
+    for path in theirs:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    with store.lock(tmp_path):
+        pass
+    assert all(path.read_text() == "mine" for path in theirs)
+
+
+def test_measurements_of_one_artifact_keep_their_raw_times_apart(
+    request_: RunRequest, tmp_path: Path, demo_choice: TransformChoice
+) -> None:
+    model = workflow.describe(demo.ONNX, demo_choice)
+    options, run_settings = workflow.build_options("onnxruntime", batch=8)
+    compiled, _ = workflow.compile_into(model, options, tmp_path / "compiled")
+    data = Images.of(request_.images, request_.labels)
+    record = workflow.bench_all([(compiled, run_settings)] * 2, data, tmp_path / "BENCH")
+    again = workflow.bench_all([(compiled, run_settings)], data, tmp_path / "BENCH")
+    files = {result.performance.batch_seconds.file.path for result in (*record.results, *again.results)}
+    assert len(files) == 3
+    for result in (*record.results, *again.results):
+        assert result.performance.end_to_end_throughput <= result.performance.interface_throughput
+
+
+@pytest.mark.parametrize("length", [Length(batches=3), Length(seconds=0.1)], ids=["batches", "seconds"])
+@pytest.mark.parametrize("prepared", [True, False])
+def test_fewer_images_than_a_batch_are_counted_as_what_they_are(
+    length: Length, prepared: bool, request_: RunRequest, tmp_path: Path, demo_choice: TransformChoice
+) -> None:
+    model = workflow.describe(demo.ONNX, demo_choice)
+    options, run_settings = workflow.build_options("onnxruntime", batch=32)
+    compiled, _ = workflow.compile_into(model, options, tmp_path / "compiled")
+    source = Images.of(request_.images, request_.labels)
+    data = workflow.prepare(request_.images, model.transform, tmp_path / "prepared") if prepared else source
+    found = workflow.bench(compiled, data, tmp_path, run_settings=run_settings, length=length).performance
+    calls = len(found.batch_seconds.load())
+    assert found.images == 24 * calls
+    assert calls == 3 or length.seconds is not None
+
+
+def test_no_share_of_a_stage_is_more_than_the_whole_run(request_: RunRequest, tmp_path: Path) -> None:
+    run: RunRecord = workflow.run(request_, tmp_path / "RUN").run
+    for stage in run.results[0].performance.stages:
+        for share in (stage.busy_share, stage.waiting_in_share, stage.waiting_out_share):
+            assert 0 <= share <= 1.0
+
+
+def test_raw_times_that_are_gone_are_named(request_: RunRequest, tmp_path: Path) -> None:
+    run = workflow.run(request_, tmp_path / "RUN").run
+    run.results[0].performance.batch_seconds.file.path.unlink()
+    loaded = workflow.load_run(tmp_path / "RUN")
+    with pytest.raises(RecordError, match=r"cannot read .*batch_seconds.npy"):
+        _ = loaded.results[0].performance.interface_throughput
+
+
+def test_a_link_whose_image_is_gone_is_named(request_: RunRequest, tmp_path: Path) -> None:
+    (request_.images / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    with (tmp_path / "labels.txt").open("a") as file:
+        file.write("gone.jpg 1\n")
+    for prepare in (True, False):
+        with pytest.raises(DatasetError, match=r"gone.jpg"):
+            workflow.run(replace(request_, prepare=prepare), tmp_path / f"RUN-{prepare}")
+
+
+def test_a_model_renamed_with_its_record_keeps_its_transform(request_: RunRequest, tmp_path: Path) -> None:
+    adopted = workflow.adopt(demo.ONNX, tmp_path / "model.onnx", choice=request_.transform)
+    for suffix in (".onnx", ".json"):
+        (tmp_path / f"model{suffix}").rename(tmp_path / f"renamed{suffix}")
+    assert workflow.describe(tmp_path / "renamed.onnx").transform == adopted.transform
+
+
+def test_a_json_beside_the_model_that_is_no_record_of_it_is_said(request_: RunRequest, tmp_path: Path) -> None:
+    shutil.copy(demo.ONNX, tmp_path / "model.onnx")
+    (tmp_path / "model.json").write_text("{}")
+    found = workflow.describe(tmp_path / "model.onnx", request_.transform)
+    assert found.transform_source == "given (model.json beside the model is no record of it)"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"backend": "nope"}, {"settings": {"streams": "0"}}, {"settings": {"foo": "1"}}, {"precision": "int8"}],
+    ids=lambda wrong: str(next(iter(wrong.values()))),
+)
+def test_a_wrong_option_is_said_before_any_work(wrong: dict[str, object], request_: RunRequest, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError):
+        workflow.run(replace(request_, **wrong), tmp_path / "RUN")  # type: ignore[arg-type]
+    assert not (tmp_path / "RUN" / "model.onnx").exists()
