@@ -51,7 +51,7 @@ def main() -> None:
     network = train(*draw_training_images(options.seed, options.images), options.seed, options.epochs)
     write_checkpoint(network, demo.CHECKPOINT)
     network = load_checkpoint(demo.CHECKPOINT)
-    exporter.export(network, demo.CROP, exporter.OPSET, demo.ONNX)
+    exporter.export(network, demo.CROP, exporter.OPSET, demo.ONNX, demo.ONNX.with_suffix(".data"))
     pixels = prepare_shipped_images()
     correct_at = measure(exporter.score_function(network), pixels, labels)
     if measure(onnx_scorer(demo.ONNX), pixels, labels) != correct_at:

@@ -178,6 +178,7 @@ def files_of(record: Record) -> Iterator[FileReference]:
         elif isinstance(value, ArrayFile):
             yield value.file
         elif isinstance(value, tuple):
+            yield from (item for item in value if isinstance(item, FileReference))
             yield from (item.file for item in value if isinstance(item, ArrayFile))
 
 

@@ -346,3 +346,18 @@ def test_the_same_weights_in_two_formats_are_the_same_model(material: Path, tmp_
         for name in ("squeezenet1_0.pth", "squeezenet1_0_dc_torchvision_keys.safetensors")
     ]
     assert files[0] == files[1]
+
+
+def test_weights_too_many_for_one_file_stand_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The real limit is 2 GiB, which vit_h_14 and regnet_y_128gf pass.
+    monkeypatch.setattr("assay.models.export._LARGEST_FILE", 100_000)
+    out = tmp_path / "model.onnx"
+    model = workflow.export(demo.NAME, out, weights=demo.CHECKPOINT)
+    assert [file.path for file in model.data] == [tmp_path / "model.onnx.data"]
+    assert model.data[0].size > 700_000 > model.file.size
+    assert model.parity is not None
+    assert model.parity.holds
+    assert workflow.export(demo.NAME, out, weights=demo.CHECKPOINT) == model
+    model.data[0].path.unlink()
+    assert workflow.export(demo.NAME, out, weights=demo.CHECKPOINT).data[0].sha256 == model.data[0].sha256
+    assert {path.name for path in tmp_path.iterdir()} == {"model.onnx", "model.onnx.data", "model.json"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import torch
 
-from assay import units
 from assay.errors import ModelError, UsageError
 
 OPSET = 11
@@ -28,18 +29,26 @@ INPUT, OUTPUT = "image", "class"
 Score = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 
-def export(network: torch.nn.Module, side: int, opset: int | None, out: Path) -> str | None:
+def export(network: torch.nn.Module, side: int, opset: int | None, out: Path, data: Path) -> str | None:
     """Writes the ONNX file of a network in evaluation mode, for float32 images N×3×side×side.
 
-    Without an opset it is the guide's, or the lowest that the network's operators allow; then what that one lacks
-    is returned.
+    Weights that are too many for one ONNX file go into `data`, which stands beside `out`. Without an opset it is the
+    guide's, or the lowest that the network's operators allow; then what that one lacks is returned.
     """
     size = sum(value.numel() * value.element_size() for value in network.state_dict().values())
-    if size >= _LARGEST_FILE:
-        raise ModelError(
-            f"the network has {units.memory(size)} of weights, and an ONNX file in one piece holds at most "
-            f"{units.memory(_LARGEST_FILE)}; choose a smaller architecture"
-        )
+    if size < _LARGEST_FILE:
+        return _export(network, side, opset, out)
+    # torch puts each large tensor into a file of its own.
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as folder:
+        traced = Path(folder) / "model.onnx"
+        lacking = _export(network, side, opset, traced)
+        # What stands there would be written into, not replaced.
+        data.unlink(missing_ok=True)
+        onnx.save_model(onnx.load(str(traced)), str(out), save_as_external_data=True, location=data.name)
+    return lacking
+
+
+def _export(network: torch.nn.Module, side: int, opset: int | None, out: Path) -> str | None:
     if opset is not None:
         if opset not in OPSETS:
             raise UsageError(f"opset {opset}: torch writes {OPSETS[0]} to {OPSETS[-1]}; give one of those")

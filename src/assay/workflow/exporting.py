@@ -13,7 +13,7 @@ from assay import demo, environment, store
 from assay.data.transform import TransformChoice, choose
 from assay.errors import CheckpointError, MissingExtraError, UsageError
 from assay.guide import published as guide
-from assay.models import onnx_file, published_weights
+from assay.models import external_data, onnx_file, published_weights
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import Checkpoint, FileReference, ImageTransform, OnnxModel, PublishedAccuracy
 from assay.score import parity as score_parity
@@ -106,12 +106,14 @@ def export(
         published=trained.published,
     )
     with store.replacing(out) as beside:
-        lacking = exporter.export(trained.network, transform.crop, opset, beside)
+        data = out.with_name(f"{out.name}.data")
+        lacking = exporter.export(trained.network, transform.crop, opset, beside, data)
         progress.advance()
         taken, given, written_opset = onnx_file.inspect(beside)
         model = OnnxModel(
             name=architecture,
             file=store.reference(beside),
+            data=tuple(store.reference(file) for file in external_data.files(onnx_file.load(beside, False), beside)),
             input=taken,
             output=given,
             opset=written_opset,
