@@ -45,6 +45,8 @@ def export(network: torch.nn.Module, side: int, opset: int | None, out: Path, da
         # What stands there would be written into, not replaced.
         data.unlink(missing_ok=True)
         onnx.save_model(onnx.load(str(traced)), str(out), save_as_external_data=True, location=data.name)
+        # onnx makes that file readable for its owner alone.
+        data.chmod(out.stat().st_mode)
     return lacking
 
 
