@@ -49,7 +49,7 @@ class Lines(Silent):
     def finish(self, step: str, subject: str, detail: str, seconds: float | None) -> None:
         """Prints the step's line."""
         took = "kept" if seconds is None else units.seconds(seconds)
-        self._print(f"{step:<9}{subject:<31} {detail:<31} {took:>7}".rstrip())
+        self._print(f"{step:<9}{subject:<29} {detail:<33} {took:>7}".rstrip())
 
     def note(self, message: str) -> None:
         """Prints the message."""
