@@ -8,12 +8,14 @@ bytes of scores written: the limit is the machine's memory bandwidth for a copy,
 from __future__ import annotations
 
 import statistics
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
 from assay import store, workflow
-from assay.records import ArrayFile, Dataset, ImageTransform, PreparedDataset
+from assay.records import ArrayFile, CompiledModel, Dataset, ImageTransform, PreparedDataset, Setting
 from benchmarks.harness import WORK, Row, row
 from benchmarks.models import classifier_of
 
@@ -30,12 +32,7 @@ def measure() -> Row:
     data = _prepared(model.transform)
     options, run_settings = workflow.build_options("null", batch=BATCH)
     compiled, _ = workflow.compile_into(model, options, WORK / "ceiling" / "compiled")
-    rates = [
-        workflow.bench(
-            compiled, data, WORK / "ceiling" / "bench", run_settings=run_settings
-        ).performance.end_to_end_throughput
-        for _ in range(ROUNDS)
-    ]
+    rates = [_rate(compiled, data, run_settings) for _ in range(ROUNDS)]
     return row(
         "pipeline_ceiling",
         statistics.median(rates),
@@ -43,6 +40,13 @@ def measure() -> Row:
         least=LEAST,
         against=f"bound; one plain copy of the same pixels runs at {_copy_rate(data):,.0f} images/s",
     )
+
+
+def _rate(compiled: CompiledModel, data: PreparedDataset, run_settings: dict[str, Setting]) -> float:
+    """Images a second of one run; its 205 MB of scores go before the system gets to writing them to the disk."""
+    with tempfile.TemporaryDirectory(dir=WORK) as folder:
+        measured = workflow.bench(compiled, data, Path(folder), run_settings=run_settings)
+        return measured.performance.end_to_end_throughput
 
 
 def _prepared(transform: ImageTransform) -> PreparedDataset:

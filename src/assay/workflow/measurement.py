@@ -219,10 +219,14 @@ class _Run:
         return len(self.names) if self.data is not None and self.length.once else None
 
     def _in_flight(self) -> int:
-        """A slot for each worker of the four stages and two that wait between them; more would only hold memory."""
+        """A slot for each batch at work: one read, those preprocessed and inferred, and one that waits its turn.
+
+        More would be slower, not faster: buffers that go around soon are still in the processor's cache.
+        """
         if self.data is None:
             return self.session.slots
-        return sum(stage.workers for stage in self.input_stages) + self.session.slots + 3
+        preprocess = self.input_stages[-1]
+        return self.session.slots + preprocess.workers + 2
 
     def _dataset(self, data: PreparedDataset | Images) -> Dataset:
         if isinstance(data, PreparedDataset):
