@@ -87,6 +87,20 @@ def test_an_option_that_cannot_apply_is_refused(tmp_path: Path, capsys: pytest.C
     assert "is compiled already, so --batch, --input cannot apply" in capsys.readouterr().err
 
 
+def test_two_names_of_a_transform_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    both = ["prepare", str(demo.IMAGES), "--like", str(demo.ONNX), "--preset", "resnet", "-o", str(tmp_path / "P")]
+    assert main(both) == 2
+    assert "--like and --preset both name a whole transform" in capsys.readouterr().err
+
+
+def test_a_file_of_one_accuracy_says_of_which_batch_size(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = tmp_path / "result.json"
+    assert main(["evaluate", str(finished), "--labels", str(demo.LABELS), "-o", str(result)]) == 0
+    assert f"{result} (of batch 1)" in capsys.readouterr().out
+
+
 def test_json_is_the_record_alone_on_standard_output(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(finished), "--reference", "top1=92.5", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)

@@ -124,6 +124,8 @@ def prepare(options: argparse.Namespace) -> int:
     from assay.data.transform import choose
     from assay.progress import on_standard_error
 
+    if options.like is not None and options.preset is not None:
+        raise UsageError("--like and --preset both name a whole transform; give one of them")
     if options.like is not None:
         transform, source = workflow.transform_of(options.like, choice(options))
     else:

@@ -173,14 +173,15 @@ def evaluate(options: argparse.Namespace) -> int:
         ]
         if any(accuracy.label_shift for _, accuracy in results):
             progress.note(workflow.SHIFTED)
-    # A run of several batch sizes has one accuracy a batch size; the files are those of the first.
     if options.output is not None:
         store.write_bytes(options.output, result_json(results[0][1]).encode())
     if options.csv is not None:
         images = workflow.ranked(found[0][1], options.labels, options.class_list)
         store.write_bytes(options.csv, predictions_csv(images).encode())
     record = Evaluation(results=tuple(NamedAccuracy(name=name, accuracy=accuracy) for name, accuracy in results))
-    written = [str(file) for file in (options.output, options.csv) if file is not None]
+    # A run of several batch sizes has an accuracy each, and a file holds one: the first, which is said.
+    of_which = f" (of {results[0][0]})" if len(results) > 1 else ""
+    written = [f"{file}{of_which}" for file in (options.output, options.csv) if file is not None]
     answer(options, record, "\n\n".join([table.accuracies(results), *([" · ".join(written)] if written else [])]))
     return EXIT_DONE
 

@@ -44,10 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.command(options))
     except AssayError as error:
-        print(f"assay: {error}", file=sys.stderr)  # noqa: T201
+        print(f"assay: {error}", file=sys.stderr)  # noqa: T201 - the one place for messages
         return error.exit_code
     except KeyboardInterrupt:
-        print("assay: interrupted; what was finished is kept", file=sys.stderr)  # noqa: T201
+        print("assay: interrupted; what was finished is kept", file=sys.stderr)  # noqa: T201 - likewise
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader has gone; without this, Python complains once more when it flushes at exit.

@@ -110,7 +110,7 @@ class _Download:
     def _answered(self, request: urllib.request.Request) -> Iterator[http.client.HTTPResponse | None]:
         """The answer; None where the file has nothing more from the place that was asked for."""
         try:
-            response = urllib.request.urlopen(request, timeout=self._timeout)  # noqa: S310
+            response = urllib.request.urlopen(request, timeout=self._timeout)  # noqa: S310 - torchvision's
         except urllib.error.HTTPError as error:
             with error:
                 if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and request.has_header("Range"):

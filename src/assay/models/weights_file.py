@@ -102,7 +102,7 @@ def _would_call(path: Path) -> tuple[str, ...]:
         with _pickles(path) as stream:
             for _ in range(_PICKLES):
                 found.extend(_globals(stream))
-    except Exception:  # noqa: S110
+    except Exception:  # noqa: S110 - as said above
         pass
     return tuple(name for name in dict.fromkeys(found) if not _HARMLESS.fullmatch(name))
 
