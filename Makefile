@@ -4,13 +4,13 @@ BIN := .venv/bin
 # pip looks up its own newest version otherwise.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench proof clean
 
 demo: .venv/core
 	$(BIN)/assay demo -o RUN-demo
 
 test: .venv/development
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: .venv/development
 	$(BIN)/ruff check .
@@ -20,6 +20,10 @@ check: .venv/development
 
 bench: .venv/development
 	$(BIN)/python -m benchmarks $(ONLY)
+
+SEEDS ?= 1 2 3
+proof: .venv/development
+	$(BIN)/python -m proof $(SEEDS:%=--seed %) $(ONLY)
 
 clean:
 	rm -rf .venv RUN-demo benchmarks/work

@@ -18,6 +18,21 @@ SUBJECTS = (
     "score_memory",
     "memory_growth",
     "resume_noop",
+    "score_dumps",
+    "info_read",
+    "mnn_vs_ort",
+    "openvino_vs_ort",
+    "contract_overhead",
+    "end_to_end_share_all",
+    "open_mnn",
+    "report_page",
+    "tuned_fp32",
+    "tuned_int8",
+    "tuned_small",
+    "search_regret",
+    "search_overhead",
+    "ray_overhead",
+    "ray_two_nodes",
 )
 """One file each; a file's `measure()` returns its row."""
 

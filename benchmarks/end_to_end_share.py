@@ -5,8 +5,10 @@ The same artifact at batch 16, from the prepared set and on synthetic pixels wit
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from assay import demo, workflow
-from assay.records import ImageTransform, PreparedDataset
+from assay.records import OnnxModel, PreparedDataset
 from benchmarks.harness import MATERIAL, WORK, Row, alternating, row
 from benchmarks.models import small_classifier
 
@@ -20,10 +22,16 @@ def measure() -> Row:
     """The median ratio over alternating runs."""
     folder = WORK / "end_to_end_share"
     model = small_classifier()
-    data = _prepared(model.transform)
-    options, run_settings = workflow.build_options("onnxruntime", batch=BATCH)
+    ratio = share("onnxruntime", model, folder, ROUNDS, SECONDS)
+    return row("end_to_end_share", ratio, "ratio", least=LEAST, against=f"interface alone, {model.name}, batch {BATCH}")
+
+
+def share(backend: str, model: OnnxModel, folder: Path, rounds: int, seconds: float) -> float:
+    """The median ratio of one backend's runs of so many seconds, which take turns."""
+    data = _prepared(model, folder)
+    options, run_settings = workflow.build_options(backend, batch=BATCH)
     compiled, _ = workflow.compile_into(model, options, folder / "compiled")
-    length = workflow.Length(seconds=SECONDS)
+    length = workflow.Length(seconds=seconds)
 
     def end_to_end() -> float:
         measured = workflow.bench(compiled, data, folder / "bench", run_settings=run_settings, length=length)
@@ -33,11 +41,10 @@ def measure() -> Row:
         measured = workflow.bench(compiled, None, folder / "bench", run_settings=run_settings, length=length)
         return measured.performance.interface_throughput
 
-    ratio, _ = alternating(end_to_end, alone, ROUNDS)
-    return row("end_to_end_share", ratio, "ratio", least=LEAST, against=f"interface alone, {model.name}, batch {BATCH}")
+    return alternating(end_to_end, alone, rounds)[0]
 
 
-def _prepared(transform: ImageTransform) -> PreparedDataset:
+def _prepared(model: OnnxModel, folder: Path) -> PreparedDataset:
     images = MATERIAL / "images"
     source = images if images.is_dir() else demo.IMAGES
-    return workflow.prepare(source, transform, WORK / "end_to_end_share" / "prepared")
+    return workflow.prepare(source, model.transform, folder / f"prepared-{model.name}")

@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from assay import demo, workflow
+from assay.backends import registry
 from assay.data.transform import TransformChoice
 from assay.records import OnnxModel
 from benchmarks.harness import MATERIAL
@@ -31,6 +32,13 @@ def classifier_of(folder: Path, side: int, classes: int) -> OnnxModel:
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=8), str(path))
     return workflow.describe(path, TransformChoice(resize=side, crop=side, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)))
+
+
+def small_for(backend: str, folder: Path) -> OnnxModel:
+    """A small model that a backend can start from: where no bare ONNX is enough, the demo's, exported to the folder."""
+    if registry.get(backend).starts_from == "exported program":
+        return workflow.export(demo.NAME, folder / "demo.onnx", weights=demo.CHECKPOINT, exported_program=True)
+    return small_classifier()
 
 
 def small_classifier() -> OnnxModel:

@@ -13,6 +13,11 @@ from assay.records import OnnxModel, PreparedDataset
 _MATERIAL = Path(__file__).parents[2] / "shared" / "material"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--slow` runs what otherwise skips for its length."""
+    parser.addoption("--slow", action="store_true", help="also run tests that take long and find little more")
+
+
 @pytest.fixture(scope="session")
 def material() -> Path:
     """Real photographs and trained models beside the checkout."""

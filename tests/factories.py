@@ -27,15 +27,23 @@ from assay.records import (
     FileReference,
     ImageFailure,
     ImageTransform,
+    Machine,
+    MachineState,
     OnnxModel,
+    Parity,
     Performance,
     Predictions,
     PublishedAccuracy,
+    Quantization,
     RunRecord,
     StageTime,
     TensorSpec,
+    WarmUp,
 )
+from assay.reported import ReportedReference, ReportedResult, ReportedRun
 
+FLAGSHIP_SHA256 = "32ee1156" + "0" * 56
+"""As torchvision's file of the guide's weights begins."""
 SQUEEZENET = (94, 131, 143, 153, 156)
 """Right of 200 at top 1 to 5."""
 
@@ -93,6 +101,26 @@ def model(name: str = "net", classes: int = 1000, crop: int = 224, checkpoint: C
     )
 
 
+def quantization(*calibration_sha256: str) -> Quantization:
+    """How a model was put into 8 bits, calibrated on images of these hashes."""
+    parity = Parity(reference="float32", batches=(1,), images=1, largest_difference=0.0, top1_agreement=1.0, bound=1.0)
+    return Quantization(
+        calibrator="minmax",
+        per_channel=True,
+        reduce_range=False,
+        float_layers=(),
+        layers=1,
+        calibration_fingerprint="0" * 64,
+        calibration_image_sha256=calibration_sha256,
+        float_model=file_reference(),
+        float_model_sha256="0" * 64,
+        graph_parity=parity,
+        change=parity,
+        change_elsewhere=parity,
+        quantizer="onnxruntime 1.32.0",
+    )
+
+
 def checkpoint(file: FileReference | None, published: PublishedAccuracy | None = None) -> Checkpoint:
     """A checkpoint of `net`; without a file its weights are random."""
     return Checkpoint(
@@ -104,6 +132,41 @@ def checkpoint(file: FileReference | None, published: PublishedAccuracy | None =
         class_names=None,
         published=published,
     )
+
+
+def flagship(sha256: str | None = FLAGSHIP_SHA256, crop: int = 224) -> OnnxModel:
+    """The guide's architecture with weights of this hash; without one they are random."""
+    file = None if sha256 is None else file_reference(sha256=sha256)
+    trained = msgspec.structs.replace(checkpoint(file), architecture="wide_resnet101_2")
+    return model("wrn", crop=crop, checkpoint=trained)
+
+
+def reported(*results: ReportedResult, **changes: Any) -> ReportedRun:
+    """What a tool reported of the guide's model, complete but for what the tests are about."""
+    usual: dict[str, Any] = {
+        "name": "theirs",
+        "tool": "trtexec",
+        "sources": ("theirs.log",),
+        "model": "wide_resnet101_2",
+        "weights_md5": "5961435974bb43104b5a3180fea7c2c4",
+        "input_side": 224,
+        "device": "a card",
+        "dies": 1,
+        "precision": "fp32",
+        "pixels": "dataset",
+        "transfers": True,
+    }
+    return ReportedRun(**{**usual, "results": results, **changes})
+
+
+def reported_speed(batch: int | None = 1, images: float = 50.0, **changes: Any) -> ReportedResult:
+    """A reported interface throughput."""
+    return ReportedResult(batch=batch, **{"throughput": {"interface": images}, **changes})
+
+
+def as_reference(run: ReportedRun) -> ReportedReference:
+    """Reported figures to hold something against."""
+    return ReportedReference(name=run.name, described=run.name, reported=run)
 
 
 def dataset(
@@ -139,21 +202,29 @@ def stage(name: str, busy: float, **changes: Any) -> StageTime:
     return msgspec.structs.replace(usual, **changes)
 
 
-def performance(folder: Path, calls: Sequence[tuple[float, float]] = ((0.0, 1.0),), **changes: Any) -> Performance:
-    """A measured run of 100 images in 2 seconds; `calls` are the starts and ends of the inference calls."""
+def steady(seconds: float = 1.0, calls: int = 400) -> list[tuple[float, float]]:
+    """Starts and ends of inference calls one after the other that take these seconds together, each as long."""
+    each = seconds / calls
+    return [(number * each, (number + 1) * each) for number in range(calls)]
+
+
+def performance(folder: Path, calls: Sequence[tuple[float, float]] | None = None, **changes: Any) -> Performance:
+    """A measured run of 100 images in 2 seconds; `calls` are the starts and ends of the inference calls.
+
+    Steady ones of one second together by default, so that a figure's interval is the figure.
+    """
     usual = Performance(
         batch=1,
         images=100,
         wall_seconds=2.0,
-        batch_seconds=array_file(folder, np.array(calls, dtype=np.float64)),
+        batch_seconds=array_file(folder, np.array(calls or steady(), dtype=np.float64)),
         stages=(stage("read", 0.1), stage("infer", 0.98)),
         slots=1,
         device="cpu",
         run_settings={},
-        warm_up_calls=1,
-        warm_up_seconds=0.1,
+        warm_up=WarmUp(calls=1, seconds=0.1, steady=True),
         source="prepared",
-        machine_busy_share=0.0,
+        machine=Machine(before=MachineState(seconds=0.3, busy_share=0.0)),
     )
     return msgspec.structs.replace(usual, **changes)
 
@@ -164,7 +235,7 @@ def result(
     correct_at: Sequence[int] | None = SQUEEZENET,
     count: int = 200,
     classes: int = 1000,
-    calls: Sequence[tuple[float, float]] = ((0.0, 1.0),),
+    calls: Sequence[tuple[float, float]] | None = None,
     options: dict[str, Any] | None = None,
     **measured: Any,
 ) -> BatchResult:
@@ -173,7 +244,7 @@ def result(
     of = model(classes=classes)
     compiled = CompiledModel(
         file=file_reference(sha256=f"{batch:04}" + "a" * 60),
-        key="k" * 64,
+        key=f"{batch:04}" + "k" * 60,
         model=of,
         input=of.input,
         output=of.output,

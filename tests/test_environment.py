@@ -46,3 +46,12 @@ def test_the_processor_has_one_fingerprint() -> None:
 
 def test_the_busy_share_is_a_share() -> None:
     assert 0.0 <= environment.busy_share(0.01) <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [("fpu sse2 avx2 avx512f", False), ("avx2 avx512_vnni", True), ("avx2 avx_vnni", True), (None, False)],
+)
+def test_vnni_is_read_off_the_processors_flags(flags: str | None, found: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "_cpu_information", lambda: {"flags": flags} if flags else {})
+    assert environment.has_vnni() is found

@@ -15,7 +15,7 @@ def _python(code: str) -> str:
 
 @pytest.mark.parametrize("code", ["import assay", "import assay.cli.main; assay.cli.main.parser().format_help()"])
 def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
-    heavy = "numpy torch torchvision onnx onnxruntime PIL rich msgspec"
+    heavy = "numpy matplotlib jinja2 torch torchvision onnx onnxruntime PIL rich msgspec"
     assert _python(f"{code}; import sys; print([n for n in '{heavy}'.split() if n in sys.modules])") == "[]"
 
 
@@ -41,7 +41,11 @@ def version(package):
         raise importlib.metadata.PackageNotFoundError(package)
     return found(package)
 importlib.metadata.version = version
-sys.modules["torch"] = sys.modules["torchvision"] = None
+class NotInstalled:  # None in sys.modules would do, but SciPy looks there for what is imported already
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision"):
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, NotInstalled())
 from assay.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """

@@ -7,6 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from assay import workflow
+from assay.backends import registry
+from assay.records import OnnxModel
 from tests.test_imports import WITHOUT_TORCH
 
 README = Path(__file__).parents[1] / "README.md"
@@ -17,6 +22,8 @@ def _shape(text: str) -> list[str]:
     text = re.sub(r"machine (idle|\S+ % busy)", "machine", text)
     text = re.sub(r"\b(read|preprocess|infer|post) \d+ %", "stage %", text)
     text = re.sub(r"\b[0-9a-f]{8}…", "hash", text)
+    # A run that was too short or unsteady has no interval, and few calls no percentile.
+    text = re.sub(r"(–|\d[\d,.]* (%|ms|/s|KiB))(?=  |$)", "#", text, flags=re.MULTILINE)
     lines = [re.sub(r"\s+", " ", re.sub(r"\d[\d,.]*", "#", line)).strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith("warning")]
 
@@ -41,3 +48,20 @@ def test_every_command_is_in_the_table() -> None:
     listed = set(re.findall(r"^\| `assay (\w+)`", README.read_text(encoding="utf-8"), flags=re.MULTILINE))
     known = set(re.findall(r"^    (\w+) ", parser().format_help(), flags=re.MULTILINE))
     assert listed == known
+
+
+def test_the_backend_of_twenty_lines_compiles_keeps_the_scores_and_runs(
+    demo_model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = README.read_text(encoding="utf-8").split("```python\n", 1)[1].split("```", 1)[0]
+    assert len([line for line in written.splitlines() if line]) <= 20
+    (tmp_path / "reference_backend.py").write_text(written, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(registry.BACKENDS, "reference", "reference_backend:Reference")
+    options, run_settings = workflow.build_options("reference", batch=2)
+    compiled, _ = workflow.compile_into(demo_model, options, tmp_path / "compiled")
+    assert compiled.parity is not None
+    assert compiled.parity.holds
+    length = workflow.Length(batches=1)
+    measured = workflow.bench(compiled, None, tmp_path / "bench", run_settings=run_settings, length=length)
+    assert measured.performance.images == 2

@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from assay.records import Accuracy, Check, Gate, ImageTransform, Latency, Parity, Verdict, VerdictWord
-from tests import factories
+from assay.records import Accuracy, Check, Gate, ImageTransform, Parity, Verdict, VerdictWord
+from tests import factories, searches
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,8 @@ def test_end_to_end_throughput_is_over_the_whole_run(tmp_path: Path) -> None:
 
 def test_latency_percentiles_interpolate_between_neighbours(tmp_path: Path) -> None:
     calls = [(0.0, 5.0), (10.0, 11.0), (20.0, 22.0), (30.0, 34.0), (40.0, 43.0)]
-    found = factories.performance(tmp_path, calls).latency
-    assert msgspec.structs.asdict(found) == pytest.approx(
-        msgspec.structs.asdict(Latency(min=1.0, mean=3.0, median=3.0, p90=4.6, p95=4.8, p99=4.96, max=5.0))
-    )
+    measured = factories.performance(tmp_path, calls)
+    assert [measured.latency(percent) for percent in (50, 90, 99)] == pytest.approx([3.0, 4.6, 4.96])
 
 
 def test_call_times_stand_in_the_order_of_the_batches(tmp_path: Path) -> None:
@@ -174,3 +172,15 @@ def test_an_array_is_loaded_without_being_writable(tmp_path: Path) -> None:
     array = factories.array_file(tmp_path, [1.0, 2.0]).load()
     assert array.tolist() == [1.0, 2.0]
     assert not array.flags.writeable
+
+
+def test_a_trials_top1_is_that_of_all_images_or_without_labels_the_share_that_agrees() -> None:
+    assert searches.trial(1, right_images=100).top1 == 50.0
+    assert searches.trial(1, paired=searches.agreeing(0.75)).top1 == 75.0
+    assert searches.trial(1).top1 is None
+
+
+def test_a_search_counts_its_trials_and_names_the_faster_ones_that_are_wrong(tmp_path: Path) -> None:
+    found = searches.search(searches.run(tmp_path))
+    assert found.states == {"right": 2, "slower": 1, "wrong": 2, "too large": 1, "failed": 2}
+    assert [one.number for one in found.faster_but_wrong] == [30, 20]

@@ -226,7 +226,7 @@ def test_a_file_above_the_folder_is_found_again(tmp_path: Path) -> None:
 def test_the_file_says_what_it_holds(tmp_path: Path) -> None:
     store.write(tmp_path / "t.json", factories.transform(), made_from="abc")
     text = (tmp_path / "t.json").read_text(encoding="utf-8")
-    for part in ('"record": "ImageTransform"', '"schema": 1', '"made_from": "abc"'):
+    for part in ('"record": "ImageTransform"', '"schema": 2', '"made_from": "abc"'):
         assert part in text
 
 
@@ -243,6 +243,13 @@ def test_a_file_that_is_no_record_is_named(tmp_path: Path, content: bytes) -> No
     with pytest.raises(RecordError) as caught:
         store.read(path, ImageTransform)
     assert_says(caught, str(path), "no assay record")
+    with pytest.raises(RecordError, match="no assay record"):
+        store.kind_of(path)
+
+
+def test_a_file_tells_the_type_of_its_record(tmp_path: Path) -> None:
+    store.write(tmp_path / "record.json", factories.transform())
+    assert store.kind_of(tmp_path / "record.json") == "ImageTransform"
 
 
 def test_a_record_of_another_type_says_both_types(tmp_path: Path) -> None:
@@ -256,10 +263,22 @@ def test_a_record_of_another_type_says_both_types(tmp_path: Path) -> None:
 def test_a_newer_schema_says_to_upgrade(tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     store.write(path, factories.transform())
-    path.write_text(path.read_text(encoding="utf-8").replace('"schema": 1', '"schema": 2'), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace('"schema": 2', '"schema": 3'), encoding="utf-8")
     with pytest.raises(RecordError) as caught:
         store.read(path, ImageTransform)
-    assert_says(caught, str(path), "schema version 2", "upgrade assay")
+    assert_says(caught, str(path), "schema version 3", "upgrade assay")
+
+
+def test_a_record_of_an_earlier_assay_says_so_where_it_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    store.write(path, factories.transform())
+    older = path.read_text(encoding="utf-8").replace('"schema": 2', '"schema": 1')
+    path.write_text(older, encoding="utf-8")
+    assert store.read(path, ImageTransform) == factories.transform()
+    path.write_text(older.replace('"crop"', '"cut"'), encoding="utf-8")
+    with pytest.raises(RecordError) as caught:
+        store.read(path, ImageTransform)
+    assert_says(caught, str(path), "of an earlier assay (schema version 1)", "run the step again")
 
 
 @pytest.mark.parametrize(
@@ -335,7 +354,7 @@ def test_a_step_whose_output_changed_or_vanished_is_not_kept(tmp_path: Path) -> 
     assert store.kept(path, ArrayFile, "these inputs") is None
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"record": "ArrayFile", "schema": 1, "made_from": "", "body": 3}'])
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"record": "ArrayFile", "schema": 2, "made_from": "", "body": 3}'])
 def test_a_damaged_record_is_not_kept(tmp_path: Path, content: bytes) -> None:
     path, _ = _kept_array(tmp_path)
     path.write_bytes(content)

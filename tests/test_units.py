@@ -25,9 +25,19 @@ from assay import units
         (units.percent, 78.848, "78.85 %"),
         (units.share, 0.984, "98 %"),
         (units.share, 1.0, "100 %"),
+        (units.spread, 0.00873, "0.9 %"),
+        (units.agreement, 1.0, "100 %"),
+        (units.agreement, 0.999999, "99.99 %"),
+        (units.agreement, 0.9951, "99.51 %"),
+        (units.probability, 0.0312, "= 0.031"),
+        (units.probability, 0.0004, "< 0.001"),
+        (units.rounded, 1234.0, 1200),
+        (units.rounded, 87.0, 87),
+        (units.rounded, 0.3, 1),
         (units.points, 0.0, "0.00 points"),
         (units.points, -0.5, "-0.50 points"),
         (units.ratio, 895.306 / 558.38, "1.603"),
+        (units.thousandths, 1003.8, "1003.800"),
         (units.difference, 0.0, "0"),
         (units.difference, 2.14e-6, "2.1e-06"),
         (units.difference, float("inf"), "inf"),
@@ -38,7 +48,9 @@ from assay import units
         (units.memory, 2048 * 2**30, "2048.0 GiB"),
     ],
 )
-def test_a_figure_is_shown_with_its_unit(shown_by: Callable[[float], str], value: float, shown: str) -> None:
+def test_a_figure_is_shown_with_its_unit(
+    shown_by: Callable[[float], str | int], value: float, shown: str | int
+) -> None:
     assert shown_by(value) == shown
 
 

@@ -5,6 +5,8 @@ The functions here are the steps of the command line; each takes and returns rec
     model = assay.export("squeezenet1_0", Path("model.onnx"), weights=Path("squeezenet1_0.pth"))
     prepared = assay.prepare(Path("val"), model.transform, Path("prepared"), labels=Path("val_label.txt"))
     outcome = assay.run(assay.RunRequest(model="model.onnx", images=Path("val")), Path("RUN"))
+    assay.load("RUN").at(16).latency(99)  # seconds
+    assay.to_rows(["RUN", "guide:T4"])  # for a data frame
 
 Importing this package imports no runtime and no vendor: a function's home is loaded when it is first asked for.
 """
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
     from assay.workflow import adopt as adopt
     from assay.workflow import bench as bench
     from assay.workflow import bench_all as bench_all
+    from assay.workflow import bench_interleaved as bench_interleaved
     from assay.workflow import build_options as build_options
     from assay.workflow import compare as compare
+    from assay.workflow import compare_all as compare_all
     from assay.workflow import compile_to as compile_to
     from assay.workflow import describe as describe
     from assay.workflow import doctor as doctor
@@ -32,15 +36,21 @@ if TYPE_CHECKING:
     from assay.workflow import export as export
     from assay.workflow import gates_of as gates_of
     from assay.workflow import given_reference as given_reference
+    from assay.workflow import import_results as import_results
+    from assay.workflow import load as load
     from assay.workflow import load_compiled as load_compiled
     from assay.workflow import load_predictions as load_predictions
     from assay.workflow import load_prepared as load_prepared
+    from assay.workflow import load_record as load_record
     from assay.workflow import load_run as load_run
     from assay.workflow import predict as predict
     from assay.workflow import prepare as prepare
+    from assay.workflow import quantize as quantize
+    from assay.workflow import record_reference as record_reference
     from assay.workflow import run as run
     from assay.workflow import run_demo as run_demo
-    from assay.workflow import run_reference as run_reference
+    from assay.workflow import speed_table as speed_table
+    from assay.workflow import to_rows as to_rows
 
 _HOMES = {
     "AssayError": "assay.errors",
@@ -53,8 +63,10 @@ _HOMES = {
             "adopt",
             "bench",
             "bench_all",
+            "bench_interleaved",
             "build_options",
             "compare",
+            "compare_all",
             "compile_to",
             "describe",
             "doctor",
@@ -62,15 +74,21 @@ _HOMES = {
             "export",
             "gates_of",
             "given_reference",
+            "import_results",
+            "load",
             "load_compiled",
             "load_predictions",
             "load_prepared",
+            "load_record",
             "load_run",
             "predict",
             "prepare",
+            "quantize",
+            "record_reference",
             "run",
             "run_demo",
-            "run_reference",
+            "speed_table",
+            "to_rows",
         ),
         "assay.workflow",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 from functools import cache
 from importlib import metadata
@@ -13,9 +14,24 @@ import psutil
 from assay.records import Environment
 
 BUSY_SHARE = 0.15
-"""Above this share of the processors' time in use, just before it, a measurement is marked as on a busy machine."""
+"""Above this share of the processors' or the device's time in use by others, a measurement is marked as on a busy
+machine."""
 
-_PACKAGES = ("msgspec", "numpy", "onnx", "onnxruntime", "pillow", "simplejpeg", "torch", "torchvision")
+CACHE_VARIABLE = "ASSAY_CACHE"
+"""The environment variable that puts the user's cache elsewhere."""
+
+_PACKAGES = (
+    "mnn",
+    "msgspec",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "pillow",
+    "simplejpeg",
+    "torch",
+    "torchvision",
+)
 
 
 def version(package: str) -> str | None:
@@ -40,6 +56,14 @@ def describe() -> Environment:
     )
 
 
+def cache_folder() -> Path:
+    """Where files are kept that serve every run of this user."""
+    from platformdirs import user_cache_path
+
+    given = os.environ.get(CACHE_VARIABLE)
+    return Path(given).expanduser() if given else user_cache_path("assay")
+
+
 def decoders() -> tuple[str | None, ...]:
     """The versions of what turns image files into pixels, which may differ from one to the next."""
     return version("pillow"), version("simplejpeg")
@@ -61,6 +85,11 @@ def processor_fingerprint() -> str:
     features = information.get("flags") or information.get("Features") or platform.machine()
     text = f"{platform.machine()}|{processor_name()}|{' '.join(sorted(features.split()))}"
     return f"cpu-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def has_vnni() -> bool:
+    """Whether the processor sums products of 8 bits in 32; x86 without these instructions saturates in 16."""
+    return not {"avx512_vnni", "avx_vnni"}.isdisjoint(_cpu_information().get("flags", "").split())
 
 
 def busy_share(seconds: float = 0.3) -> float:

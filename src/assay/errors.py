@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 EXIT_DONE = 0
 EXIT_FAULT = 1
@@ -38,11 +39,21 @@ class AssayError(Exception):
         self.message = message
         self.files = tuple(files)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Crosses a process as type, message and files: some of the types are made of other arguments."""
+        return _rebuilt, (type(self), self.message, self.files)
+
     def __str__(self) -> str:
         listed = [f"  {name}" for name in self.files[:_LISTED]]
         if len(self.files) > _LISTED:
             listed.append(f"  … and {len(self.files) - _LISTED} more")
         return "\n".join([self.message, *listed])
+
+
+def _rebuilt(kind: type[AssayError], message: str, files: Sequence[str]) -> AssayError:
+    error = kind.__new__(kind)
+    AssayError.__init__(error, message, files)
+    return error
 
 
 class UsageError(AssayError):

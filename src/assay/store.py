@@ -24,7 +24,7 @@ import psutil
 from assay.errors import RecordError
 from assay.records import ArrayFile, FileReference, Record
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when a record's fields change their meaning, so that older files can be told apart."""
 
 _PARTIAL = ".assay-partial"
@@ -159,6 +159,11 @@ def read(path: Path, kind: type[R]) -> R:
     return _read(path, kind)[0]
 
 
+def kind_of(path: Path) -> str:
+    """The name of the type of record that a file holds."""
+    return _envelope(path).record
+
+
 def kept(path: Path, kind: type[R], made_from: str) -> R | None:
     """The record at `path`, if a step with these very inputs made it and its files are still what they were."""
     if not path.is_file():
@@ -216,13 +221,19 @@ def _holder(path: Path) -> str:
         return "process unknown"
 
 
-def _read(path: Path, kind: type[R]) -> tuple[R, str]:
+def _envelope(path: Path) -> _Envelope:
     try:
-        envelope = msgspec.json.decode(path.read_bytes(), type=_Envelope)
+        return msgspec.json.decode(path.read_bytes(), type=_Envelope)
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror or error}; give a record that assay wrote") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path} is no assay record: {error}; give one that assay wrote") from error
+        raise RecordError(
+            f"{path} is no assay record: {error}; give one, or read another tool's file with assay import"
+        ) from error
+
+
+def _read(path: Path, kind: type[R]) -> tuple[R, str]:
+    envelope = _envelope(path)
     if envelope.schema > SCHEMA:
         raise RecordError(
             f"{path} has schema version {envelope.schema}, newer than this assay's {SCHEMA}; upgrade assay"
@@ -232,7 +243,9 @@ def _read(path: Path, kind: type[R]) -> tuple[R, str]:
     try:
         decoded = msgspec.json.decode(envelope.body, type=kind, dec_hook=partial(_decode_path, path.resolve().parent))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path} is damaged: {error}; delete it and run the step again") from error
+        old = f"of an earlier assay (schema version {envelope.schema})"
+        state = "damaged" if envelope.schema == SCHEMA else old
+        raise RecordError(f"{path} is {state}: {error}; delete it and run the step again") from error
     return decoded, envelope.made_from
 
 

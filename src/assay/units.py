@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+Written = Callable[[float], str]
+"""How a figure of one unit is written."""
+
 
 def _three_digits(value: float) -> str:
     """Three significant digits without an exponent, and never fewer than the integer part has."""
@@ -38,6 +43,21 @@ def share(fraction: float) -> str:
     return f"{100 * fraction:.0f} %"
 
 
+def spread(fraction: float) -> str:
+    """Half the width of an interval, as a share of its figure, `0.9 %`."""
+    return f"{100 * fraction:.1f} %"
+
+
+def agreement(fraction: float) -> str:
+    """A share of images that must not read as all of them while one is missing, `99.98 %`."""
+    return "100 %" if fraction == 1 else f"{min(100 * fraction, 99.99):.2f} %"
+
+
+def probability(value: float) -> str:
+    """A p value with its sign, `= 0.031`; below a thousandth `< 0.001`."""
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
 def points(value: float) -> str:
     """A difference of two percentages, `0.00 points`; what rounds to nothing has no sign."""
     return f"{round(value, 2) + 0.0:.2f} points"
@@ -48,9 +68,24 @@ def ratio(value: float) -> str:
     return f"{value:.3f}"
 
 
+def thousandths(value: float) -> str:
+    """A figure as exact as published tables give it, `558.380`."""
+    return f"{value:.3f}"
+
+
 def difference(value: float) -> str:
     """A relative difference of scores, `2.1e-06`; exactly none is `0`."""
     return f"{value:.1e}" if value else "0"
+
+
+def count(number: float) -> str:
+    """How many there are of something, `50,000`."""
+    return f"{number:,.0f}"
+
+
+def score(value: float) -> str:
+    """A figure in a unit of its own to three digits, `12.3`."""
+    return _three_digits(value)
 
 
 def memory(count_of_bytes: float) -> str:
@@ -62,6 +97,16 @@ def memory(count_of_bytes: float) -> str:
     return f"{count_of_bytes:.0f} B" if unit == "B" else f"{count_of_bytes:.1f} {unit}"
 
 
+def counted(number: int, what: str) -> str:
+    """So many things, `1 image`, `50,000 images`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def rounded(estimate: float) -> int:
+    """An estimated count to two digits, and at least one."""
+    return max(int(round(estimate, 2 - len(str(int(estimate))))), 1)
+
+
 def short_hash(sha256: str) -> str:
     """The first figures of a hash, enough for a person to tell two apart, `9f3a12c4…`."""
     return f"{sha256[:8]}…"
@@ -71,3 +116,13 @@ def names(values: tuple[str, ...], most: int = 3) -> str:
     """A few names and how many more there are, `a, b, c and 4 more`."""
     shown = ", ".join(values[:most])
     return f"{shown} and {len(values) - most} more" if len(values) > most else shown
+
+
+def short_time(value_in_seconds: float) -> str:
+    """What one part of a call takes, `28.0 µs` or `1.20 ms`."""
+    return milliseconds(value_in_seconds) if value_in_seconds >= 1e-3 else f"{_three_digits(value_in_seconds * 1e6)} µs"
+
+
+def gflops(value: float) -> str:
+    """Arithmetic a second in 1e9 operations, without its unit, `165`."""
+    return _three_digits(value)

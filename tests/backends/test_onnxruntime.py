@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import shutil
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import msgspec
 import onnx
+import onnxruntime
 import pytest
 
 from assay import workflow
+from assay.backends.onnxruntime import OnnxRuntime
 from assay.errors import BackendError, UnknownNameError
-from assay.records import OnnxModel
+from assay.records import BuildOptions, CompiledModel, OnnxModel, PreparedDataset
+from tests.messages import assert_says
 
 
 def test_a_precision_that_the_processor_does_not_compute_in_lists_those_it_does() -> None:
@@ -24,12 +32,147 @@ def test_the_artifact_is_optimised_ahead_of_time(demo_model: OnnxModel, tmp_path
     assert "Relu" in {node.op_type for node in onnx.load(str(demo_model.file.path)).graph.node}
 
 
-def test_a_broken_artifact_is_one_line(demo_model: OnnxModel, tmp_path: Path) -> None:
-    from assay.backends.onnxruntime import OnnxRuntime
+def test_nodes_that_the_optimiser_adds_are_named_after_what_they_compute(demo_model: OnnxModel, tmp_path: Path) -> None:
+    options, _ = workflow.build_options("onnxruntime", batch=1)
+    compiled, _ = workflow.compile_into(demo_model, options, tmp_path)
+    known = {node.name for node in onnx.load(str(demo_model.file.path)).graph.node}
+    added = [node for node in onnx.load(str(compiled.file.path)).graph.node if node.op_type.startswith("Reorder")]
+    assert added
+    assert all(node.name == f"{node.op_type} of {node.output[0]}" for node in added)
+    assert not known & {node.name for node in added}
 
+
+def test_a_layer_kept_in_float_between_8_bits_is_computed_in_float(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    def operators(*float_layers: str) -> Counter[str]:
+        out = tmp_path / f"{len(float_layers)}.onnx"
+        model = workflow.quantize(demo_model, demo_data, out, images=4, float_layers=float_layers)
+        options, _ = workflow.build_options("onnxruntime", batch=2, precision="int8")
+        compiled = workflow.compile_to(model, options, tmp_path / f"artifact-{out.name}")
+        return Counter(node.op_type for node in onnx.load(str(compiled.file.path)).graph.node)
+
+    # The one in the middle: 8 bits before it and behind.
+    whole, kept = operators(), operators("/blocks/blocks.2/conv2/Conv")
+    assert whole["QLinearConv"] == kept["QLinearConv"] + 1
+    assert kept["Conv"] + kept["FusedConv"] == 1
+
+
+def test_a_broken_artifact_is_one_line(demo_model: OnnxModel, tmp_path: Path) -> None:
     options, _ = workflow.build_options("onnxruntime", batch=1)
     compiled = workflow.compile_to(demo_model, options, tmp_path / "artifact.onnx")
     compiled.file.path.write_bytes(b"not an onnx file")
     with pytest.raises(BackendError, match=r"onnxruntime could not open .*artifact.onnx: ") as caught:
         OnnxRuntime().open(compiled, {})
     assert "\n" not in str(caught.value)
+
+
+DEVICES = {"cuda": "CUDA", "tensorrt": "Tensorrt", "openvino": "OpenVINO", "cann": "CANN"}
+
+
+class Started:
+    """Stands for the vendor's session, of a wheel with every provider; remembers how each was started."""
+
+    calls: list[Started] = []  # noqa: RUF012 - emptied by the fixture
+    takes: str | None = None
+    """The provider that runs the nodes, where it is another than the one asked for."""
+
+    def __init__(
+        self, path: str, options: Any, *, providers: list[str], enable_fallback: int, disabled_optimizers: list[str]
+    ) -> None:
+        self.path, self.options, self.providers, self.enable_fallback = path, options, providers, enable_fallback
+        self.disabled = False
+        if options.optimized_model_filepath:
+            shutil.copyfile(path, options.optimized_model_filepath)
+        Started.calls.append(self)
+
+    def disable_fallback(self) -> None:
+        self.disabled = True
+
+    def get_providers(self) -> list[str]:
+        return [*self.providers, "CPUExecutionProvider"]
+
+    def get_provider_graph_assignment_info(self) -> list[Any]:
+        nodes = [SimpleNamespace(op_type="Conv"), SimpleNamespace(op_type="Gemm")]
+        return [SimpleNamespace(ep_name=Started.takes or self.providers[0], get_nodes=lambda: nodes)]
+
+
+@pytest.fixture
+def wheel(monkeypatch: pytest.MonkeyPatch) -> type[Started]:
+    monkeypatch.setattr(Started, "calls", [])
+    monkeypatch.setattr(Started, "takes", None)
+    available = [f"{name}ExecutionProvider" for name in (*DEVICES.values(), "Azure", "CPU")]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Started)
+    return Started
+
+
+@pytest.fixture
+def compiled(demo_model: OnnxModel, tmp_path: Path) -> CompiledModel:
+    options, _ = workflow.build_options("onnxruntime", batch=1)
+    return workflow.compile_to(demo_model, options, tmp_path / "artifact.onnx")
+
+
+def _for(device: str) -> BuildOptions:
+    return workflow.build_options("onnxruntime", batch=1, device=device)[0]
+
+
+def test_the_installed_wheel_has_the_processor_first() -> None:
+    assert OnnxRuntime().devices()[0] == "cpu"
+
+
+def test_a_provider_that_the_wheel_lacks_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(UnknownNameError, match="unknown device of backend onnxruntime 'cuda'; known: cpu"):
+        workflow.build_options("onnxruntime", batch=1, device="cuda")
+
+
+def test_the_providers_of_the_wheel_are_devices(wheel: type[Started]) -> None:
+    assert OnnxRuntime().devices() == ("cpu", *DEVICES)
+    assert len({OnnxRuntime().target(device) for device in DEVICES}) == len(DEVICES)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_provider_is_started_with_no_way_back_to_the_processor(
+    device: str, compiled: CompiledModel, wheel: type[Started]
+) -> None:
+    with OnnxRuntime().open(msgspec.structs.replace(compiled, options=_for(device)), {"streams": 2}) as session:
+        assert session.device == device
+        assert session.slots == 2
+    (started,) = wheel.calls
+    assert started.providers == [f"{DEVICES[device]}ExecutionProvider"]
+    assert started.enable_fallback == 0
+    assert started.disabled
+    assert started.options.get_session_config_entry("session.disable_cpu_ep_fallback") == "1"
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_node_that_runs_elsewhere_is_an_error(device: str, compiled: CompiledModel, wheel: type[Started]) -> None:
+    wheel.takes = "CPUExecutionProvider"
+    with pytest.raises(BackendError) as caught:
+        OnnxRuntime().open(msgspec.structs.replace(compiled, options=_for(device)), {})
+    assert_says(caught, f"{device} does not take the whole graph", "Conv on CPUExecutionProvider, Gemm on CPU")
+
+
+@pytest.mark.parametrize(
+    ("device", "started_on"), [("cuda", "CUDA"), ("tensorrt", "Tensorrt"), ("openvino", "CPU"), ("cann", "CPU")]
+)
+def test_the_artifact_holds_what_the_provider_can_write(
+    device: str, started_on: str, demo_model: OnnxModel, tmp_path: Path, wheel: type[Started]
+) -> None:
+    OnnxRuntime().compile(demo_model, _for(device), tmp_path / "artifact.onnx")
+    (started,) = wheel.calls
+    assert started.providers == [f"{started_on}ExecutionProvider"]
+    if device == "tensorrt":
+        assert started.options.get_session_config_entry("ep.context_file_path") == str(tmp_path / "artifact.onnx")
+        assert started.options.get_session_config_entry("ep.context_embed_mode") == "1"
+    else:
+        assert started.options.optimized_model_filepath == str(tmp_path / "artifact.onnx")
+
+
+def test_a_provider_that_does_not_start_is_an_error(
+    compiled: CompiledModel, wheel: type[Started], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheel, "get_providers", lambda _: ["CPUExecutionProvider"])
+    with pytest.raises(BackendError, match=r"cannot start CUDAExecutionProvider \(CPUExecutionProvider would run"):
+        OnnxRuntime().open(msgspec.structs.replace(compiled, options=_for("cuda")), {})

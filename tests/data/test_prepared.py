@@ -35,7 +35,7 @@ def _prepare(images: Path, out: Path) -> tuple[Shard, ...]:
 
 
 def _reader(shards: tuple[Shard, ...], out: Path) -> Reader:
-    return Reader(prepared.complete(out, factories.dataset(), SMALL, shards, "made from these"))
+    return Reader(prepared.complete(out, factories.dataset(), SMALL, shards, "made from these").shards)
 
 
 def test_shards_hold_the_pixels_of_every_image_in_their_order(tmp_path: Path) -> None:

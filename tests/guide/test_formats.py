@@ -48,3 +48,47 @@ def test_a_model_of_few_classes_has_as_many_lines() -> None:
 def test_result_json_of_the_dumps_is_the_originals_byte_for_byte(material: Path, tmp_path: Path) -> None:
     found = accuracy.evaluate(*factories.golden_predictions(material, tmp_path))
     assert formats.result_json(found).encode() == (material / "golden/result.json").read_bytes()
+
+
+def test_the_performance_file_follows_the_guides_arithmetic(tmp_path: Path) -> None:
+    # 32 images in two batches: 2 s in all, of which the inference call 0.8 s.
+    found = factories.performance(
+        tmp_path,
+        calls=((0.5, 0.9), (1.4, 1.8)),
+        batch=16,
+        images=32,
+        wall_seconds=2.0,
+        stages=(
+            factories.stage("read", 0.2, items=32, span_seconds=1.0),
+            factories.stage("preprocess", 0.3, items=32, span_seconds=1.25),
+            factories.stage("infer", 0.96, items=32, span_seconds=1.6),
+            factories.stage("post", 0.1, items=32, span_seconds=2.0),
+        ),
+    )
+    assert formats.performance(found).splitlines() == [
+        "[e2e] throughputRate: 16, latency: 2000",
+        "[data read] throughputRate: 32, moduleLatency: 31.25",
+        "[preprocess] throughputRate: 25.6, moduleLatency: 39.0625",
+        "[infer] throughputRate: 20, Interface throughputRate: 40, moduleLatency: 30",
+        "[post] throughputRate: 1, moduleLatency: 1000",
+    ]
+    assert formats.pure_inference(found) == "ave_throughputRate: 40 samples/s, ave_latency: 25 ms\n"
+
+
+def test_figures_have_six_digits_as_the_original_prints_them(tmp_path: Path) -> None:
+    stages = tuple(
+        factories.stage(name, 1.0, items=50_000, span_seconds=445.089)
+        for name in ("read", "preprocess", "infer", "post")
+    )
+    found = factories.performance(tmp_path, images=50_000, wall_seconds=471.859, stages=stages)
+    lines = formats.performance(found).splitlines()
+    assert lines[0] == "[e2e] throughputRate: 105.964, latency: 471859"
+    assert lines[1] == "[data read] throughputRate: 112.337, moduleLatency: 8.90178"
+
+
+@pytest.mark.parametrize(
+    ("image", "tensor"),
+    [("ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00000001.bin"), ("two.dots.name.jpg", "two.bin"), ("a", "a.bin")],
+)
+def test_a_tensor_is_named_by_what_stands_before_the_first_dot(image: str, tensor: str) -> None:
+    assert formats.tensor_name(image) == tensor

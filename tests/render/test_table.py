@@ -1,23 +1,30 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from assay.records import (
     Accuracy,
     BackendState,
+    BatchResult,
     Check,
     Diagnosis,
     ImagePrediction,
+    NodeTime,
     Outcome,
+    PairedAccuracy,
     PredictionList,
+    Profile,
     Reference,
     RunRecord,
     Verdict,
 )
 from assay.render import table
 from assay.score import compare, gates
+from assay.score.figures import figures
 from tests import factories
 
 
@@ -26,33 +33,45 @@ def _lines(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
+def _results(found: Sequence[BatchResult]) -> str:
+    return table.results(found, [figures(result) for result in found])
+
+
 def _judged(run: RunRecord, *texts: str, asked: bool = True, top1: float | None = 47.0) -> Verdict:
     given = [Reference(name="given", described="given", top1=top1)] if top1 is not None else []
     return compare.judge(run, [gates.parse(text, asked) for text in texts], given)
 
 
 def _two_batches(folder: Path) -> RunRecord:
-    # 100 images: in one call of 1 s, and in two calls of 0.25 s.
+    # 100 images: in 400 calls of 2.5 ms, and in 40 of 12.5 ms.
     batches = [
-        factories.result(folder, 1, calls=[(0.0, 1.0)]),
-        factories.result(folder, 16, (94, 94, 94, 94, 156), calls=[(0.0, 0.25), (1.0, 1.25)]),
+        factories.result(folder, 1),
+        factories.result(folder, 16, (94, 94, 94, 94, 156), calls=factories.steady(0.5, 40)),
     ]
     return factories.run_record(batches)
 
 
 def test_results_are_aligned_by_batch_size(tmp_path: Path) -> None:
-    lines = table.results(_two_batches(tmp_path).results).splitlines()
+    lines = _results(_two_batches(tmp_path).results).splitlines()
     assert _lines("\n".join(lines)) == [
-        "batch end-to-end interface p50 p99 bottleneck top-1 top-5",
-        "1 50.0 /s 100.0 /s 1,000 ms 1,000 ms infer 98 % 47.00 % 78.00 %",
-        "16 50.0 /s 200.0 /s 250 ms 250 ms infer 98 % 47.00 % 78.00 %",
+        "batch end-to-end interface ± p50 p99 bottleneck",
+        "1 50.0 /s 100.0 /s 0.0 % 2.50 ms 2.50 ms infer 98 %",
+        "16 50.0 /s 200.0 /s 0.0 % 12.5 ms – infer 98 %",
+        "batch images top-1 top-5",
+        "1 200 47.00 % (40.20 % to 53.91 %) 78.00 % (71.76 % to 83.18 %)",
+        "16 200 47.00 % (40.20 % to 53.91 %) 78.00 % (71.76 % to 83.18 %)",
     ]
-    assert len({line.index("infer") for line in lines[1:]}) == 1
-    assert len({len(line) for line in lines}) == 1
+    assert len({line.index("infer 98") for line in lines[1:3]}) == 1
+    assert max(map(len, lines)) <= 80
+
+
+def test_batch_sizes_that_count_the_same_share_a_line(tmp_path: Path) -> None:
+    shown = _results([factories.result(tmp_path, batch) for batch in (1, 16)])
+    assert _lines(shown)[-1] == "1, 16 200 47.00 % (40.20 % to 53.91 %) 78.00 % (71.76 % to 83.18 %)"
 
 
 def test_results_without_labels_have_no_accuracy(tmp_path: Path) -> None:
-    assert "top-1" not in table.results([factories.result(tmp_path, correct_at=None)])
+    assert "top-1" not in _results([factories.result(tmp_path, correct_at=None)])
 
 
 @pytest.mark.parametrize(
@@ -62,8 +81,8 @@ def test_results_without_labels_have_no_accuracy(tmp_path: Path) -> None:
 def test_a_model_of_few_classes_shows_its_last_rank(
     tmp_path: Path, correct_at: tuple[int, ...], classes: int, headers: list[str]
 ) -> None:
-    shown = table.results([factories.result(tmp_path, correct_at=correct_at, count=2, classes=classes)])
-    assert _lines(shown)[0].split()[6:] == headers
+    shown = _results([factories.result(tmp_path, correct_at=correct_at, count=2, classes=classes)])
+    assert _lines(shown)[2].split()[2:] == headers
 
 
 def test_measurements_show_every_figure_and_name_the_bottleneck(tmp_path: Path) -> None:
@@ -72,11 +91,12 @@ def test_measurements_show_every_figure_and_name_the_bottleneck(tmp_path: Path) 
         factories.stage("infer", 1.8, workers=2, items=50, waiting_in_seconds=0.2),
     )
     calls = [(0.0, 0.001), (1.0, 1.003)]
-    shown = table.measurements([factories.result(tmp_path, 16, calls=calls, stages=stages, source="synthetic")])
+    one = factories.result(tmp_path, 16, calls=calls, stages=stages, source="synthetic")
+    shown = table.measurements([one], [figures(one)])
     assert _lines(shown) == [
         "batch 16 · onnxruntime · cpu · fp32 · 100 images (synthetic) · end-to-end 50.0 /s · interface 25,000 /s",
-        "latency min mean p50 p90 p95 p99 max",
-        "1.00 ms 2.00 ms 2.00 ms 2.80 ms 2.90 ms 2.98 ms 3.00 ms",
+        "latency min mean max",
+        "1.00 ms 2.00 ms 3.00 ms",
         "stage workers rate busy waits for work waits for room",
         "read 1 100.0 /s 25 % 0 % 75 %",
         "infer 2 50.0 /s 90 % 10 % 0 % bottleneck",
@@ -89,7 +109,7 @@ def test_a_verdict_is_a_line_a_gate_and_the_word_last(tmp_path: Path) -> None:
     assert lines == [
         "PASS   top-1 drop 0.00 points (0.00 % relative) at batch 1, 16",
         "       47.00 % against 47.00 % (given), allowed 1.00 points",
-        "FAIL   throughput 200.0 /s at batch 16, asked >= 300.0 /s",
+        "FAIL   throughput 200.0 /s (200.0 /s to 200.0 /s) at batch 16, asked >= 300.0 /s",
         "verdict FAIL · model 3c1e0000… · artifacts 0001aaaa…, 0016aaaa… · RUN/verdict.json",
     ]
 
@@ -108,13 +128,22 @@ def test_what_differs_is_noted_below_its_gate(tmp_path: Path) -> None:
     assert table.verdict(judged, "here").splitlines()[2] == "       noted: precision int8 against fp32"
 
 
+def test_pairs_with_the_float32_model_stand_above_the_verdict(tmp_path: Path) -> None:
+    paired = PairedAccuracy(reference="float32", images=200, agreement=1.0, largest_score_change=0.0, largest_score=1.0)
+    one = msgspec.structs.replace(factories.result(tmp_path), paired=paired)
+    run = factories.run_record([one])
+    judged = _judged(run, "top1-drop<=1")
+    outcome = Outcome(run=run, verdict=judged, word=judged.word, figures=(figures(one),))
+    assert "batch 1 beside float32: the same first class in 100 % of 200 images" in table.run(outcome, "here")
+
+
 def test_a_run_ends_with_its_table_its_warnings_and_the_verdict(tmp_path: Path) -> None:
     run = factories.run_record([factories.result(tmp_path)], warnings=("the machine was busy",))
     judged = _judged(run, "top1-drop<=1")
-    outcome = Outcome(run=run, verdict=judged, word=judged.word, figures=())
+    outcome = Outcome(run=run, verdict=judged, word=judged.word, figures=tuple(map(figures, run.results)))
     lines = [line for line in table.run(outcome, "here").splitlines() if line]
-    assert [line.split()[0] for line in lines] == ["batch", "1", "warning", "PASS", "47.00", "verdict"]
-    assert lines[2] == "warning  the machine was busy"
+    assert [line.split()[0] for line in lines] == ["batch", "1", "batch", "1", "warning", "PASS", "47.00", "verdict"]
+    assert lines[4] == "warning  the machine was busy"
 
 
 def test_accuracies_are_shown_with_their_counts() -> None:
@@ -154,15 +183,16 @@ def test_a_machine_is_shown_with_its_backends(share: float, state: str) -> None:
     problem = "openvino is not installed; install it with: pip install 'assay[openvino]'"
     backends = (
         BackendState(name="onnxruntime", version="1.18", devices=("cpu",), problem=None),
-        BackendState(name="openvino", version=None, devices=(), problem=problem),
+        BackendState(name="openvino", version=None, devices=(), problem=problem, installed=False),
     )
     shown = table.diagnosis(Diagnosis(environment=factories.environment(), busy_share=share, backends=backends))
     lines = shown.splitlines()
     assert lines[0] == "assay 0.1.0 · Python 3.11.2 · Linux 6.1 · x86_64"
     assert lines[1] == f"A Processor · 2 cores · 8.0 GiB · {state}"
     assert lines[2] == "numpy 2.0.0"
-    assert lines[-2].split() == ["onnxruntime", "1.18", "cpu", "ready"]
-    assert lines[-1].endswith(problem)
+    assert lines[-4].split() == ["onnxruntime", "1.18", "cpu", "ready"]
+    assert lines[-3].split() == ["openvino", "not", "installed"]
+    assert lines[-1] == f"openvino: {problem}"
 
 
 def test_a_long_problem_of_a_backend_is_shown_whole() -> None:
@@ -183,3 +213,28 @@ def test_every_verdict_word_is_followed_by_its_reason(tmp_path: Path) -> None:
     for word in ("PASS", "FAIL", "INCONCLUSIVE", "NOT COMPARABLE"):
         assert line(word).split(maxsplit=len(word.split()))[-1] == check.reason
         assert line(word).startswith(f"{word} ")
+
+
+def test_a_wide_table_breaks_its_headers_and_texts_and_never_a_figure() -> None:
+    headers = ["batch", *(f"guide:310P-tuned-{number}" for number in range(4)), "state"]
+    rows = [["16", *["1003.800 ±0.1 %"] * 2, *["1.603"] * 2, "a sentence that goes on and on for a while"]]
+    shown = table.aligned(headers, rows, left={"state"})
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.count("1003.800 ±0.1 %") for line in lines) == 2
+    assert "a sentence" in shown
+
+
+def test_a_profile_shows_what_is_known_of_each_node() -> None:
+    named = "/a/very/long/path/of/a/network/of/many/blocks/blocks.3/conv2/Conv"
+    nodes = (
+        NodeTime(name=named, operator="Conv", seconds=0.0123, share=0.61, gflops=165.4),
+        NodeTime(name="relu", operator="Relu", seconds=0.000028, share=0.04),
+    )
+    shown = table.profile(Profile(calls=20, seconds=0.02, nodes=nodes))
+    assert _lines(shown) == [
+        "share a call GFLOP/s operator node",
+        "61 % 12.3 ms 165 Conv …/of/many/blocks/blocks.3/conv2/Conv",
+        "4 % 28.0 µs – Relu relu",
+    ]
+    assert max(len(line) for line in shown.splitlines()) <= 80

@@ -81,3 +81,12 @@ def test_parity_that_is_missed_says_by_how_much() -> None:
     with pytest.raises(ParityError) as caught:
         parity.require(found, "the export")
     assert_says(caught, "the export", "1.0e+00", "torch", "allowed 1.0e-04", "50 % of 2 images")
+
+
+def test_a_precision_may_allow_an_image_to_change_its_first_class() -> None:
+    rows = np.array([[3.0, 2.9], [3.0, 1.0]], np.float32)
+    other = rows + np.array([[0.0, 0.2], [0.0, 0.0]], np.float32)
+    strict = parity.compare(lambda _: rows, lambda _: other, [(None, None)], name="x", bound=0.1)
+    loose = parity.compare(lambda _: rows, lambda _: other, [(None, None)], name="x", bound=0.1, top1_bound=0.5)
+    assert not strict.holds
+    assert loose.holds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from assay import workflow
@@ -11,6 +12,7 @@ from assay.data.transform import TransformChoice
 from assay.errors import ModelError, RecordError
 from assay.progress import Silent
 from assay.records import BuildOptions, OnnxModel
+from assay.workflow import first_inference
 from tests import factories, onnx_variants
 from tests.messages import assert_says
 
@@ -85,3 +87,39 @@ def test_the_batch_size_of_a_model_with_a_fixed_one_is_that(
     with pytest.raises(ModelError) as caught:
         workflow.batch_sizes(model, [batch, 16], (1, 16))
     assert_says(caught, f"fixed batch size of {batch}", "cannot be compiled for batch size 16", f"--batch {batch}")
+
+
+def test_a_quantized_model_compiles_to_integers_and_another_does_not(
+    demo_model: OnnxModel, demo_choice: TransformChoice, tmp_path: Path
+) -> None:
+    integers = workflow.build_options("onnxruntime", batch=2, precision="int8")[0]
+    model = workflow.describe(onnx_variants.save(onnx_variants.quantized(), tmp_path / "model.onnx"), demo_choice)
+    compiled, _ = workflow.compile_into(model, integers, tmp_path / "compiled")
+    assert compiled.parity is not None
+    assert compiled.parity.bound > 1e-4
+    assert compiled.parity.holds
+    with pytest.raises(ModelError) as caught:
+        workflow.compile_into(demo_model, integers, tmp_path / "compiled")
+    assert_says(caught, "demo is not quantized", "cannot be compiled to int8", "give a QDQ model")
+
+
+def test_every_precision_has_a_bound_and_half_the_bits_a_looser_one() -> None:
+    bounds = first_inference.BOUNDS
+    assert bounds["fp32"].difference < bounds["fp16"].difference < bounds["int8"].difference
+    assert bounds["fp32"].top1_agreement == bounds["fp16"].top1_agreement == 1.0
+
+
+@pytest.mark.parametrize(
+    ("difference", "agreement", "bound"),
+    [(0.01, 1.0, (0.1, 0.75)), (0.3, 0.5, (0.3, 0.0)), (0.3, 1.0, (0.3, 0.75))],
+)
+def test_a_compile_to_integers_moves_scores_no_further_than_quantizing_did(
+    difference: float, agreement: float, bound: tuple[float, float]
+) -> None:
+    made = factories.quantization()
+    moved = msgspec.structs.replace(made.change_elsewhere, largest_difference=difference, top1_agreement=agreement)
+    made = msgspec.structs.replace(made, change_elsewhere=moved)
+    found = first_inference.bound_of("int8", made)
+    assert (found.difference, found.top1_agreement) == bound
+    assert first_inference.bound_of("int8", None) == first_inference.BOUNDS["int8"]
+    assert first_inference.bound_of("fp32", made) == first_inference.BOUNDS["fp32"]

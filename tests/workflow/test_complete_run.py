@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def test_a_second_run_does_nothing_again_and_says_the_same(request_: RunRequest,
     first = workflow.run(request_, tmp_path / "RUN")
     steps = Steps()
     again = workflow.run(request_, tmp_path / "RUN", steps)
-    assert steps.kept == {"model": True, "prepare": True, "compile": True, "bench": True}
+    assert steps.kept == {"model": True, "prepare": True, "compile": True, "bench": True, "report": True}
     assert again.run.results == first.run.results
     assert again.verdict == first.verdict
 
@@ -121,7 +122,7 @@ def test_another_reference_judges_anew_and_measures_nothing(request_: RunRequest
     steps = Steps()
     request = replace(request_, references=[workflow.given_reference("top1=99.9")], max_drop=0.1)
     assert workflow.run(request, tmp_path / "RUN", steps).verdict.word == "FAIL"
-    assert all(steps.kept.values())
+    assert steps.kept == {"model": True, "prepare": True, "compile": True, "bench": True, "report": False}
 
 
 def test_a_new_batch_size_measures_only_that_one(request_: RunRequest, tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_an_image_that_changes_is_prepared_and_scored_again(request_: RunRequest
     shutil.copy(request_.images / names[1], request_.images / names[0])
     steps = Steps()
     after = workflow.run(request_, tmp_path / "RUN", steps).run
-    assert steps.kept == {"model": True, "prepare": False, "compile": True, "bench": False}
+    assert steps.kept == {"model": True, "prepare": False, "compile": True, "bench": False, "report": False}
     assert before.dataset is not None
     assert after.dataset is not None
     assert before.dataset.fingerprint != after.dataset.fingerprint
@@ -267,3 +268,37 @@ def test_records_hold_relative_paths(request_: RunRequest, tmp_path: Path) -> No
     record = json.loads((tmp_path / "RUN" / "model.json").read_text())
     assert record["record"] == "OnnxModel"
     assert record["body"]["file"]["path"] == "model.onnx"
+
+
+def test_a_run_can_be_of_the_artifact_that_a_search_finds(request_: RunRequest, tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="needs the extra `tune`")
+    wanted = replace(request_, tune_seconds=20.0)
+    outcome = workflow.run(wanted, tmp_path / "RUN")
+    assert outcome.tuning is not None
+    assert outcome.tuning.compiled is not None
+    (result,) = outcome.run.results
+    assert result.compiled.file.sha256 == outcome.tuning.compiled.file.sha256
+    assert result.accuracy is not None
+    assert result.accuracy.count == 40
+    assert "The search" in (tmp_path / "RUN/report.html").read_text()
+    again = Steps()
+    workflow.run(wanted, tmp_path / "RUN", again)
+    assert all(again.kept.values())
+    assert again.kept["tune"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"prepare": False}, "--no-prepare"),
+        ({"settings": {"threads": "1"}}, "--set"),
+        ({"precision": "int8"}, "--precision"),
+        ({"device": "cpu"}, "--device"),
+        ({"tune_seconds": None, "calibration": Path("images")}, "--tune"),
+    ],
+)
+def test_what_a_search_settles_is_not_asked_for_beside_it(
+    request_: RunRequest, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        workflow.run(replace(request_, **{"tune_seconds": 20.0, **changes}), tmp_path / "RUN")

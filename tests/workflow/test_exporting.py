@@ -18,7 +18,7 @@ from assay import demo, environment, workflow
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError, CheckpointError, ParityError, UnknownNameError, UsageError
 from assay.guide import published as guide
-from assay.models import architectures, published_weights
+from assay.models import architectures
 from assay.progress import Silent
 from assay.workflow import exporting
 from tests.messages import assert_says
@@ -293,7 +293,7 @@ def test_scores_that_are_all_the_same_prove_nothing(tmp_path: Path) -> None:
 def test_published_weights_come_from_the_cache_and_are_judged_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(published_weights.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(environment.CACHE_VARIABLE, str(tmp_path / "cache"))
     name = architectures.published_file("squeezenet1_1").url.rpartition("/")[2]
     (tmp_path / "cache" / "weights").mkdir(parents=True)
     cached = _squeezenet(tmp_path).rename(tmp_path / "cache" / "weights" / name)

@@ -83,6 +83,20 @@ def test_mobilenet_from_onnx(material: Path, tmp_path: Path) -> None:
     assert_golden_top5(run, material / "golden" / "top5_mobilenet_v1_0.25_224.csv")
 
 
+@pytest.mark.parametrize("backend", ["mnn", "openvino"])
+@pytest.mark.parametrize(
+    ("model", "right"), [("squeezenet1_0_dc_torchvision", SQUEEZENET), ("mobilenet_v1_0.25_224", MOBILENET)]
+)
+def test_golden_top5_on_other_backends(
+    material: Path, tmp_path: Path, backend: str, model: str, right: tuple[int, ...]
+) -> None:
+    pytest.importorskip({"mnn": "MNN"}.get(backend, backend))
+    request = request_of(material, str(material / "models" / f"{model}.onnx"), backend=backend, batches=(16,))
+    run = workflow.run(request, tmp_path / "RUN").run
+    assert counts(run) == [right]
+    assert_golden_top5(run, material / "golden" / f"top5_{model}.csv")
+
+
 def test_cifar_with_an_explicit_transform(material: Path, tmp_path: Path) -> None:
     transform = TransformChoice(resize=32, crop=32, mean=(0.4914, 0.4822, 0.4465), std=(0.247, 0.2435, 0.2616))
     model = str(material / "models" / "cifar10_resnet20.onnx")

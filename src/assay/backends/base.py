@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting, TensorSpec
+from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Profile, Setting, TensorSpec
 
 Batch = npt.NDArray[Any]
 Scores = npt.NDArray[np.float32]
 Settings = Mapping[str, Sequence[Setting]]
+Start = Literal["onnx", "typed onnx", "exported program"]
+"""What a backend compiles: the ONNX graph in float32, the graph with half precision put into it where that is asked
+for, or what `torch.export` writes."""
 
 
 class Session(Protocol):
@@ -47,6 +50,7 @@ class Backend(Protocol):
     """How an artifact's file name ends."""
     faithful: bool
     """Whether the scores are the model's; a backend whose scores are made up is held to no parity."""
+    starts_from: Start
 
     def version(self) -> str:
         """The version of the vendor's runtime; part of an artifact's key."""
@@ -58,7 +62,7 @@ class Backend(Protocol):
         """What an artifact for this device depends on: a fingerprint of the processor or device."""
 
     def precisions(self, device: str) -> Sequence[Precision]:
-        """What a device can compute in, the default one first."""
+        """What a device can compute in, the best one first; single precision is taken where none is asked for."""
 
     def build_settings(self, device: str) -> Settings:
         """The settings that alter an artifact and their values, the default first."""
@@ -71,3 +75,30 @@ class Backend(Protocol):
 
     def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> Session:
         """Opens an artifact; nothing is left to convert."""
+
+
+@runtime_checkable
+class RunsCommand(Protocol):
+    """A backend that compiles by running a command; a second, optional protocol."""
+
+    usual_device: str
+    """The device that a command is written for where this machine has none."""
+
+    def command(self, model: OnnxModel, options: BuildOptions, out: Path) -> Sequence[str]:
+        """The words of the command that compiles a model as `compile` is given it."""
+
+
+@runtime_checkable
+class Profiles(Protocol):
+    """A backend that tells what each node of an artifact costs; a third, optional protocol."""
+
+    def profiles_on(self, device: str) -> bool:
+        """Whether it tells that for an artifact on this device."""
+
+    def profile(
+        self, compiled: CompiledModel, run_settings: Mapping[str, Setting], batch: Batch, calls: int
+    ) -> Profile:
+        """The costliest nodes over so many inference calls, after one that does not count.
+
+        The artifact is opened anew: what tells the times takes time of its own.
+        """

@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from assay.backends.base import Batch, Scores, Settings
+from assay.backends.base import Batch, Scores, Settings, Start
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
 
 
@@ -20,6 +20,7 @@ class Null:
     name = "null"
     suffix = ".json"
     faithful = False
+    starts_from: Start = "onnx"
 
     def version(self) -> str:
         """The version of this file's behaviour."""

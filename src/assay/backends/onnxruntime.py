@@ -1,9 +1,25 @@
-"""ONNX Runtime on the CPU: the graph is optimised ahead of time into the artifact and loaded without."""
+"""ONNX Runtime: the graph is optimised ahead of time into the artifact and loaded without.
+
+The execution providers of the installed wheel are devices: `cuda`, `tensorrt`, `openvino` and `cann` beside `cpu`. A
+provider has to take the whole graph: there is no fall back to the CPU, and which provider runs each node is read back
+from the session. An artifact for `tensorrt` holds what the provider compiled (ONNX Runtime's "EP context"); one for
+`openvino` or `cann` holds the graph alone, which the provider compiles anew at each start: the backend `openvino`
+does not have to. (ONNX Runtime 1.24's OpenVINO provider writes such a context for the processor, and cannot read it.)
+
+Run on the processor, by `cpu` and, with the wheel onnxruntime-openvino 1.24.1, by `openvino`; the other providers are
+written to the documented interface, not yet run on a device.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import subprocess
+import tempfile
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,9 +28,11 @@ import numpy as np
 import onnxruntime
 
 from assay import environment
-from assay.backends.base import Batch, Scores, Settings
+from assay.backends import onnx_names
+from assay.backends.base import Batch, Scores, Settings, Start
+from assay.backends.node_costs import NodeRun, convolution, costliest, matrix_product
 from assay.errors import BackendError
-from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
+from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Profile, Setting
 
 _LEVELS = {
     "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
@@ -22,7 +40,26 @@ _LEVELS = {
     "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
     "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
 }
+_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "cann": "CANNExecutionProvider",
+}
+_COMPILING = ("tensorrt",)
+"""The devices whose provider compiles the graph, can write what it compiled, and can read that."""
+_NVIDIA = ("nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader")
+_LISTS = {"cuda": _NVIDIA, "tensorrt": _NVIDIA, "cann": ("npu-smi", "info", "-m")}
+_ELSEWHERE = "compile for --device cpu, or for the backend of that device"
 _ERRORS_ONLY = 3
+_KERNEL = "_kernel_time"
+_WEIGHTS = {"Conv": 1, "FusedConv": 1, "NhwcFusedConv": 1, "ConvInteger": 1, "QLinearConv": 3}
+"""Which input of a convolution is its weights."""
+_MATRIX_PRODUCTS = ("Gemm", "FusedGemm", "MatMul", "MatMulInteger", "QGemm", "QLinearMatMul")
+_LEFT_OUT = ["WeightBiasQuantization"]
+"""Optimisations that change the model: this one rounds weights that were kept in float32 between 8-bit layers, by one
+scale for all channels (MobileNet with its depthwise layers in float32: 18 images right of 96 in place of 53)."""
 _state = onnxruntime.capi.onnxruntime_pybind11_state
 # Each of the vendor's exceptions derives from Exception itself, so they have to be listed.
 _VENDOR_ERRORS: tuple[type[Exception], ...] = (
@@ -33,48 +70,80 @@ _VENDOR_ERRORS: tuple[type[Exception], ...] = (
 
 
 class OnnxRuntime:
-    """Graph optimisation offline; threads and streams are settings of a run."""
+    """Graph optimisation offline; execution providers as devices; threads and streams are settings of a run."""
 
     name = "onnxruntime"
     suffix = ".onnx"
     faithful = True
+    starts_from: Start = "onnx"
 
     def version(self) -> str:
         """The version of the installed wheel."""
         return str(onnxruntime.__version__)
 
     def devices(self) -> Sequence[str]:
-        """The processor."""
-        return ("cpu",)
+        """The processor, and the accelerators that the installed wheel has an execution provider for."""
+        available = onnxruntime.get_available_providers()
+        return tuple(device for device, provider in _PROVIDERS.items() if device == "cpu" or provider in available)
 
     def target(self, device: str) -> str:
-        """The processor's features: the optimised graph holds layouts chosen for them."""
+        """The processor's features, or the accelerator: the artifact holds what was chosen for them."""
+        if device in _LISTS:
+            return f"{device}-{_listed(_LISTS[device])}"
         return environment.processor_fingerprint()
 
     def precisions(self, device: str) -> Sequence[Precision]:
-        """Single precision, as the model is written."""
-        return ("fp32",)
+        """As the model is written: single precision, or the integers of a quantized model."""
+        return ("fp32", "int8") if device == "cpu" else ("fp32",)
 
     def build_settings(self, device: str) -> Settings:
-        """How far the graph is optimised."""
-        return {"optimization": tuple(_LEVELS)}
+        """How far the graph is optimised; the providers that compile it do that in their own way."""
+        return {"optimization": tuple(_LEVELS)} if device in ("cpu", "cuda") else {}
 
     def run_settings(self, device: str) -> Settings:
         """Threads of one inference call (0: one a core), and how many calls may be in flight."""
+        if device != "cpu":
+            return {"streams": (1, 2)}
         return {"threads": (0, *range(1, environment.cores() + 1)), "streams": (1, 2)}
 
     def compile(self, model: OnnxModel, options: BuildOptions, out: Path) -> None:
-        """Writes the optimised graph as one ONNX file."""
-        session_options = _session_options(_LEVELS[str(options.settings["optimization"])])
-        session_options.optimized_model_filepath = str(out)
-        with _translated(f"compile {model.name}"):
-            onnxruntime.InferenceSession(str(model.file.path), session_options, providers=["CPUExecutionProvider"])
+        """Writes the optimised graph, or the one that the provider compiled, as one ONNX file."""
+        device = options.device
+        if device in _COMPILING:
+            session_options = _session_options(_LEVELS["all"])
+            for key, value in {"enable": "1", "embed_mode": "1", "file_path": str(out)}.items():
+                session_options.add_session_config_entry(f"ep.context_{key}", value)
+        else:
+            # What the CPU's own optimisation fuses, another provider may not know.
+            session_options = _session_options(_LEVELS[str(options.settings.get("optimization", "basic"))])
+            session_options.optimized_model_filepath = str(out)
+            device = device if "optimization" in options.settings else "cpu"
+        with _translated(f"compile {model.name} for {options.device}"):
+            _start(model.file.path, session_options, device)
+            if device not in _COMPILING:
+                onnx_names.settle(out, model.file.path)
 
     def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> OnnxRuntimeSession:
         """Loads the optimised graph as it stands."""
-        session_options = _session_options(_LEVELS["none"])
-        session_options.intra_op_num_threads = int(run_settings.get("threads", 0))
-        return OnnxRuntimeSession(compiled, compiled.file.path, session_options, int(run_settings.get("streams", 1)))
+        return _opened(compiled, run_settings, _run_options(compiled, run_settings))
+
+    def profiles_on(self, device: str) -> bool:
+        """On the processor: elsewhere the clock tells when work was handed over, not when it was done."""
+        return device == "cpu"
+
+    def profile(
+        self, compiled: CompiledModel, run_settings: Mapping[str, Setting], batch: Batch, calls: int
+    ) -> Profile:
+        """By the runtime's own file of events."""
+        options = _run_options(compiled, run_settings)
+        options.enable_profiling = True
+        with tempfile.TemporaryDirectory(prefix="assay-") as folder:
+            options.profile_file_prefix = str(Path(folder) / "profile")
+            with _opened(compiled, run_settings, options) as session:
+                for _ in range(1 + calls):
+                    session.infer(batch)
+                events = json.loads(session.end_profiling().read_bytes())
+        return costliest(_node_runs(events))
 
     def open_model(self, model: OnnxModel) -> OnnxRuntimeSession:
         """Opens a model that was not compiled, in float32 as it stands: the reference that others are held to."""
@@ -84,19 +153,25 @@ class OnnxRuntime:
 class OnnxRuntimeSession:
     """A loaded graph."""
 
-    def __init__(self, described: CompiledModel | OnnxModel, path: Path, options: Any, slots: int) -> None:
-        self.device = "cpu"
+    def __init__(
+        self, described: CompiledModel | OnnxModel, path: Path, options: Any, slots: int, device: str = "cpu"
+    ) -> None:
+        self.device = device
         self.input = described.input
         self.output = described.output
         self.slots = slots
         with _translated(f"open {path}"):
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = _start(path, options, device)
 
     def infer(self, batch: Batch) -> Scores:
         """Scores one batch."""
         with _translated("run a batch"):
             scores: Scores = self._session.run([self.output.name], {self.input.name: batch})[0]
         return np.asarray(scores, dtype=np.float32)
+
+    def end_profiling(self) -> Path:
+        """The file of events of a session that was asked for one."""
+        return Path(self._session.end_profiling())
 
     def __enter__(self) -> Self:
         return self
@@ -108,11 +183,109 @@ class OnnxRuntimeSession:
         del self._session
 
 
+def _run_options(compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> Any:
+    device = compiled.options.device
+    options = _session_options(_LEVELS["none" if device in ("cpu", "cuda", *_COMPILING) else "all"])
+    options.intra_op_num_threads = int(run_settings.get("threads", 0))
+    return options
+
+
+def _opened(compiled: CompiledModel, run_settings: Mapping[str, Setting], options: Any) -> OnnxRuntimeSession:
+    streams = int(run_settings.get("streams", 1))
+    return OnnxRuntimeSession(compiled, compiled.file.path, options, streams, compiled.options.device)
+
+
+def _node_runs(events: Sequence[Mapping[str, Any]]) -> list[list[NodeRun]]:
+    """The nodes' runs of each inference call but the first."""
+    ends = sorted(event["ts"] + event["dur"] for event in events if event["name"] == "model_run")
+    calls: list[list[NodeRun]] = [[] for _ in ends]
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith(_KERNEL):
+            run = NodeRun(
+                name=event["name"].removesuffix(_KERNEL),
+                operator=event["args"]["op_name"],
+                seconds=event["dur"] / 1e6,
+                operations=_operations(event["args"]),
+            )
+            calls[bisect_left(ends, event["ts"] + event["dur"])].append(run)
+    return calls[1:]
+
+
+def _operations(node: Mapping[str, Any]) -> float | None:
+    """What a node computes, by the shapes that it was given; channels that were added to fill a register count too.
+
+    Weights that were laid out anew when the graph was loaded are not among the inputs any more.
+    """
+    given, made = _shapes(node.get("input_type_shape")), _shapes(node.get("output_type_shape"))
+    operator = node["op_name"]
+    if not given or not made or not made[0]:
+        return None
+    output = made[0]
+    if operator in _MATRIX_PRODUCTS and given[0]:
+        return matrix_product(output, given[0])
+    place = _WEIGHTS.get(operator)
+    if place is None or place >= len(given):
+        return None
+    weights = given[place]
+    if len(weights) != len(output) or weights[0] not in (output[1], output[-1]):
+        return None
+    return convolution(output, weights)
+
+
+def _shapes(listed: Sequence[Mapping[str, Sequence[int]]] | None) -> list[list[int]]:
+    """`[{"float": [1, 3, 224, 224]}]` → `[[1, 3, 224, 224]]`."""
+    return [[int(side) for side in shape] for tensor in listed or [] for shape in tensor.values()]
+
+
 def _session_options(level: Any) -> Any:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = level
     options.log_severity_level = _ERRORS_ONLY
     return options
+
+
+def _start(path: Path, options: Any, device: str) -> Any:
+    """A session whose whole graph runs on the device; raises `BackendError` where another provider has a part."""
+    provider = _PROVIDERS[device]
+    if device != "cpu":
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        # Versions without the entry, and so without the answer, still hold to the one above.
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    session = onnxruntime.InferenceSession(
+        str(path), options, providers=[provider], enable_fallback=0, disabled_optimizers=_LEFT_OUT
+    )
+    session.disable_fallback()
+    if device != "cpu":
+        _require_all_on(session, provider, device)
+    return session
+
+
+def _require_all_on(session: Any, provider: str, device: str) -> None:
+    """Raises `BackendError` with the operators that another provider would run."""
+    if provider not in session.get_providers():
+        found = ", ".join(session.get_providers())
+        raise BackendError(f"onnxruntime cannot start {provider} ({found} would run the model): {_ELSEWHERE}")
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        return
+    elsewhere = {
+        f"{node.op_type} on {part.ep_name}"
+        for part in session.get_provider_graph_assignment_info()
+        if part.ep_name != provider
+        for node in part.get_nodes()
+    }
+    if elsewhere:
+        listed = ", ".join(sorted(elsewhere)[:5]) + (" …" if len(elsewhere) > 5 else "")
+        raise BackendError(f"onnxruntime's {device} does not take the whole graph ({listed}): {_ELSEWHERE}")
+
+
+@cache
+def _listed(command: tuple[str, ...]) -> str:
+    """A hash of what a vendor's tool lists as present."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return hashlib.sha256(done.stdout.encode()).hexdigest()[:16]
 
 
 @contextmanager
@@ -121,4 +294,6 @@ def _translated(doing: str) -> Iterator[None]:
     try:
         yield
     except _VENDOR_ERRORS as error:
-        raise BackendError(f"onnxruntime could not {doing}: {' '.join(str(error).split())[:400]}") from error
+        said = " ".join(str(error).split())[:400]
+        remedy = f"; {_ELSEWHERE}" if "fallback to CPU EP" in said else ""
+        raise BackendError(f"onnxruntime could not {doing}: {said}{remedy}") from error

@@ -10,8 +10,13 @@ from assay.backends.base import Backend, Settings
 from assay.errors import BackendError, MissingExtraError, UnknownNameError
 from assay.records import Setting
 
-BACKENDS: Mapping[str, str] = {
+BACKENDS: dict[str, str] = {
     "onnxruntime": "assay.backends.onnxruntime:OnnxRuntime",
+    "torch": "assay.backends.torch:Torch",
+    "tensorrt": "assay.backends.tensorrt:TensorRt",
+    "ascend": "assay.backends.ascend:Ascend",
+    "openvino": "assay.backends.openvino:OpenVino",
+    "mnn": "assay.backends.mnn:Mnn",
     "null": "assay.backends.null:Null",
 }
 """name → module:class."""
@@ -30,11 +35,23 @@ def get(name: str) -> Backend:
         raise MissingExtraError(f"backend {name} ({error})", name) from error
 
 
+def take_over(table: Mapping[str, str]) -> None:
+    """Makes the table that of the process that started this one, which may hold more than ours."""
+    theirs = dict(table)
+    BACKENDS.clear()
+    BACKENDS.update(theirs)
+
+
 def device(backend: Backend, wanted: str | None) -> str:
-    """The device asked for, or the backend's default; raises where the machine has no such device."""
+    """The device asked for, by its name or its place in the backend's list, or else the default.
+
+    Raises `UnknownNameError` where the machine has no such device.
+    """
     devices = backend.devices()
     if not devices:
         raise BackendError(f"backend {backend.name} finds no device on this machine; see assay doctor")
+    if wanted is not None and wanted.isdecimal() and int(wanted) < len(devices):
+        return devices[int(wanted)]
     if wanted is not None and wanted not in devices:
         raise UnknownNameError(f"device of backend {backend.name}", wanted, devices)
     return wanted or devices[0]

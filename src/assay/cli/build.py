@@ -1,8 +1,11 @@
-"""Commands that make things: export, prepare, compile."""
+"""Commands that make things: export, quantize, compile, prepare."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from assay.cli.options import (
     Commands,
@@ -18,6 +21,9 @@ from assay.cli.options import (
     weights,
 )
 from assay.errors import EXIT_DONE, UsageError
+
+if TYPE_CHECKING:
+    from assay.records import Setting
 
 _USUAL_BATCH = 16
 
@@ -44,18 +50,31 @@ def add(commands: Commands) -> None:
     made.add_argument("--random-weights", action="store_true", help="for speed only")
     made.add_argument("--opset", type=int, metavar="N", help="default: 11, or the lowest that the operators allow")
     made.add_argument("--weights-entry", metavar="E", help="torchvision's entry whose weights these are")
+    made.add_argument(
+        "--pt2", action="store_true", help="also write the exported program that --backend torch compiles"
+    )
     made.add_argument("-o", "--output", required=True, type=path, metavar="FILE.onnx")
     transform_options(made)
 
+    _add_quantize(commands)
     made = command(
         commands,
         "compile",
         compile_model,
         "compile a model ahead of time for one backend, device and batch size",
-        "  assay compile model.onnx --backend onnxruntime --batch 16 -o model_bs16.onnx",
+        "  assay compile model.onnx --backend onnxruntime --batch 16 -o model_bs16.onnx\n"
+        "  assay compile model.onnx --backend auto --batch 16 -o model_bs16",
     )
     made.add_argument("model", type=path, metavar="MODEL.onnx")
     made.add_argument("--batch", type=int, metavar="N", help=f"default: {_USUAL_BATCH}, or the model's own")
+    made.add_argument(
+        "--images", type=path, metavar="DIR", help="check the artifact on these; default: images that come with assay"
+    )
+    made.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the command that a backend such as ascend runs, and write the graph that it reads; run nothing",
+    )
     made.add_argument("-o", "--out", required=True, type=path, metavar="FILE")
     output_option(made)
     build_options(made)
@@ -77,6 +96,49 @@ def add(commands: Commands) -> None:
     transform_options(made)
 
 
+def _add_quantize(commands: Commands) -> None:
+    made = command(
+        commands,
+        "quantize",
+        quantize,
+        "put a model into 8 bits, calibrated on images that it is not evaluated on",
+        "  assay quantize model.onnx --calibration calibration_images -o model.int8.onnx\n"
+        "  assay quantize model.onnx --calibration prepared --keep-float first -o model.int8.onnx\n"
+        "  assay quantize model.onnx --calibration prepared --sensitivity",
+    )
+    made.add_argument("model", type=path, metavar="MODEL.onnx")
+    made.add_argument(
+        "--calibration", required=True, type=path, metavar="DIR", help="a folder of images, or a prepared data set"
+    )
+    made.add_argument("--images", type=int, metavar="N", help="how many of them, evenly spread; default: 100")
+    made.add_argument(
+        "--calibrator",
+        choices=["minmax", "entropy", "percentile"],
+        default="minmax",
+        help="how a tensor's range is read off them; default: minmax",
+    )
+    made.add_argument("--per-tensor", action="store_true", help="one scale for all channels of a layer's weights")
+    made.add_argument(
+        "--reduce-range",
+        action=argparse.BooleanOptionalAction,
+        help="weights of 7 bits; default: where this processor has no VNNI, and its sums saturate",
+    )
+    made.add_argument(
+        "--keep-float",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a node to keep in float32, or first, last or depthwise; may be repeated",
+    )
+    wanted = made.add_mutually_exclusive_group(required=True)
+    wanted.add_argument(
+        "--sensitivity", action="store_true", help="write no model: list the layers that cost most in 8 bits"
+    )
+    wanted.add_argument("-o", "--out", type=path, metavar="FILE.onnx")
+    output_option(made)
+    transform_options(made)
+
+
 def export(options: argparse.Namespace) -> int:
     """`assay export`."""
     from assay import workflow
@@ -91,10 +153,36 @@ def export(options: argparse.Namespace) -> int:
             weights=options.checkpoint,
             weights_entry=options.weights_entry,
             opset=options.opset,
+            exported_program=options.pt2,
             choice=choice(options),
             progress=progress,
         )
-    answer(options, model, f"{options.output} and its record {options.output.with_suffix('.json').name}")
+    program = f", {model.exported_program.path.name}" if model.exported_program is not None else ""
+    answer(options, model, f"{options.output}{program} and its record {options.output.with_suffix('.json').name}")
+    return EXIT_DONE
+
+
+def quantize(options: argparse.Namespace) -> int:
+    """`assay quantize`."""
+    from assay import workflow
+    from assay.progress import on_standard_error
+    from assay.render import sensitivity
+
+    if options.sensitivity and options.keep_float:
+        raise UsageError("--sensitivity measures every layer; leave --keep-float away")
+    how = {"calibrator": options.calibrator, "per_channel": not options.per_tensor}
+    how |= {"reduce_range": options.reduce_range}
+    how |= {"images": options.images} if options.images is not None else {}
+    with on_standard_error() as progress:
+        model = workflow.describe(options.model, choice(options), options.output)
+        progress.note(f"transform: {model.transform_source}")
+        data = workflow.calibration_data(options.calibration)
+        if options.sensitivity:
+            costs = workflow.measure_sensitivity(model, data, **how, progress=progress)
+            answer(options, costs, sensitivity.table(costs))
+            return EXIT_DONE
+        made = workflow.quantize(model, data, options.out, **how, float_layers=options.keep_float, progress=progress)
+    answer(options, made, f"{options.out} and its record {options.out.with_suffix('.json').name}")
     return EXIT_DONE
 
 
@@ -103,19 +191,36 @@ def compile_model(options: argparse.Namespace) -> int:
     from assay import workflow
     from assay.progress import on_standard_error
 
+    if options.dry_run and options.json:
+        raise UsageError("--json: --dry-run makes no record; leave one of them away")
     asked = None if options.batch is None else [options.batch]
-    build, run_settings = workflow.build_options(batch=(asked or [_USUAL_BATCH])[0], **build_arguments(options))
-    misplaced = [key for key, _ in options.set if key in run_settings]
-    if misplaced:
-        raise UsageError(f"{', '.join(misplaced)}: alters no artifact, only how it runs; give it to assay bench")
+    data = None if options.images is None else workflow.Images.of(options.images, None)
+    request = workflow.BuildRequest(**build_arguments(options))
+    if request.backend != workflow.AUTO:
+        first = (asked or [_USUAL_BATCH])[0]
+        _refuse_run_settings(options, request.options(first, for_command=options.dry_run)[1])
     with on_standard_error() as progress:
         model = workflow.describe(options.model, choice(options), options.output)
         progress.note(f"transform: {model.transform_source}")
-        (batch,) = workflow.batch_sizes(model, asked, [build.batch], progress)
-        build, _ = workflow.build_options(batch=batch, **build_arguments(options))
-        compiled = workflow.compile_to(model, build, options.out, progress)
+        (batch,) = workflow.batch_sizes(model, asked, [_USUAL_BATCH], progress)
+        if options.dry_run:
+            build, _ = request.options(batch, for_command=True)
+            words = workflow.command(model, build, options.out)
+            progress.note(f"not run; the graph that it reads is {options.out.name}.onnx")
+            print(shlex.join(words))  # noqa: T201 - the answer
+            return EXIT_DONE
+        trials = options.out.with_name(f"{options.out.name}.choice.json")
+        build, run_settings = workflow.resolve(request, model, batch, trials, progress=progress, data=data)
+        _refuse_run_settings(options, run_settings)
+        compiled = workflow.compile_to(model, build, options.out, progress, data=data)
     answer(options, compiled, f"{options.out} and its record {options.out.name}.json")
     return EXIT_DONE
+
+
+def _refuse_run_settings(options: argparse.Namespace, run_settings: Mapping[str, Setting]) -> None:
+    misplaced = [key for key, _ in options.set if key in run_settings]
+    if misplaced:
+        raise UsageError(f"{', '.join(misplaced)}: alters no artifact, only how it runs; give it to assay bench")
 
 
 def prepare(options: argparse.Namespace) -> int:

@@ -13,14 +13,19 @@ from assay.cli.options import (
     build_arguments,
     build_options,
     choice,
+    cluster_option,
     command,
+    gate_options,
+    idle_option,
     label_options,
     output_option,
     path,
+    seconds,
+    spread,
     transform_options,
     weights,
 )
-from assay.errors import EXIT_DONE, EXIT_GATE
+from assay.errors import EXIT_DONE, EXIT_GATE, UsageError
 
 if TYPE_CHECKING:
     from assay.records import Outcome
@@ -43,6 +48,7 @@ def add_whole_way(commands: Commands) -> None:
         run,
         "go the whole way: export, prepare, compile, bench, evaluate, compare",
         "  assay run model.onnx --images val --labels val_label.txt --reference top1=76.1 -o RUN\n"
+        "  assay run model.onnx --images val --labels val_label.txt --tune 10m --calibration train_images -o RUN\n"
         "  assay run wide_resnet101_2 --random-weights --images val --labels val_label.txt -o RUN",
     )
     made.add_argument("model", metavar="MODEL", help="an .onnx file, or the name of a torchvision model")
@@ -59,8 +65,22 @@ def add_whole_way(commands: Commands) -> None:
     made.add_argument("--images", required=True, type=path, metavar="DIR")
     label_options(made)
     made.add_argument("--batch", type=batches, metavar="1,16", help="batch sizes; default: 1,16, or the model's own")
+    made.add_argument(
+        "--tune", type=seconds, metavar="10m", help="search the fastest artifact that is still right, and run that"
+    )
+    made.add_argument(
+        "--calibration", type=path, metavar="DIR", help="other images, or a prepared set: the search tries 8 bits too"
+    )
     made.add_argument("--no-prepare", action="store_true", help="decode on the way, without a prepared data set")
+    made.add_argument(
+        "--paired",
+        action=argparse.BooleanOptionalAction,
+        help="also score the images in float32, to name those that flipped; default: for other precisions and backends",
+    )
     made.add_argument("--on-error", choices=["stop", "skip"], default="stop", help="at images that cannot be decoded")
+    cluster_option(made)
+    idle_option(made)
+    made.add_argument("--no-images", action="store_true", help="leave pictures of the images out of the page")
     made.add_argument("-o", "--out", required=True, type=path, metavar="RUN")
     output_option(made)
     _gate_options(made)
@@ -87,27 +107,26 @@ def add(commands: Commands) -> None:
         commands,
         "compare",
         compare,
-        "judge runs by gates, against figures or other runs",
+        "judge runs and reported figures by gates, against figures or each other",
         "  assay compare RUN --reference top1=47.0\n"
-        "  assay compare NEW --against OLD --gate 'throughput/OLD>=1.2' --gate 'latency.p99@1<=250ms'",
+        "  assay compare NEW --against OLD --gate 'throughput/OLD>=1.2' --gate 'latency.p99@1<=250ms'\n"
+        "  assay compare guide:310P-tuned --against guide:T4 --gate 'throughput/guide:T4>=1.6'",
     )
-    made.add_argument("records", nargs="+", type=path, metavar="RUN")
-    made.add_argument("--against", action="append", default=[], type=path, metavar="RUN", help="another run")
+    made.add_argument(
+        "records", nargs="+", type=path, metavar="RECORD", help="a run, a file of reported figures, or guide:NAME"
+    )
+    made.add_argument("--against", action="append", default=[], type=path, metavar="RECORD", help="another record")
+    made.add_argument("--junit", type=path, metavar="FILE", help="a test case a gate, for a CI server")
+    made.add_argument("--markdown", action="store_true", help="print Markdown, for a pull request's summary")
+    made.add_argument("--csv", type=path, metavar="FILE", help="the table of speeds, a line a figure")
     _gate_options(made)
 
 
 def _gate_options(made: argparse.ArgumentParser) -> None:
-    group = made.add_argument_group("gates")
+    group = gate_options(made)
     group.add_argument("--reference", metavar="top1=47.0[,top5=78.0]", help="figures on these very images, in percent")
     group.add_argument(
         "--max-drop", type=float, metavar="POINTS", help="short for --gate 'top1-drop<=POINTS'; default: 1.0"
-    )
-    group.add_argument(
-        "--gate",
-        action="append",
-        default=[],
-        metavar="G",
-        help="METRIC[@BATCH][/REFERENCE] OP NUMBER, may be repeated",
     )
 
 
@@ -118,7 +137,7 @@ def demo(options: argparse.Namespace) -> int:
 
     with on_standard_error() as progress:
         outcome = workflow.run_demo(options.output, progress)
-    return _end(options, outcome, options.output)
+    return _end(options, outcome, options.output, allow_inconclusive=False)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -136,25 +155,38 @@ def run(options: argparse.Namespace) -> int:
         random_weights=options.random_weights,
         batches=options.batch,
         output=options.output,
-        **build_arguments(options),
+        **{**build_arguments(options), **({"backend": options.backend or workflow.AUTO} if options.tune else {})},
+        tune_seconds=options.tune,
+        calibration=options.calibration,
         prepare=not options.no_prepare,
+        paired=options.paired,
         on_error=options.on_error,
         transform=choice(options),
         opset=options.opset,
         references=[workflow.given_reference(options.reference)] if options.reference else [],
         max_drop=options.max_drop,
         gates=options.gate,
+        wait_idle=options.wait_idle,
+        spread=spread(options),
+        page_images=not options.no_images,
+        command=options.command_line,
     )
     with on_standard_error() as progress:
         outcome = workflow.run(request, options.out, progress)
-    return _end(options, outcome, options.out)
+    return _end(options, outcome, options.out, options.allow_inconclusive)
 
 
-def _end(options: argparse.Namespace, outcome: Outcome, folder: Path) -> int:
-    from assay.render import table
+def _end(options: argparse.Namespace, outcome: Outcome, folder: Path, allow_inconclusive: bool) -> int:
+    from assay.render import table, tuning
 
-    answer(options, outcome, table.run(outcome, f"{folder}/verdict.json"))
-    return EXIT_DONE if outcome.verdict.holds else EXIT_GATE
+    parts = [table.run(outcome, f"{folder}/verdict.json")]
+    found = outcome.tuning
+    if found is not None:
+        parts.insert(0, tuning.tuning(found, f"{folder}/tune/tuning.json"))
+    answer(options, outcome, "\n".join(parts))
+    # Where no candidate was right, what ran is the reference, and not what was asked for.
+    passed = outcome.verdict.passes(allow_inconclusive) and (found is None or found.best is not None)
+    return EXIT_DONE if passed else EXIT_GATE
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -188,18 +220,31 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def compare(options: argparse.Namespace) -> int:
     """`assay compare`."""
-    from assay import workflow
-    from assay.records import VerdictList
+    from assay import store, workflow
+    from assay.records import RunRecord
     from assay.render import table
+    from assay.render.comparison import comparison, comparison_csv
+    from assay.render.junit import junit
+    from assay.render.markdown import markdown
 
-    references = [workflow.given_reference(options.reference)] if options.reference else []
-    references += [workflow.run_reference(other) for other in options.against]
-    gates = workflow.gates_of(options.gate, options.max_drop, references)
-    verdicts, parts = [], []
-    for path_of_run in options.records:
-        record = workflow.load_run(path_of_run)
-        verdict = workflow.compare(record, gates, references)
-        verdicts.append(verdict)
-        parts.append(f"{path_of_run}\n\n{table.results(record.results)}\n\n{table.verdict(verdict, str(path_of_run))}")
-    answer(options, VerdictList(verdicts=tuple(verdicts), words=tuple(v.word for v in verdicts)), "\n\n".join(parts))
-    return EXIT_DONE if all(verdict.holds for verdict in verdicts) else EXIT_GATE
+    found, loaded = workflow.compare_all(
+        options.records,
+        given=options.reference,
+        against=options.against,
+        gates=options.gate,
+        max_drop=options.max_drop,
+    )
+    if options.junit is not None:
+        store.write_bytes(options.junit, junit(found, options.allow_inconclusive).encode())
+    if options.csv is not None:
+        if found.table is None:
+            raise UsageError(f"--csv {options.csv}: these records have no speeds to compare; give a second one")
+        store.write_bytes(options.csv, comparison_csv(found.table).encode())
+    results = {
+        name: table.results(record.results, workflow.figures(record))
+        for name, record in loaded
+        if isinstance(record, RunRecord)
+    }
+    answer(options, found, markdown(found) if options.markdown else comparison(found, results))
+    passed = all(verdict.passes(options.allow_inconclusive) for verdict in found.verdicts)
+    return EXIT_DONE if passed else EXIT_GATE

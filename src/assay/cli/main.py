@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
-from assay.cli import build, judge, measure
+from assay.cli import build, exchange, guide, judge, measure, report, tune
 from assay.errors import EXIT_FAULT, EXIT_INTERRUPTED, AssayError
 
 _EXAMPLES = """examples:
@@ -35,12 +36,18 @@ def parser() -> argparse.ArgumentParser:
     build.add(commands)
     measure.add(commands)
     judge.add(commands)
+    report.add(commands)
+    tune.add(commands)
+    exchange.add(commands)
+    guide.add(commands)
     return whole
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
-    options = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser().parse_args(words)
+    options.command_line = shlex.join(["assay", *words])
     try:
         return int(options.command(options))
     except AssayError as error:

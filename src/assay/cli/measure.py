@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assay.cli.options import (
     Commands,
@@ -13,18 +13,22 @@ from assay.cli.options import (
     build_arguments,
     build_options,
     choice,
+    cluster_option,
     command,
+    gate_options,
+    idle_option,
     label_options,
     output_option,
     path,
+    spread,
     transform_options,
 )
-from assay.errors import EXIT_DONE, UsageError
+from assay.errors import EXIT_DONE, EXIT_GATE, UsageError
 
 if TYPE_CHECKING:
     from assay.progress import Progress
-    from assay.records import CompiledModel, Setting
-    from assay.workflow.measurement import Data
+    from assay.records import BenchOutcome, CompiledModel, RunRecord, Setting
+    from assay.workflow.pixels import Data
 
 
 def add_single(commands: Commands) -> None:
@@ -53,7 +57,9 @@ def add(commands: Commands) -> None:
         bench,
         "measure artifacts, or a model at several batch sizes",
         "  assay bench model_bs16.onnx --data prepared -o BENCH\n"
-        "  assay bench model.onnx --batch 1,16 --synthetic --duration 5 -o BENCH",
+        "  assay bench model.onnx --batch 1,16 --synthetic --duration 5 -o BENCH\n"
+        "  assay bench a.onnx b.blob --synthetic --interleave -o BENCH\n"
+        "  assay compare BENCH/A --against BENCH/B",
     )
     made.add_argument("artifacts", nargs="+", type=path, metavar="ARTIFACT|MODEL.onnx")
     made.add_argument(
@@ -67,8 +73,17 @@ def add(commands: Commands) -> None:
     length = made.add_mutually_exclusive_group()
     length.add_argument("--duration", type=float, metavar="SECONDS", help="default with --synthetic: 10")
     length.add_argument("--iterations", type=int, metavar="N", help="batches to run")
+    made.add_argument(
+        "--interleave",
+        action="store_true",
+        help="measure the artifacts in turn, in short blocks; writes DIR/A/run.json, DIR/B/run.json …",
+    )
+    made.add_argument("--profile", action="store_true", help="show the ten costliest nodes, by a pass of its own")
+    cluster_option(made)
+    idle_option(made)
     made.add_argument("-o", "--out", required=True, type=path, metavar="DIR")
     output_option(made)
+    gate_options(made)
     build_options(made)
     transform_options(made)
 
@@ -106,33 +121,101 @@ def bench(options: argparse.Namespace) -> int:
     """`assay bench`."""
     from assay import workflow
     from assay.progress import on_standard_error
-    from assay.records import BenchOutcome
-    from assay.render import table
 
     for name, value in (("--duration", options.duration), ("--iterations", options.iterations)):
         if value is not None and value <= 0:
             raise UsageError(f"{name} {value:g}: give more than 0")
+    shared = spread(options)
+    for name, given in (("--interleave", options.interleave), ("--profile", options.profile)):
+        if shared is not None and given:
+            raise UsageError(f"{name} measures on one device; leave --cluster and further devices away")
+    if options.interleave:
+        return _bench_interleaved(options)
+    if options.gate:
+        raise UsageError("--gate judges artifacts that are measured in turn; add --interleave, or give it to compare")
     with on_standard_error() as progress:
+        data = _data(options)
         record = workflow.bench_all(
-            _artifacts(options, progress),
-            _data(options),
+            _artifacts(options, data, progress),
+            data,
             options.out,
-            length=workflow.Length(seconds=options.duration, batches=options.iterations),
+            **_how(options),
+            spread=shared,
             progress=progress,
         )
-    text = f"{table.measurements(record.results)}\n\n{table.results(record.results)}\n\n{options.out}/run.json"
-    outcome = BenchOutcome(run=record, figures=tuple(result.figures for result in record.results))
-    answer(options, outcome, text)
+    outcome = _outcome(record)
+    answer(options, outcome, "\n\n".join([*_measurements(outcome), f"{options.out}/run.json"]))
     return EXIT_DONE
 
 
-def _artifacts(options: argparse.Namespace, progress: Progress) -> list[tuple[CompiledModel, dict[str, Setting]]]:
+def _bench_interleaved(options: argparse.Namespace) -> int:
+    """`assay bench --interleave`."""
+    from assay import workflow
+    from assay.progress import on_standard_error
+    from assay.records import InterleavedOutcome
+    from assay.render.comparison import comparison
+
+    with on_standard_error() as progress:
+        data = _data(options)
+        records = workflow.bench_interleaved(
+            _artifacts(options, data, progress), data, options.out, **_how(options), progress=progress
+        )
+    compared = workflow.compare_in_turn(records, options.gate)
+    outcome = InterleavedOutcome(
+        outcomes={letter: _outcome(record) for letter, record in records.items()}, comparison=compared
+    )
+    parts = []
+    for letter, found in outcome.outcomes.items():
+        compiled = found.run.results[0].compiled
+        parts += [f"{letter}  {compiled.model.name} · {compiled.file.path}", *_measurements(found)]
+    parts += [comparison(compared, {}), " · ".join(f"{options.out}/{letter}/run.json" for letter in records)]
+    answer(options, outcome, "\n\n".join(parts))
+    return EXIT_DONE if compared.verdicts[0].passes(options.allow_inconclusive) else EXIT_GATE
+
+
+def _how(options: argparse.Namespace) -> dict[str, Any]:
+    """How long to measure, what to wait for, and whether with a profile."""
+    from assay import workflow
+
+    return {
+        "length": workflow.Length(seconds=options.duration, batches=options.iterations),
+        "wait_idle": options.wait_idle,
+        "profiled": options.profile,
+        "command": options.command_line,
+    }
+
+
+def _outcome(record: RunRecord) -> BenchOutcome:
+    from assay import workflow
+    from assay.records import BenchOutcome
+
+    return BenchOutcome(run=record, figures=workflow.figures(record))
+
+
+def _measurements(found: BenchOutcome) -> list[str]:
+    """What a person sees of a run: every figure, the costliest nodes, and what to know before trusting them."""
+    from assay.render import table
+
+    parts = [render(found.run.results, found.figures) for render in (table.measurements, table.results)]
+    for result in found.run.results:
+        if result.profile is not None:
+            parts.append(f"batch {result.batch} · costliest nodes\n{table.profile(result.profile)}")
+    if found.run.warnings:
+        parts.append("\n".join(f"warning  {warning}" for warning in found.run.warnings))
+    return parts
+
+
+def _artifacts(
+    options: argparse.Namespace, data: Data, progress: Progress
+) -> list[tuple[CompiledModel, dict[str, Setting]]]:
     """The artifacts that were named, and those compiled from a model that was, each with its run settings."""
     from assay import workflow
 
     found = []
     for given in options.artifacts:
-        compiled = workflow.find_compiled(given)
+        # Only a model may come without a record.
+        is_model = given.suffix == ".onnx" or not given.exists()
+        compiled = workflow.find_compiled(given) if is_model else workflow.load_compiled(given)
         if compiled is not None:
             _refuse_build_options(options, given)
             found.append((compiled, workflow.run_settings_of(compiled, dict(options.set))))
@@ -140,8 +223,16 @@ def _artifacts(options: argparse.Namespace, progress: Progress) -> list[tuple[Co
         model = workflow.describe(given, choice(options), options.output)
         progress.note(f"transform: {model.transform_source}")
         for batch in workflow.batch_sizes(model, options.batch, workflow.USUAL_BATCHES, progress):
-            build, run_settings = workflow.build_options(batch=batch, **build_arguments(options))
-            compiled, _ = workflow.compile_into(model, build, options.out / "compiled")
+            build, run_settings = workflow.resolve(
+                workflow.BuildRequest(**build_arguments(options)),
+                model,
+                batch,
+                options.out / f"choice-{batch}.json",
+                options.out / "compiled",
+                progress,
+                data,
+            )
+            compiled, _ = workflow.compile_into(model, build, options.out / "compiled", data)
             found.append((compiled, run_settings))
     return found
 
@@ -150,6 +241,9 @@ def _refuse_build_options(options: argparse.Namespace, artifact: Path) -> None:
     """Raises where an option says how to compile what is compiled already, and so would be passed over."""
     names = ("batch", "backend", "device", "precision", "input", "output", "preset", *choice(options).given)
     given = [f"--{name}" for name in names if getattr(options, name) is not None]
+    if spread(options) is not None and options.device is not None:
+        # Several devices say who shares the run, and not what to compile for.
+        given.remove("--device")
     if given:
         raise UsageError(f"{artifact} is compiled already, so {', '.join(given)} cannot apply; give the MODEL.onnx")
 

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assay.errors import UsageError
+
 if TYPE_CHECKING:
     from assay.data.transform import TransformChoice
     from assay.records import Record
+    from assay.workflow import Spread
+
+_COLOURS = {
+    r"(?m)^(verdict )?PASS\b": "bold green",
+    r"(?m)^(verdict )?FAIL\b": "bold red",
+    r"(?m)^(verdict )?INCONCLUSIVE\b": "bold yellow",
+    r"(?m)^(verdict )?NOT COMPARABLE\b": "bold magenta",
+    r"(?m)^warning\b": "yellow",
+}
+"""Words that stand first in their lines, which say the same without."""
 
 Commands = Any
 """What `add_subparsers` returns; argparse has no public name for it."""
@@ -48,6 +61,35 @@ def output_option(made: argparse.ArgumentParser) -> None:
     made.add_argument("--output", metavar="NAME", help="the model's output of classes, where it has several")
 
 
+def idle_option(made: argparse.ArgumentParser) -> None:
+    """How long to wait for a machine of one's own."""
+    made.add_argument(
+        "--wait-idle",
+        type=seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait so long at most until processors and device are idle",
+    )
+
+
+def gate_options(made: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """What must hold; returns the group for further options."""
+    group = made.add_argument_group("gates")
+    group.add_argument(
+        "--gate",
+        action="append",
+        default=[],
+        metavar="G",
+        help="METRIC[@BATCH][/REFERENCE] OP NUMBER, may be repeated",
+    )
+    group.add_argument(
+        "--allow-inconclusive",
+        action="store_true",
+        help="exit 0 also where a gate is in doubt and none failed",
+    )
+    return group
+
+
 def label_options(made: argparse.ArgumentParser, required: bool = False) -> None:
     """The classes of the images."""
     made.add_argument(
@@ -64,8 +106,14 @@ def label_options(made: argparse.ArgumentParser, required: bool = False) -> None
 def build_options(made: argparse.ArgumentParser) -> None:
     """What an artifact is compiled for, but for its batch size."""
     group = made.add_argument_group("backend")
-    group.add_argument("--backend", metavar="NAME", help="default: onnxruntime")
-    group.add_argument("--device", metavar="D", help="default: the backend's first")
+    group.add_argument(
+        "--backend", metavar="NAME", help="default: onnxruntime; auto: the fastest of those installed, by trials"
+    )
+    group.add_argument(
+        "--device",
+        metavar="D",
+        help="default: the backend's first; several, by names or places in its list as 0,1, share a data set",
+    )
     group.add_argument("--precision", choices=["fp32", "fp16", "int8"], help="default: fp32")
     group.add_argument(
         "--input",
@@ -86,11 +134,30 @@ def build_arguments(options: argparse.Namespace) -> dict[str, Any]:
     """What the backend's options say, with the defaults for what they do not."""
     return {
         "backend": options.backend or "onnxruntime",
-        "device": options.device,
+        "device": options.device.partition(",")[0] if options.device is not None else None,
         "precision": options.precision or "fp32",
         "input_kind": options.input or "uint8",
         "settings": dict(options.set),
     }
+
+
+def cluster_option(made: argparse.ArgumentParser) -> None:
+    """Where a run's workers are."""
+    made.add_argument(
+        "--cluster", metavar="ADDRESS|local", help="share the data set among the devices of a Ray cluster"
+    )
+
+
+def spread(options: argparse.Namespace) -> Spread | None:
+    """Which workers share a run; None where it is this process alone."""
+    devices = tuple((options.device or "").split(",")) if options.device is not None else ()
+    if options.cluster is None and len(devices) < 2:
+        return None
+    if options.cluster is not None and len(devices) > 1:
+        raise UsageError("--cluster takes every device of a kind; give one --device, or several without --cluster")
+    from assay.workflow import Spread
+
+    return Spread(cluster=options.cluster, devices=devices if options.cluster is None else ())
 
 
 def choice(options: argparse.Namespace) -> TransformChoice:
@@ -113,8 +180,25 @@ def answer(options: argparse.Namespace, record: Record, text: str) -> None:
         from assay import store
 
         text = store.to_json(record).decode().rstrip("\n")
-    print(text)  # noqa: T201 - the one place for answers
+        print(text)  # noqa: T201 - the one place for answers
+    else:
+        _show(text)
     sys.stdout.flush()
+
+
+def _show(text: str) -> None:
+    """Prints text, with the words of verdicts in colour beside their meaning on a terminal that has colours."""
+    if not sys.stdout.isatty():
+        print(text)  # noqa: T201 - likewise
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    shown = Text(text)
+    for pattern, style in _COLOURS.items():
+        shown.highlight_regex(pattern, style)
+    # Rich leaves colours away where NO_COLOR is set, and lines are the terminal's own to wrap.
+    Console(highlight=False, soft_wrap=True).print(shown)
 
 
 def batches(text: str) -> list[int]:
@@ -143,6 +227,14 @@ def setting(text: str) -> tuple[str, str]:
     if not key or not equals or not value:
         raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE such as threads=2")
     return key, value
+
+
+def seconds(text: str) -> float:
+    """Reads a length of time: `60`, `90s`, `10m` or `2h`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds such as 60, or a time such as 10m or 2h")
+    return float(found[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
 
 
 def path(text: str) -> Path:

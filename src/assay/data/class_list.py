@@ -27,7 +27,8 @@ def read(path: Path) -> ClassList:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"cannot read the class list {path}: {error}; a text file in UTF-8 is expected") from error
+        reason = getattr(error, "strerror", None) or error
+        raise DatasetError(f"cannot read the class list {path}: {reason}; a text file in UTF-8 is expected") from error
     # An empty line in between would move every class behind it by one if it were passed over.
     lines = [line.strip() for line in text.rstrip().splitlines()]
     wrong = [f"line {number}: empty" for number, line in enumerate(lines, start=1) if not line]

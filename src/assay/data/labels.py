@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from assay.data.class_list import ClassList
 from assay.errors import DatasetError
@@ -19,14 +20,26 @@ _FIGURES = 9
 """No classifier has a class number of more."""
 
 
+class Label(NamedTuple):
+    """An image's class, and the line that says so."""
+
+    number: int
+    line: int
+
+
 def read(path: Path, class_list: ClassList | None = None) -> dict[str, int]:
     """Reads a label file into name → class; every line that cannot be used is named."""
+    return {name: label.number for name, label in read_lines(path, class_list).items()}
+
+
+def read_lines(path: Path, class_list: ClassList | None = None) -> dict[str, Label]:
+    """As `read`, with the line that each label stands in."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"cannot read the labels {path}: {error}; a text file in UTF-8 is expected") from error
-    first_line: dict[str, int] = {}
-    classes: dict[str, int] = {}
+        reason = getattr(error, "strerror", None) or error
+        raise DatasetError(f"cannot read the labels {path}: {reason}; a text file in UTF-8 is expected") from error
+    labels: dict[str, Label] = {}
     wrong: list[str] = []
     twice: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -36,20 +49,20 @@ def read(path: Path, class_list: ClassList | None = None) -> dict[str, int]:
         name, label = _split(entry, class_list)
         if not name or label is None:
             wrong.append(f"line {number}: {entry[:80]!r}")
-        elif name in classes:
+        elif name in labels:
             twice.append(
-                f"line {number}: {name!r} with class {label} stands in line {first_line[name]} "
-                f"with class {classes[name]}"
+                f"line {number}: {name!r} with class {label} stands in line {labels[name].line} "
+                f"with class {labels[name].number}"
             )
         else:
-            classes[name], first_line[name] = label, number
+            labels[name] = Label(label, number)
     if wrong:
         raise DatasetError(f"{path}: {len(wrong)} lines are not a name and {_a_class(class_list)}", wrong)
     if twice:
         raise DatasetError(f"{path}: {len(twice)} lines repeat a name; leave one line for each image", twice)
-    if not classes:
+    if not labels:
         raise DatasetError(f"{path} holds no label; a line is a name and a class number, `image.jpg 65`")
-    return classes
+    return labels
 
 
 def match(names: Iterable[str], classes: Mapping[str, int], source: str) -> tuple[int, ...]:

@@ -101,15 +101,25 @@ def complete(
 class Reader:
     """Copies batches out of the shards of a prepared data set."""
 
-    def __init__(self, prepared: PreparedDataset) -> None:
-        self._shards = [np.asarray(shard.load()) for shard in prepared.shards]
+    def __init__(self, shards: Sequence[ArrayFile]) -> None:
+        self._shards = [np.asarray(shard.load()) for shard in shards]
         self._starts = [0]
-        for shard in prepared.shards:
+        for shard in shards:
             self._starts.append(self._starts[-1] + shard.shape[0])
 
     def __len__(self) -> int:
         """The number of images."""
         return self._starts[-1]
+
+    def part(self, first: int, count: int) -> Pixels:
+        """The pixels of `count` images from `first` on: a view where one shard holds them all, or else a copy."""
+        number = bisect_right(self._starts, first) - 1
+        offset = first - self._starts[number]
+        part = self._shards[number][offset : offset + count]
+        if len(part) < count:
+            part = np.empty((count, *part.shape[1:]), np.uint8)
+            self.read(first, count, part)
+        return part
 
     def read(self, first: int, count: int, out: Pixels) -> None:
         """Copies `count` images from `first` on into `out`, uint8 N×H×W×3."""

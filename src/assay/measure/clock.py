@@ -1,17 +1,29 @@
-"""The clock, and the rule for how long an artifact is run before it counts."""
+"""The clock, and the rule for how long an artifact is run before it counts.
+
+The calls of a warm-up are taken in windows of at least two calls and a quarter of a second. It ends as soon as the
+medians of two windows in a row differ by no more than 5 %: after four calls and half a second at the earliest. After
+20 s its time is up, though never before two calls; where these are so slow that there were no two windows, the last
+two calls are held against each other instead. A warm-up whose time was up without that was not steady.
+"""
 
 from __future__ import annotations
 
+import statistics
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter as now
 
 import numpy as np
 import numpy.typing as npt
 
-WARM_UP_CALLS = 3
-WARM_UP_SECONDS = 0.5
+from assay.records import WarmUp
+
+WINDOW_CALLS = 2
+WINDOW_SECONDS = 0.25
+AGREEMENT = 0.05
+"""By how much the medians of two windows may differ, as a share of the smaller one."""
 WARM_UP_LIMIT_SECONDS = 20.0
+LEAST_CALLS = 2
 
 
 class Intervals:
@@ -32,16 +44,31 @@ class Intervals:
         return rows[np.argsort(rows[:, 0], kind="stable")][:, 1:] - begin
 
 
-def warm_up(call: Callable[[], object]) -> tuple[int, float]:
-    """Repeats a call at least three times and for half a second, 20 s at most; returns the calls and seconds."""
-    begin = now()
-    calls = 0
+def warm_up(call: Callable[[], object], limit: float = WARM_UP_LIMIT_SECONDS) -> WarmUp:
+    """Repeats a call until its times are steady, or until the time is up."""
+    begin = opened = left = now()
+    window: list[float] = []
+    medians: list[float] = []
+    calls, before, last = 0, 0.0, 0.0
     while True:
         call()
+        ended = now()
+        before, last, left = last, ended - left, ended
+        window.append(last)
         calls += 1
-        spent = now() - begin
-        if (calls >= WARM_UP_CALLS and spent >= WARM_UP_SECONDS) or spent >= WARM_UP_LIMIT_SECONDS:
-            return calls, spent
+        if len(window) >= WINDOW_CALLS and ended - opened >= WINDOW_SECONDS:
+            medians.append(statistics.median(window))
+            window, opened = [], ended
+            if _agree(medians[-2:]):
+                return WarmUp(calls=calls, seconds=ended - begin, steady=True)
+        if ended - begin >= limit and calls >= LEAST_CALLS:
+            steady = len(medians) < 2 and _agree([before, last])
+            return WarmUp(calls=calls, seconds=ended - begin, steady=steady)
+
+
+def _agree(times: Sequence[float]) -> bool:
+    """Whether there are two times that differ by little."""
+    return len(times) == 2 and max(times) <= (1 + AGREEMENT) * min(times)
 
 
 __all__ = ["Intervals", "now", "warm_up"]

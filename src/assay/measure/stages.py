@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +20,7 @@ from assay.measure.pipeline import Job, Stage
 from assay.records import ImageTransform
 
 Pixels = npt.NDArray[np.uint8]
+Scores = npt.NDArray[np.float32]
 
 _READERS = 2
 """One copies while the other waits for a slot; two saturate a memory channel."""
@@ -33,7 +35,7 @@ class Slot:
     batch: npt.NDArray[Any]
     """What the session takes: the pixels themselves, or float32 N×3×H×W."""
     files: list[bytes] = field(default_factory=list)
-    scores: npt.NDArray[np.float32] | None = None
+    scores: Scores | None = None
 
 
 def slots(session: Session, count: int) -> list[Slot]:
@@ -58,13 +60,13 @@ def once_over(images: int, batch: int) -> Iterator[Job]:
         yield Job(index, first, min(batch, images - first))
 
 
-def repeated(images: int, batch: int, until: Callable[[int], bool]) -> Iterator[Job]:
-    """Batches around and around the images, until `until(jobs so far)` says that it is enough.
+def repeated(images: int, batch: int, until: Callable[[int], bool], start: int = 0) -> Iterator[Job]:
+    """Batches around and around the images from number `start` on, until `until(jobs so far)` says that it is enough.
 
     A batch is whole wherever there are that many images.
     """
-    index, items = 0, min(batch, images)
-    while not until(index):
+    index, items = start, min(batch, images)
+    while not until(index - start):
         yield Job(index, (index * items) % (images - items + 1), items)
         index += 1
 
@@ -141,6 +143,39 @@ def from_images(
     return [Stage("read", read, _READERS), Stage("preprocess", preprocess, workers)]
 
 
+def from_tensors(paths: Sequence[str], hashes: list[str] | None) -> list[Stage[Slot]]:
+    """Read loads files of raw little-endian float32 and puts their sha256 into `hashes` where there is a list.
+
+    Preprocess lays them side by side as the session takes them: there is nothing else left to do.
+    """
+
+    def read(job: Job, slot: Slot) -> None:
+        slot.files = [_content(path) for path in paths[job.first : job.first + job.items]]
+        if hashes is not None:
+            for offset, content in enumerate(slot.files):
+                hashes[job.first + offset] = hashlib.sha256(content).hexdigest()
+
+    def preprocess(job: Job, slot: Slot) -> None:
+        for offset, content in enumerate(slot.files):
+            if len(content) != slot.batch[offset].nbytes:
+                raise DatasetError(
+                    f"{paths[job.first + offset]} has {len(content)} bytes and {slot.batch[offset].nbytes} are "
+                    "expected: it was changed during the run; prepare it again"
+                )
+            slot.batch[offset] = np.frombuffer(content, "<f4").reshape(slot.batch.shape[1:])
+        slot.files = []
+        slot.batch[job.items :] = 0
+
+    return [Stage("read", read, _READERS), Stage("preprocess", preprocess)]
+
+
+def _content(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise DatasetError(f"cannot read {path}: {error.strerror or error}; prepare it again") from error
+
+
 def infer(session: Session, name_of: Callable[[int], str]) -> Stage[Slot]:
     """The inference call and nothing else."""
 
@@ -165,7 +200,7 @@ class ScoreWriter:
             )
             self._offset = file.tell()
 
-    def write(self, first: int, scores: npt.NDArray[np.float32]) -> None:
+    def write(self, first: int, scores: Scores) -> None:
         """Writes the scores of consecutive images from `first` on."""
         rest = memoryview(np.ascontiguousarray(scores, dtype="<f4").data).cast("B")
         place = self._offset + first * self._row
@@ -174,12 +209,13 @@ class ScoreWriter:
             rest, place = rest[written:], place + written
 
 
-def post(writer: ScoreWriter | None, advance: Callable[[int], None]) -> Stage[Slot]:
-    """Keeps the scores of the images, never those of the padding."""
+def post(sinks: Sequence[Callable[[int, Scores], None]], advance: Callable[[int], None]) -> Stage[Slot]:
+    """Hands the scores of the images to every sink, with the first image's number; never those of the padding."""
 
     def work(job: Job, slot: Slot) -> None:
-        if writer is not None and slot.scores is not None:
-            writer.write(job.first, slot.scores[: job.items])
+        if slot.scores is not None:
+            for sink in sinks:
+                sink(job.first, slot.scores[: job.items])
         slot.scores = None
         advance(job.items)
 

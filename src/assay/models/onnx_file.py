@@ -15,6 +15,7 @@ from assay.models import external_data
 from assay.records import TensorSpec
 
 _FLOATS = ("float32", "float16")
+_INTEGER = ("DequantizeLinear", "QLinear")
 _COLOURS = 3
 _LOWEST_OPSET = 7
 """Where the operators that are put around a model broadcast as they do today."""
@@ -42,6 +43,17 @@ def load(path: Path, with_weights: bool = True) -> onnx.ModelProto:
     if with_weights:
         external_data.embed(model, path)
     return model
+
+
+def is_quantized(path: Path) -> bool:
+    """Whether a model holds integers of 8 bits: dequantized ones, as a QDQ model does, or operators on them."""
+    return holds_integers(load(path, with_weights=False))
+
+
+def holds_integers(model: onnx.ModelProto) -> bool:
+    """The same of a model that was read already."""
+    operators = {node.op_type for node in model.graph.node}
+    return any(name.startswith(_INTEGER) or name.endswith("Integer") for name in operators)
 
 
 def inspect(path: Path, output: str | None = None) -> tuple[TensorSpec, TensorSpec, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import re
 import urllib.error
 import urllib.request
@@ -11,12 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from assay import store, units
+from assay import environment, store, units
 from assay.errors import CheckpointError, RecordError
 from assay.progress import Progress, Silent, Stopwatch
-
-CACHE_VARIABLE = "ASSAY_CACHE"
-"""The environment variable that puts the cache elsewhere."""
 
 _MEBIBYTE = 2**20
 _BLOCK = 256 * 1024
@@ -27,10 +23,7 @@ _TOLERANCE = 1.01
 
 def cache_folder() -> Path:
     """Where files are kept."""
-    from platformdirs import user_cache_path
-
-    given = os.environ.get(CACHE_VARIABLE)
-    return (Path(given).expanduser() if given else user_cache_path("assay")) / "weights"
+    return environment.cache_folder() / "weights"
 
 
 def fetch(
@@ -186,7 +179,7 @@ def _writing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise RecordError(
             f"cannot write {path}: {error.strerror or error}; free the space, or choose another folder with "
-            f"{CACHE_VARIABLE}"
+            f"{environment.CACHE_VARIABLE}"
         ) from error
 
 

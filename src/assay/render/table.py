@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -10,37 +11,93 @@ from rich.table import Table
 
 from assay import units
 from assay.environment import BUSY_SHARE
-from assay.records import Accuracy, BatchResult, Diagnosis, Outcome, PredictionList, StageTime, Verdict
+from assay.records import (
+    Accuracy,
+    BackendState,
+    BatchResult,
+    Diagnosis,
+    Estimate,
+    Figures,
+    Outcome,
+    PredictionList,
+    Profile,
+    StageTime,
+    Verdict,
+)
+from assay.render.paired import line
 
-_WIDTH = 10_000
-"""A cell is never cut: a terminal wraps what it has no room for."""
+_WIDTH = 78
+"""Of a table, which is indented by two."""
+_GAP = 2
+_TEXT = 16
+"""Columns that a text on the left may have at least."""
 
 
-def results(found: Sequence[BatchResult]) -> str:
-    """Speed, bottleneck and accuracy by batch size."""
-    ranks = _ranks([result.accuracy for result in found if result.accuracy])
-    rows = [
+def results(found: Sequence[BatchResult], figures: Sequence[Figures]) -> str:
+    """Speed and bottleneck by batch size, and accuracy by what was counted, each with its interval."""
+    speed = [
         [
             str(result.batch),
-            units.rate(result.performance.end_to_end_throughput),
-            units.rate(result.performance.interface_throughput),
-            units.milliseconds(result.performance.latency.median),
-            units.milliseconds(result.performance.latency.p99),
+            units.rate(derived.end_to_end_throughput.value),
+            units.rate(derived.interface_throughput.value),
+            _spread(derived.interface_throughput),
+            *(_latency(derived, name) for name in ("p50", "p99")),
             _bottleneck(result),
-            *(units.percent(result.accuracy.top(k)) if result.accuracy else "" for k in ranks),
         ]
-        for result in found
+        for result, derived in zip(found, figures, strict=True)
     ]
-    headers = ["batch", "end-to-end", "interface", "p50", "p99", "bottleneck", *(f"top-{k}" for k in ranks)]
-    return _aligned(headers, rows, left={"bottleneck"})
+    headers = ["batch", "end-to-end", "interface", "±", "p50", "p99", "bottleneck"]
+    parts = [aligned(headers, speed, left={"bottleneck"}), *map(_shares, found), _accuracy(found, figures)]
+    return "\n\n".join(part for part in parts if part)
 
 
-def measurements(found: Sequence[BatchResult]) -> str:
+def _accuracy(found: Sequence[BatchResult], figures: Sequence[Figures]) -> str:
+    """Top-1 and the last of top-1 to top-5; batch sizes with the same counts share a line."""
+    lines: dict[Accuracy, tuple[list[str], Figures]] = {}
+    for result, derived in zip(found, figures, strict=True):
+        if result.accuracy is not None:
+            lines.setdefault(result.accuracy, ([], derived))[0].append(str(result.batch))
+    ranks = _ranks(list(lines))
+    rows = [
+        [", ".join(batches), f"{counted.count:,}", *(_share(derived.top[k - 1]) for k in ranks)]
+        for counted, (batches, derived) in lines.items()
+    ]
+    return aligned(["batch", "images", *(f"top-{k}" for k in ranks)], rows, left={"batch"}) if rows else ""
+
+
+def _shares(result: BatchResult) -> str:
+    """What each worker did, where several shared the run."""
+    rows = [
+        [
+            share.worker,
+            f"{share.images:,}",
+            str(share.shards),
+            units.rate(share.interface_throughput),
+            "died" if share.lost else "",
+        ]
+        for share in result.performance.shares
+    ]
+    return aligned(["worker", "images", "shards", "interface", ""], rows, left={"worker", ""}) if rows else ""
+
+
+def _share(top: Estimate) -> str:
+    """An accuracy with its interval."""
+    low, high = top.interval or (top.value, top.value)
+    return f"{units.percent(top.value)} ({units.percent(low)} to {units.percent(high)})"
+
+
+def _spread(estimate: Estimate) -> str:
+    """The half width of an interval as a share of its figure; none where it has none."""
+    if estimate.interval is None:
+        return "–"
+    return units.spread((estimate.interval[1] - estimate.interval[0]) / 2 / estimate.value)
+
+
+def measurements(found: Sequence[BatchResult], figures: Sequence[Figures]) -> str:
     """Every figure of a bench: throughputs, latencies, and what each stage did."""
     parts = []
-    for result in found:
+    for result, derived in zip(found, figures, strict=True):
         performance, options = result.performance, result.compiled.options
-        latency = performance.latency
         parts.append(
             f"batch {result.batch} · {options.backend} · {performance.device} · {options.precision} · "
             f"{performance.images} images ({performance.source}) · "
@@ -48,25 +105,9 @@ def measurements(found: Sequence[BatchResult]) -> str:
             f"interface {units.rate(performance.interface_throughput)}"
         )
         parts.append(
-            _aligned(
-                ["latency", "min", "mean", "p50", "p90", "p95", "p99", "max"],
-                [
-                    [
-                        "",
-                        *(
-                            units.milliseconds(value)
-                            for value in (
-                                latency.min,
-                                latency.mean,
-                                latency.median,
-                                latency.p90,
-                                latency.p95,
-                                latency.p99,
-                                latency.max,
-                            )
-                        ),
-                    ]
-                ],
+            aligned(
+                ["latency", *derived.latency],
+                [["", *(units.milliseconds(figure.value) for figure in derived.latency.values())]],
                 left={"latency"},
             )
         )
@@ -82,27 +123,29 @@ def verdict(found: Verdict, place: str) -> str:
         lines += [
             f"       {detail}" for detail in (check.detail, *(f"noted: {d}" for d in check.differences)) if detail
         ]
-    hashes = ", ".join(units.short_hash(sha256) for sha256 in found.artifact_sha256)
     if found.word is None:
-        lines.append(f"done, nothing to judge · {place}")
-    else:
-        lines.append(
-            f"verdict {found.word} · model {units.short_hash(found.model_sha256)} · artifacts {hashes} · {place}"
-        )
-    return "\n".join(lines)
+        return "\n".join([*lines, f"done, nothing to judge · {place}"])
+    parts = [f"verdict {found.word}"]
+    if found.model_sha256 is not None:
+        parts.append(f"model {units.short_hash(found.model_sha256)}")
+    if found.artifact_sha256:
+        parts.append(f"artifacts {', '.join(units.short_hash(sha256) for sha256 in found.artifact_sha256)}")
+    return "\n".join([*lines, " · ".join([*parts, place])])
 
 
 def run(outcome: Outcome, place: str) -> str:
     """What `assay run` ends with."""
     warnings = [f"warning  {warning}" for warning in outcome.run.warnings]
-    return "\n".join(["", results(outcome.run.results), "", *warnings, verdict(outcome.verdict, place)])
+    found = results(outcome.run.results, outcome.figures)
+    pairs = [line(result.batch, result.paired) for result in outcome.run.results if result.paired is not None]
+    return "\n".join(["", found, "", *([*pairs, ""] if pairs else []), *warnings, verdict(outcome.verdict, place)])
 
 
 def accuracies(found: Sequence[tuple[str, Accuracy]]) -> str:
     """Top-k accuracy with its counts."""
     ranks = range(1, max(len(accuracy.correct_at) for _, accuracy in found) + 1)
     rows = [[name, str(accuracy.count), *(_counted(accuracy, k) for k in ranks)] for name, accuracy in found]
-    return _aligned(["predictions", "images", *(f"top-{k}" for k in ranks)], rows, left={"predictions"})
+    return aligned(["predictions", "images", *(f"top-{k}" for k in ranks)], rows, left={"predictions"})
 
 
 def predictions(found: PredictionList) -> str:
@@ -117,19 +160,19 @@ def predictions(found: PredictionList) -> str:
             ]
             for rank, number in enumerate(image.classes)
         ]
-        parts.append(f"{image.image.name}\n{_aligned(['class', 'name', 'score'], rows, left={'name'})}")
+        parts.append(f"{image.image.name}\n{aligned(['class', 'name', 'score'], rows, left={'name'})}")
     return "\n\n".join(parts)
 
 
 def diagnosis(found: Diagnosis) -> str:
-    """The machine, then a line a backend."""
+    """The machine, a line a backend, and below them what keeps some from running."""
     environment = found.environment
     state = "idle" if found.busy_share <= BUSY_SHARE else "busy"
     packages = " · ".join(f"{name} {version}" for name, version in environment.packages.items())
     rows = [
-        [backend.name, backend.version or "", ", ".join(backend.devices), backend.problem or "ready"]
-        for backend in found.backends
+        [backend.name, backend.version or "", ", ".join(backend.devices), _state(backend)] for backend in found.backends
     ]
+    problems = [f"{one.name}: {one.problem}" for one in found.backends if one.problem is not None]
     return "\n".join(
         [
             f"assay {environment.assay} · Python {environment.python} · {environment.system} · {environment.machine}",
@@ -137,13 +180,25 @@ def diagnosis(found: Diagnosis) -> str:
             f"{units.share(found.busy_share)} in use: {state}",
             packages,
             "",
-            _aligned(
+            aligned(
                 ["backend", "version", "devices", "state"],
                 rows,
                 left={"backend", "version", "devices", "state"},
             ),
+            *(["", *problems] if problems else []),
         ]
     )
+
+
+def _state(backend: BackendState) -> str:
+    """Whether a backend can be used, with its proof."""
+    if not backend.installed:
+        return "not installed"
+    if backend.problem is not None:
+        return "does not run"
+    if backend.parity is None:
+        return "ready"
+    return f"ready, parity {units.difference(backend.parity.largest_difference)}"
 
 
 def _counted(accuracy: Accuracy, k: int) -> str:
@@ -165,7 +220,12 @@ def _stages(stages: Sequence[StageTime], bottleneck: StageTime) -> str:
         for stage in stages
     ]
     headers = ["stage", "workers", "rate", "busy", "waits for work", "waits for room", ""]
-    return _aligned(headers, rows, left={"stage", ""})
+    return aligned(headers, rows, left={"stage", ""})
+
+
+def _latency(figures: Figures, name: str) -> str:
+    """A latency; none where the sample is too small for it."""
+    return units.milliseconds(figures.latency[name].value) if name in figures.latency else "–"
 
 
 def _bottleneck(result: BatchResult) -> str:
@@ -181,12 +241,57 @@ def _ranks(found: Sequence[Accuracy]) -> tuple[int, ...]:
     return (1, last) if last > 1 else (1,)
 
 
-def _aligned(headers: Sequence[str], rows: Sequence[Sequence[str]], left: set[str]) -> str:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="")
-    for header in headers:
-        table.add_column(header, justify="left" if header in left else "right", no_wrap=True)
+def aligned(headers: Sequence[str], rows: Sequence[Sequence[str]], left: set[str]) -> str:
+    """Columns as wide as their longest cell; those named in `left` stand to the left.
+
+    A table that is wider than a terminal's 80 columns has its headers and the text on the left broken into lines; a
+    figure never is.
+    """
+    widths = [max(len(row[column]) for row in rows) if rows else 0 for column in range(len(headers))]
+    natural = sum(max(len(header), width) + _GAP for header, width in zip(headers, widths, strict=True))
+    narrow = natural - _GAP > _WIDTH
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, show_edge=False, header_style="")
+    for header, width in zip(headers, widths, strict=True):
+        if header in left:
+            table.add_column(header, justify="left", no_wrap=not narrow, overflow="fold")
+        else:
+            shown = _broken(header, width) if narrow else header
+            table.add_column(shown, justify="right", no_wrap=True, min_width=max(map(len, shown.split("\n"))))
     for row in rows:
         table.add_row(*row)
     text = io.StringIO()
-    Console(file=text, width=_WIDTH, markup=False, highlight=False, emoji=False).print(table)
+    figures = sum(width + _GAP for header, width in zip(headers, widths, strict=True) if header not in left)
+    # Where the figures alone are wider, a terminal wraps what it has no room for: nothing is cut.
+    room = max(_WIDTH, figures + _TEXT * len(left)) if narrow else natural
+    Console(file=text, width=room, markup=False, highlight=False, emoji=False).print(table)
     return "\n".join(f"  {line.rstrip()}" for line in text.getvalue().splitlines())
+
+
+def _broken(header: str, width: int) -> str:
+    """A header in lines of a column's width, where its own marks allow."""
+    lines = [""]
+    for part in re.findall(r"[^:/ -]*[:/ -]*", header):
+        if lines[-1] and len((lines[-1] + part).rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.strip() for line in lines if line.strip())
+
+
+def profile(found: Profile) -> str:
+    """The costliest nodes: the share of all nodes' time, the time in one call, and the arithmetic where it is known."""
+    rows = [
+        [
+            units.share(node.share),
+            units.short_time(node.seconds),
+            "–" if node.gflops is None else units.gflops(node.gflops),
+            node.operator,
+            _end_of(node.name),
+        ]
+        for node in found.nodes
+    ]
+    return aligned(["share", "a call", "GFLOP/s", "operator", "node"], rows, left={"operator", "node"})
+
+
+def _end_of(name: str, most: int = 36) -> str:
+    """A node's name, of a long one what tells it apart."""
+    return name if len(name) <= most else f"…{name[1 - most :]}"

@@ -12,7 +12,7 @@ from assay.records import TOP_K, Accuracy, Predictions, ScoredImage
 
 _CHUNK = 2048
 
-_WITH_BACKGROUND = 1001
+WITH_BACKGROUND = 1001
 SHIFTED = "the model has 1001 classes, the first of them the background: 1 is added to every label, as the guide does"
 """Said wherever labels were shifted."""
 
@@ -60,11 +60,15 @@ def evaluate(predictions: Predictions, labels: Sequence[int]) -> Accuracy:
     `labels` are in the order of the predictions' names. Raises `DatasetError` with the images whose class the
     model does not have, or whose scores are not numbers.
     """
-    scores = np.asarray(predictions.scores.load())
+    return count(predictions.names, np.asarray(predictions.scores.load()), labels)
+
+
+def count(names: Sequence[str], scores: Scores, labels: Sequence[int]) -> Accuracy:
+    """As `evaluate`, from the scores themselves, [images, classes] in the order of the names and labels."""
     classes = scores.shape[1]
-    labels, shift = fit(predictions.names, labels, classes)
+    labels, shift = fit(names, labels, classes)
     order, values = best(scores)
-    broken = [name for name, row in zip(predictions.names, values, strict=True) if np.isnan(row).any()]
+    broken = [name for name, row in zip(names, values, strict=True) if np.isnan(row).any()]
     if broken:
         raise DatasetError(f"the scores of {len(broken)} images are not numbers (NaN); the model is broken", broken)
     hits = order == np.asarray(labels, dtype=np.int64)[:, np.newaxis]
@@ -78,7 +82,7 @@ def fit(names: Sequence[str], labels: Sequence[int], classes: int) -> tuple[Sequ
     1001 classes are ImageNet's 1000 behind a class for the background, so labels that know none are shifted by one.
     Raises `DatasetError` with the images whose label is outside the model's classes.
     """
-    shift = int(classes == _WITH_BACKGROUND and max(labels, default=0) < classes - 1)
+    shift = int(classes == WITH_BACKGROUND and max(labels, default=0) < classes - 1)
     outside = [f"{name}: class {label}" for name, label in zip(names, labels, strict=True) if not 0 <= label < classes]
     if outside:
         raise DatasetError(

@@ -1,8 +1,8 @@
 """Gates, `METRIC[@BATCH][/REFERENCE] OP NUMBER`: reading them, and what they may ask.
 
-Metrics: `top1` … `top5` and `top1-drop`, `top5-drop` (percent and points), `throughput` (also `interface`) and
-`end-to-end` (images/s), `latency.min|mean|median|p50|p90|p95|p99|max` (with `ms` or `s`). `/REFERENCE` divides by the
-same figure of a reference, or by another throughput of the run itself: `end-to-end/interface>=0.95`.
+Metrics: `top1` … `top5` and `top1-drop`, `top5-drop` (percent and points), `throughput` (also `interface`),
+`end-to-end` and `scenario` (images/s), `latency.min|mean|median|p50|p90|p95|p99|max` (with `ms` or `s`). `/REFERENCE`
+divides by the same figure of a reference, or by another throughput of the run itself: `end-to-end/interface>=0.95`.
 
 Without `@BATCH` an accuracy or a latency must hold at every batch size; a throughput is that of the best one.
 """
@@ -10,12 +10,17 @@ Without `@BATCH` an accuracy or a latency must hold at every batch size; a throu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from assay.errors import UnknownNameError, UsageError
-from assay.records import Gate
+from assay.records import Gate, ThroughputKind
 
-THROUGHPUTS = ("throughput", "interface", "end-to-end")
+THROUGHPUTS: Mapping[str, ThroughputKind] = {
+    "throughput": "interface",
+    "interface": "interface",
+    "end-to-end": "end-to-end",
+    "scenario": "scenario",
+}
 LATENCIES = {
     f"latency.{name}": field
     for name, field in {

@@ -23,6 +23,7 @@ def compare(
     *,
     name: str,
     bound: float,
+    top1_bound: float = 1.0,
 ) -> Parity:
     """Scores each pair of batches, one for either side, and compares.
 
@@ -51,6 +52,7 @@ def compare(
         largest_difference=difference if np.isfinite(difference) else float("inf"),
         top1_agreement=float(np.mean(rows.argmax(axis=1) == others.argmax(axis=1))),
         bound=bound,
+        top1_bound=top1_bound,
     )
 
 
@@ -62,4 +64,5 @@ def require(parity: Parity, step: str) -> Parity:
         f"{step} changed the scores: largest difference {units.difference(parity.largest_difference)} of the "
         f"largest score against {parity.reference}, allowed {units.difference(parity.bound)}; same first class "
         f"in {units.share(parity.top1_agreement)} of {parity.images} images"
+        + (f", allowed {units.share(parity.top1_bound)}" if parity.top1_bound < 1 else "")
     )

@@ -1,72 +1,167 @@
 """The order of the steps: every arrow of the way is one function here, from records to a record.
 
-checkpoint ─export→ model ─compile→ artifact ┐
-images, labels ─prepare→ prepared data set ──┴─bench→ predictions ─evaluate→ accuracy ─compare→ verdict
+checkpoint ─export→ model ─quantize→ model ─compile→ artifact ┐
+images, labels ─prepare→ prepared data set ───────────────────┴─bench→ predictions ─evaluate→ accuracy ─compare→ verdict
 """
 
-from assay.score.accuracy import SHIFTED
-from assay.workflow.adoption import adopt, describe, transform_of
-from assay.workflow.artifact import (
-    batch_sizes,
-    build_options,
-    compile_into,
-    compile_to,
-    find_compiled,
-    load_compiled,
-    run_settings_of,
-)
-from assay.workflow.complete_run import USUAL_BATCHES, RunRequest, run
-from assay.workflow.dataset import load_prepared, prepare
-from assay.workflow.demonstration import run_demo
-from assay.workflow.diagnosis import doctor
-from assay.workflow.exporting import export
-from assay.workflow.judgement import (
-    compare,
-    evaluate,
-    gates_of,
-    given_reference,
-    load_predictions,
-    load_run,
-    ranked,
-    run_reference,
-)
-from assay.workflow.measurement import Images, Length, Measured, bench
-from assay.workflow.prediction import predict
-from assay.workflow.trial import bench_all, trial
+from __future__ import annotations
 
-__all__ = [
-    "SHIFTED",
-    "USUAL_BATCHES",
-    "Images",
-    "Length",
-    "Measured",
-    "RunRequest",
-    "adopt",
-    "batch_sizes",
-    "bench",
-    "bench_all",
-    "build_options",
-    "compare",
-    "compile_into",
-    "compile_to",
-    "describe",
-    "doctor",
-    "evaluate",
-    "export",
-    "find_compiled",
-    "gates_of",
-    "given_reference",
-    "load_compiled",
-    "load_predictions",
-    "load_prepared",
-    "load_run",
-    "predict",
-    "prepare",
-    "ranked",
-    "run",
-    "run_demo",
-    "run_reference",
-    "run_settings_of",
-    "transform_of",
-    "trial",
-]
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from assay.score.accuracy import SHIFTED as SHIFTED
+    from assay.workflow.adoption import adopt as adopt
+    from assay.workflow.adoption import describe as describe
+    from assay.workflow.adoption import transform_of as transform_of
+    from assay.workflow.artifact import command as command
+    from assay.workflow.artifact import compile_into as compile_into
+    from assay.workflow.artifact import compile_to as compile_to
+    from assay.workflow.artifact import find_compiled as find_compiled
+    from assay.workflow.artifact import load_compiled as load_compiled
+    from assay.workflow.asked import batch_sizes as batch_sizes
+    from assay.workflow.asked import build_options as build_options
+    from assay.workflow.asked import run_settings_of as run_settings_of
+    from assay.workflow.calibration import calibrate as calibrate
+    from assay.workflow.calibration import calibration_data as calibration_data
+    from assay.workflow.choice import AUTO as AUTO
+    from assay.workflow.choice import BuildRequest as BuildRequest
+    from assay.workflow.choice import resolve as resolve
+    from assay.workflow.comparison import compare_all as compare_all
+    from assay.workflow.comparison import compare_in_turn as compare_in_turn
+    from assay.workflow.complete_run import USUAL_BATCHES as USUAL_BATCHES
+    from assay.workflow.complete_run import RunRequest as RunRequest
+    from assay.workflow.complete_run import run as run
+    from assay.workflow.dataset import load_prepared as load_prepared
+    from assay.workflow.dataset import prepare as prepare
+    from assay.workflow.dataset import prepared as prepared
+    from assay.workflow.demonstration import run_demo as run_demo
+    from assay.workflow.diagnosis import doctor as doctor
+    from assay.workflow.distributed import Spread as Spread
+    from assay.workflow.exporting import export as export
+    from assay.workflow.importing import default_output as default_output
+    from assay.workflow.importing import import_results as import_results
+    from assay.workflow.interleaving import bench_interleaved as bench_interleaved
+    from assay.workflow.judgement import compare as compare
+    from assay.workflow.judgement import evaluate as evaluate
+    from assay.workflow.judgement import figures as figures
+    from assay.workflow.judgement import gates_of as gates_of
+    from assay.workflow.judgement import given_reference as given_reference
+    from assay.workflow.judgement import load as load
+    from assay.workflow.judgement import load_predictions as load_predictions
+    from assay.workflow.judgement import load_record as load_record
+    from assay.workflow.judgement import load_run as load_run
+    from assay.workflow.judgement import name_of as name_of
+    from assay.workflow.judgement import paired as paired
+    from assay.workflow.judgement import ranked as ranked
+    from assay.workflow.judgement import record_reference as record_reference
+    from assay.workflow.judgement import references_of as references_of
+    from assay.workflow.judgement import speed_table as speed_table
+    from assay.workflow.measurement import Length as Length
+    from assay.workflow.measurement import Measured as Measured
+    from assay.workflow.measurement import bench as bench
+    from assay.workflow.overlap import require_apart as require_apart
+    from assay.workflow.pixels import Images as Images
+    from assay.workflow.prediction import predict as predict
+    from assay.workflow.quantization import float_model_of as float_model_of
+    from assay.workflow.quantization import measure_sensitivity as measure_sensitivity
+    from assay.workflow.quantization import quantize as quantize
+    from assay.workflow.reporting import write_report as write_report
+    from assay.workflow.rows import to_rows as to_rows
+    from assay.workflow.trial import bench_all as bench_all
+    from assay.workflow.tuning.request import TUNED_BATCHES as TUNED_BATCHES
+    from assay.workflow.tuning.request import TuneRequest as TuneRequest
+    from assay.workflow.tuning.searching import load_tuning as load_tuning
+    from assay.workflow.tuning.searching import tune as tune
+
+_HOMES = {
+    "assay.score.accuracy": ("SHIFTED",),
+    "assay.workflow.adoption": (
+        "adopt",
+        "describe",
+        "transform_of",
+    ),
+    "assay.workflow.artifact": (
+        "command",
+        "compile_into",
+        "compile_to",
+        "find_compiled",
+        "load_compiled",
+    ),
+    "assay.workflow.asked": ("batch_sizes", "build_options", "run_settings_of"),
+    "assay.workflow.calibration": (
+        "calibrate",
+        "calibration_data",
+    ),
+    "assay.workflow.choice": (
+        "AUTO",
+        "BuildRequest",
+        "resolve",
+    ),
+    "assay.workflow.comparison": (
+        "compare_all",
+        "compare_in_turn",
+    ),
+    "assay.workflow.complete_run": (
+        "USUAL_BATCHES",
+        "RunRequest",
+        "run",
+    ),
+    "assay.workflow.dataset": (
+        "load_prepared",
+        "prepare",
+        "prepared",
+    ),
+    "assay.workflow.demonstration": ("run_demo",),
+    "assay.workflow.diagnosis": ("doctor",),
+    "assay.workflow.distributed": ("Spread",),
+    "assay.workflow.exporting": ("export",),
+    "assay.workflow.importing": (
+        "default_output",
+        "import_results",
+    ),
+    "assay.workflow.interleaving": ("bench_interleaved",),
+    "assay.workflow.judgement": (
+        "compare",
+        "evaluate",
+        "figures",
+        "gates_of",
+        "given_reference",
+        "load",
+        "load_predictions",
+        "load_record",
+        "load_run",
+        "name_of",
+        "paired",
+        "ranked",
+        "record_reference",
+        "references_of",
+        "speed_table",
+    ),
+    "assay.workflow.measurement": (
+        "Length",
+        "Measured",
+        "bench",
+    ),
+    "assay.workflow.overlap": ("require_apart",),
+    "assay.workflow.pixels": ("Images",),
+    "assay.workflow.prediction": ("predict",),
+    "assay.workflow.quantization": (
+        "float_model_of",
+        "measure_sensitivity",
+        "quantize",
+    ),
+    "assay.workflow.reporting": ("write_report",),
+    "assay.workflow.rows": ("to_rows",),
+    "assay.workflow.trial": ("bench_all",),
+    "assay.workflow.tuning.request": ("TUNED_BATCHES", "TuneRequest"),
+    "assay.workflow.tuning.searching": ("load_tuning", "tune"),
+}
+"""What each step's module has for others. It is loaded when it is asked for: a trial's process needs few of them."""
+
+
+def __getattr__(name: str) -> object:
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)

@@ -23,6 +23,11 @@ def record_of(model: Path) -> Path:
     return model.with_suffix(".json")
 
 
+def program_of(model: Path) -> Path:
+    """Where the exported program stands that was written with an ONNX file: beside it, `model.pt2`."""
+    return model.with_suffix(".pt2")
+
+
 def adopt(
     source: Path,
     out: Path,
@@ -57,7 +62,12 @@ def adopt(
     elif source.resolve() != out.resolve():
         with store.replacing(out) as beside:
             shutil.copyfile(source, beside)
-    model = msgspec.structs.replace(model, data=())
+    program = model.exported_program
+    if program is not None and program.path != program_of(out).resolve():
+        with store.replacing(program_of(out)) as beside:
+            shutil.copyfile(program.path, beside)
+        program = store.reference(program_of(out))
+    model = msgspec.structs.replace(model, data=(), exported_program=program)
     return keep(model, out, model.parity, made_from, "model", described, progress, watch)
 
 
@@ -71,6 +81,7 @@ def describe(source: Path, choice: TransformChoice = TransformChoice(), output: 
     taken, given, opset = onnx_file.examine(proto, source, output)
     del proto  # which may hold all the weights
     transform, transform_source = _transform(source, choice, exported, onnx_file.side(taken))
+    program = exported.exported_program if exported else None
     return OnnxModel(
         name=exported.name if exported else source.stem,
         file=store.reference(source),
@@ -83,6 +94,8 @@ def describe(source: Path, choice: TransformChoice = TransformChoice(), output: 
         class_names=exported.class_names if exported else None,
         parity=exported.parity if exported else None,
         checkpoint=exported.checkpoint if exported else None,
+        exported_program=program if program is not None and store.is_intact(program) else None,
+        quantization=exported.quantization if exported else None,
     )
 
 

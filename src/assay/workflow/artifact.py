@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
-import numpy as np
 
-from assay import store, units
+from assay import isolated, store, units
 from assay.backends import registry
 from assay.backends.base import Backend
-from assay.data.transform import normalise
-from assay.errors import RecordError, UnknownNameError, UsageError
-from assay.models import preprocess_fusion
+from assay.errors import ModelError, RecordError, UsageError
+from assay.models import half_precision, onnx_file, preprocess_fusion
 from assay.progress import Progress, Silent, Stopwatch
-from assay.records import BuildOptions, CompiledModel, InputKind, OnnxModel, Parity, Precision, Setting
-from assay.score import parity as score_parity
-from assay.workflow.demo_pixels import demo_pixels
-from assay.workflow.reference import in_batches, open_reference
+from assay.records import (
+    BuildOptions,
+    CompiledModel,
+    FileReference,
+    OnnxModel,
+    Parity,
+    Precision,
+    Setting,
+)
+from assay.workflow import asked, first_inference
+from assay.workflow.parity_pixels import Pixels, parity_pixels
+from assay.workflow.pixels import Data
 
-COMPILE_BOUND = {"fp32": 1e-4}
-"""How far an artifact may differ from the ONNX model, over the largest score, by precision."""
-PARITY_IMAGES = 4
+COMPILE_SECONDS = 3600.0
+"""A compile and its first inference that take longer hang; the slowest tuners need a good part of it."""
 
-_RECIPE = 1
+_RECIPE = 2
 """Raised when the same inputs give another artifact than before."""
 
 RECORD = "compiled.json"
@@ -38,67 +45,67 @@ def record_of(artifact: Path) -> Path:
     return artifact.with_name(f"{artifact.name}.json")
 
 
-def build_options(
-    backend: str,
-    *,
-    batch: int,
-    device: str | None = None,
-    precision: Precision = "fp32",
-    input_kind: InputKind = "uint8",
-    settings: Mapping[str, str] | None = None,
-) -> tuple[BuildOptions, dict[str, Setting]]:
-    """Checked options of an artifact, and the settings of its runs; raises where a name is unknown."""
-    if batch < 1:
-        raise UsageError(f"batch size {batch}: give 1 or more")
-    runtime = registry.get(backend)
-    chosen = registry.device(runtime, device)
-    if precision not in runtime.precisions(chosen):
-        raise UnknownNameError(f"precision of {backend} on {chosen}", precision, runtime.precisions(chosen))
-    build, run = registry.split_settings(runtime, chosen, settings or {})
-    options = BuildOptions(
-        backend=backend,
-        device=chosen,
-        batch=batch,
-        precision=precision,
-        input_kind=input_kind,
-        settings=build,
-    )
-    return options, run
+def command(model: OnnxModel, options: BuildOptions, out: Path) -> tuple[str, ...]:
+    """The command that compiles a model to `out`, without running it; the graph that it reads is written beside."""
+    backend = registry.get(options.backend)
+    words = asked.require_command(backend)
+    for file in (model.file, *model.data):
+        store.verified(file)
+    graph = out.with_name(f"{out.name}.onnx")
+    with store.replacing(graph) as beside:
+        handed = _handed(model, options, backend, beside)
+    handed = msgspec.structs.replace(handed, file=msgspec.structs.replace(handed.file, path=graph))
+    return tuple(words.command(handed, options, out))
 
 
-def batch_sizes(
-    model: OnnxModel, asked: Sequence[int] | None, usual: Sequence[int], progress: Progress = Silent()
-) -> list[int]:
-    """The batch sizes to compile a model for: those asked for, or else its own where it is fixed, or else the usual.
+def require_start(model: OnnxModel, backend: Backend) -> None:
+    """Raises `ModelError` where a model lacks what the backend compiles."""
+    if backend.starts_from == "exported program" and model.exported_program is None:
+        raise ModelError(
+            f"backend {backend.name} compiles an exported program, and {model.file.path} has none beside it; write "
+            "both with assay export --pt2, or choose another backend"
+        )
 
-    Raises `ModelError` where another is asked for than the model's own.
+
+def compile_to(
+    model: OnnxModel,
+    options: BuildOptions,
+    out: Path,
+    progress: Progress = Silent(),
+    notes: tuple[str, ...] = (),
+    run_settings: Mapping[str, Setting] = MappingProxyType({}),
+    data: Data = None,
+) -> CompiledModel:
+    """Compiles a model to one file, with its record beside it, which keeps the notes and the settings of its runs.
+
+    It is checked on the first images of `data`, or on the demo's.
     """
-    if asked is not None:
-        for batch in asked:
-            preprocess_fusion.require_batch(model, batch)
-        return list(dict.fromkeys(asked))
-    if model.fixed_batch is None:
-        return list(usual)
-    progress.note(f"batch size {model.fixed_batch}: the only one that the model takes")
-    return [model.fixed_batch]
-
-
-def compile_to(model: OnnxModel, options: BuildOptions, out: Path, progress: Progress = Silent()) -> CompiledModel:
-    """Compiles a model to one file, with its record beside it."""
+    if out.resolve() in (file.path for file in (model.file, *model.data)):
+        raise UsageError(f"{out} is the model itself; give another name for the artifact")
     watch = Stopwatch()
-    made_from = _made_from(model, options)
+    # Whoever names images wants the check on them, whatever an earlier one was made on.
+    images = parity_pixels(model, data)
+    checked_on = [] if data is None else [hashlib.sha256(images.tobytes()).hexdigest()]
+    made_from = store.hash_of(_made_from(model, options), notes, dict(run_settings), *checked_on)
     found = store.kept(record_of(out), CompiledModel, made_from)
     if found is None or found.file.path != out.resolve():
         out.parent.mkdir(parents=True, exist_ok=True)
-        found = _compile(model, options, out.parent, lambda _: (out, record_of(out)), made_from)
+        found = _compile(
+            model, options, out.parent, lambda _: (out, record_of(out)), made_from, images, notes, run_settings
+        )
         progress.finish("compile", _described(found), _detail(found), watch.seconds)
     else:
         progress.finish("compile", _described(found), _detail(found), None)
     return found
 
 
-def compile_into(model: OnnxModel, options: BuildOptions, folder: Path) -> tuple[CompiledModel, bool]:
-    """Compiles a model into a folder named by the artifact's key; says whether it was there already."""
+def compile_into(
+    model: OnnxModel, options: BuildOptions, folder: Path, data: Data = None
+) -> tuple[CompiledModel, bool]:
+    """Compiles a model into a folder named by the artifact's key; says whether it was there already.
+
+    It is checked on the first images of `data`, or on the demo's; one that is there was checked as it was made.
+    """
     made_from = _made_from(model, options)
     for record in sorted(folder.glob(f"*/{RECORD}")):
         found = store.kept(record, CompiledModel, made_from)
@@ -110,7 +117,7 @@ def compile_into(model: OnnxModel, options: BuildOptions, folder: Path) -> tuple
     def place(key: str) -> tuple[Path, Path]:
         return folder / key[:16] / f"artifact{suffix}", folder / key[:16] / RECORD
 
-    return _compile(model, options, folder, place, made_from), False
+    return _compile(model, options, folder, place, made_from, parity_pixels(model, data)), False
 
 
 def find_compiled(path: Path) -> CompiledModel | None:
@@ -126,18 +133,14 @@ def find_compiled(path: Path) -> CompiledModel | None:
 def load_compiled(path: Path) -> CompiledModel:
     """The record of an artifact, given its file or the folder it lies in."""
     compiled = find_compiled(path)
+    if compiled is None and not path.exists():
+        raise RecordError(f"no artifact at {path}; make it with assay compile, or with atc where the guide's lines run")
     if compiled is None:
-        raise RecordError(f"{path} has no record of an artifact beside it; make it with assay compile")
+        raise RecordError(
+            f"{path} has no record of an artifact beside it, {path.name}.json; make it with assay compile, "
+            "and move the two together"
+        )
     return compiled
-
-
-def run_settings_of(compiled: CompiledModel, settings: Mapping[str, str]) -> dict[str, Setting]:
-    """The settings of an artifact's runs; raises where one is unknown, or belongs to the compile that is past."""
-    backend = registry.get(compiled.options.backend)
-    fixed = [key for key in settings if key in compiled.options.settings]
-    if fixed:
-        raise UsageError(f"{', '.join(fixed)}: alters the artifact; compile it again with assay compile --set")
-    return registry.split_settings(backend, compiled.options.device, settings)[1]
 
 
 def _made_from(model: OnnxModel, options: BuildOptions) -> str:
@@ -151,68 +154,101 @@ def _made_from(model: OnnxModel, options: BuildOptions) -> str:
         options,
         backend.version(),
         backend.target(options.device),
+        *([model.exported_program] if backend.starts_from == "exported program" else []),
     )
 
 
-def _compile(model: OnnxModel, options: BuildOptions, folder: Path, place: Place, made_from: str) -> CompiledModel:
+def _compile(
+    model: OnnxModel,
+    options: BuildOptions,
+    folder: Path,
+    place: Place,
+    made_from: str,
+    images: Pixels,
+    notes: tuple[str, ...] = (),
+    run_settings: Mapping[str, Setting] = MappingProxyType({}),
+) -> CompiledModel:
     backend = registry.get(options.backend)
-    for file in (model.file, *model.data):
+    require_start(model, backend)
+    program = model.exported_program if backend.starts_from == "exported program" else None
+    for file in (model.file, *model.data, *([program] if program else [])):
         store.verified(file)
+    if backend.faithful:
+        _require_precision(model, options.precision)
     with store.scratch(folder / "fused.onnx") as fused:
-        taken, given = preprocess_fusion.fuse(model, options.batch, options.input_kind, fused)
+        handed = _handed(model, options, backend, fused)
         target = backend.target(options.device)
-        graph = store.reference(fused)
-        key = store.hash_of(graph.sha256, options, backend.version(), target, _RECIPE)
+        # The transform is in the graph's hash, also for a backend that is handed the program beside it.
+        content = [handed.file.sha256, *([program.sha256] if program else [])]
+        key = store.hash_of(*content, options, backend.version(), target, _RECIPE)
         artifact, record = place(key)
-        handed = OnnxModel(
-            name=model.name,
-            file=graph,
-            input=taken,
-            output=given,
-            opset=model.opset,
-            transform=model.transform,
-            transform_source=model.transform_source,
-            class_names=None,
-            parity=None,
-            checkpoint=None,
-        )
-        watch = Stopwatch()
         with store.replacing(artifact) as beside:
-            backend.compile(handed, options, beside)
-            seconds = watch.seconds
-            compiled = CompiledModel(
-                file=store.reference(beside),
+            described = CompiledModel(
+                # Nothing is there yet: the reference is made anew where the file is.
+                file=FileReference(path=beside.resolve(), sha256="", size=0, modified_ns=0),
                 key=key,
                 model=model,
-                input=taken,
-                output=given,
+                input=handed.input,
+                output=handed.output,
                 options=options,
                 backend_version=backend.version(),
                 target=target,
-                compile_seconds=seconds,
+                compile_seconds=0.0,
                 parity=None,
+                notes=notes,
+                run_settings=dict(run_settings),
             )
-            parity = _parity(backend, compiled) if backend.faithful else None
-    compiled = msgspec.structs.replace(compiled, file=store.reference(artifact), parity=parity)
+            seconds, parity = _made(backend, handed, described, beside, images)
+    compiled = msgspec.structs.replace(
+        described, file=store.reference(artifact), compile_seconds=seconds, parity=parity
+    )
     store.write(record, compiled, made_from)
     return compiled
 
 
-def _parity(backend: Backend, compiled: CompiledModel) -> Parity:
-    """The artifact against the ONNX model on real pixels; raises `ParityError` beyond the precision's bound."""
-    batch, transform = compiled.options.batch, compiled.model.transform
-    images = demo_pixels(transform, PARITY_IMAGES)
-    floats = normalise(images, transform, np.empty((len(images), 3, transform.crop, transform.crop), np.float32))
-    given = images if compiled.options.input_kind == "uint8" else floats
-    with backend.open(compiled, {}) as session, open_reference(compiled.model) as reference:
-        parity = score_parity.compare(
-            reference,
-            in_batches(session.infer, batch),
-            [(floats, given)],
-            name="ONNX Runtime float32",
-            bound=COMPILE_BOUND[compiled.options.precision],
-        )
-    return score_parity.require(parity, f"compiling {compiled.model.name} with {backend.name}")
+def _require_precision(model: OnnxModel, precision: Precision) -> None:
+    if precision == "int8" and not onnx_file.is_quantized(model.file.path):
+        raise ModelError(f"{model.name} is not quantized, so it cannot be compiled to int8; give a QDQ model")
+
+
+def _made(
+    backend: Backend, graph: OnnxModel, described: CompiledModel, file: Path, images: Pixels
+) -> tuple[float, Parity | None]:
+    """Compiles to a file and runs it once against the model, in a child process where it is a vendor's code."""
+    if not backend.faithful:
+        return first_inference.make(backend, graph, described, file, None)
+    return isolated.run(
+        first_inference.make,
+        backend,
+        graph,
+        described,
+        file,
+        images,
+        name=f"backend {backend.name}",
+        doing=f"compiling {described.model.name} for batch {described.options.batch}",
+        timeout=COMPILE_SECONDS,
+    )
+
+
+def _handed(model: OnnxModel, options: BuildOptions, backend: Backend, fused: Path) -> OnnxModel:
+    """The model as a backend takes it, with its graph written to `fused`."""
+    half = options.precision == "fp16" and backend.starts_from == "typed onnx"
+    taken, given = preprocess_fusion.fuse(model, options.batch, options.input_kind, fused)
+    if half:
+        half_precision.lower(fused, taken.name, given.name)
+    return OnnxModel(
+        name=model.name,
+        file=store.reference(fused),
+        input=taken,
+        output=given,
+        opset=model.opset,
+        transform=model.transform,
+        transform_source=model.transform_source,
+        class_names=None,
+        parity=None,
+        checkpoint=None,
+        exported_program=model.exported_program,
+    )
 
 
 def _described(compiled: CompiledModel) -> str:

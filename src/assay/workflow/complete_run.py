@@ -2,61 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from assay import store, units
-from assay.data.prepared import OnError
-from assay.data.transform import TransformChoice
+from assay.backends import registry
 from assay.errors import RecordError, UsageError
+from assay.measure.machine import Patience
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import (
-    BuildOptions,
     CompiledModel,
-    InputKind,
     OnnxModel,
     Outcome,
-    Precision,
-    Reference,
+    PreparedDataset,
     Setting,
+    Tuning,
 )
-from assay.workflow import artifact, dataset, judgement, measurement, trial
+from assay.workflow import artifact, asked, choice, dataset, float32, judgement, reporting, trial
 from assay.workflow.adoption import adopt, record_of
-from assay.workflow.exporting import Weights, export
+from assay.workflow.choice import AUTO
+from assay.workflow.exporting import export
+from assay.workflow.pixels import Data, Images
+from assay.workflow.run_request import USUAL_BATCHES, RunRequest
+from assay.workflow.trial import Candidate
+from assay.workflow.tuning.request import TUNED_BATCHES, TuneRequest
+from assay.workflow.tuning.searching import tune
 
-USUAL_BATCHES = (1, 16)
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """What `assay run` was asked for."""
-
-    model: str | Path
-    """An .onnx file, or the name of an architecture."""
-    images: Path
-    labels: Path | None = None
-    class_list: Path | None = None
-    weights: Weights = None
-    """A file, or the word `published`."""
-    weights_entry: str | None = None
-    random_weights: bool = False
-    backend: str = "onnxruntime"
-    device: str | None = None
-    batches: Sequence[int] | None = None
-    """None: the usual ones, or the model's own where it is fixed."""
-    output: str | None = None
-    """Which output of an .onnx file holds the scores, where it has several."""
-    precision: Precision = "fp32"
-    input_kind: InputKind = "uint8"
-    settings: Mapping[str, str] = field(default_factory=dict)
-    prepare: bool = True
-    on_error: OnError = "stop"
-    transform: TransformChoice = TransformChoice()
-    opset: int | None = None
-    references: Sequence[Reference] = ()
-    max_drop: float | None = None
-    gates: Sequence[str] = ()
+__all__ = ["USUAL_BATCHES", "RunRequest", "run"]
 
 
 def run(request: RunRequest, out: Path, progress: Progress = Silent()) -> Outcome:
@@ -66,30 +41,44 @@ def run(request: RunRequest, out: Path, progress: Progress = Silent()) -> Outcom
         (out / judgement.VERDICT_RECORD).unlink(missing_ok=True)
         # Whatever can be known to be wrong is said before the work begins.
         gates = judgement.gates_of(request.gates, request.max_drop, request.references)
-        _check(request)
+        request.check()
         _require_same_model(request, out)
         classifier = _model(request, out, progress)
-        batches = artifact.batch_sizes(classifier, request.batches, USUAL_BATCHES, progress)
+        if request.backend != AUTO:  # each of its trials says so of its own backend
+            artifact.require_start(classifier, registry.get(request.backend))
+        batches = asked.batch_sizes(classifier, request.batches, USUAL_BATCHES, progress)
         data = _data(request, classifier, out, progress)
         trial.check_labels(classifier, data, progress)
-        compiled = _compile(request, classifier, batches, out, progress)
-        results, used = trial.measure_all(compiled, data, out / "bench", reuse=True, progress=progress)
-        record = trial.record_of(classifier, used, results)
+        search = _search(request, classifier, data, out, progress)
+        tuned = _tuned(search, progress)
+        compiled = [tuned] if tuned is not None else _compile(request, classifier, batches, data, out, progress)
+        results, used = trial.measure_all(
+            compiled,
+            data,
+            out / "bench",
+            reuse=True,
+            patience=Patience(request.wait_idle),
+            spread=request.spread,
+            progress=progress,
+        )
+        record = trial.record_of(classifier, used, results, request.command)
+        if _is_paired(request, compiled):
+            reference = float32.predictions(classifier, data, out / "reference", progress)
+            pairs = float32.with_pairs(results, reference, used)
+            record = msgspec.structs.replace(record, results=pairs, reference=reference)
         store.write(out / judgement.RUN_RECORD, record)
         verdict = judgement.compare(record, gates, request.references)
         store.write(out / judgement.VERDICT_RECORD, verdict)
-    return Outcome(
-        run=record, verdict=verdict, word=verdict.word, figures=tuple(result.figures for result in record.results)
+        reporting.write_report([out], images=request.page_images, reuse=True, progress=progress)
+    return Outcome(run=record, verdict=verdict, word=verdict.word, figures=judgement.figures(record), tuning=search)
+
+
+def _is_paired(request: RunRequest, compiled: Sequence[Candidate]) -> bool:
+    if request.paired is not None:
+        return request.paired
+    return any(
+        registry.get(one.options.backend).faithful and not float32.is_reference(one.options) for one, _ in compiled
     )
-
-
-def _check(request: RunRequest) -> None:
-    """Raises where an option names what there is not, or where images and labels do not match."""
-    for batch in request.batches or USUAL_BATCHES:
-        _build_options(request, batch)
-    if not request.prepare and request.on_error == "skip":
-        raise UsageError("--on-error skip needs a prepared data set; leave --no-prepare away")
-    measurement.Images.of(request.images, request.labels, request.class_list)
 
 
 def _require_same_model(request: RunRequest, out: Path) -> None:
@@ -103,17 +92,6 @@ def _require_same_model(request: RunRequest, out: Path) -> None:
     beside = record_of(model) if model.suffix == ".onnx" else None
     if wanted not in names and not (beside is not None and beside.is_file()):
         raise RecordError(f"{out} holds a run of {found.name}, not of {wanted}; choose another folder")
-
-
-def _build_options(request: RunRequest, batch: int) -> tuple[BuildOptions, dict[str, Setting]]:
-    return artifact.build_options(
-        request.backend,
-        device=request.device,
-        batch=batch,
-        precision=request.precision,
-        input_kind=request.input_kind,
-        settings=request.settings,
-    )
 
 
 def _model(request: RunRequest, out: Path, progress: Progress) -> OnnxModel:
@@ -142,12 +120,15 @@ def _model(request: RunRequest, out: Path, progress: Progress) -> OnnxModel:
         weights=request.weights,
         weights_entry=request.weights_entry,
         opset=request.opset,
+        # Of `auto` each backend is tried with what there is; a search is worth the time that one more takes.
+        exported_program=request.tune_seconds is not None
+        or (request.backend != AUTO and registry.get(request.backend).starts_from == "exported program"),
         choice=request.transform,
         progress=progress,
     )
 
 
-def _data(request: RunRequest, classifier: OnnxModel, out: Path, progress: Progress) -> measurement.Data:
+def _data(request: RunRequest, classifier: OnnxModel, out: Path, progress: Progress) -> Data:
     if request.prepare:
         return dataset.prepare(
             request.images,
@@ -158,29 +139,73 @@ def _data(request: RunRequest, classifier: OnnxModel, out: Path, progress: Progr
             on_error=request.on_error,
             progress=progress,
         )
-    return measurement.Images.of(request.images, request.labels, request.class_list)
+    return Images.of(request.images, request.labels, request.class_list)
+
+
+def _search(request: RunRequest, classifier: OnnxModel, data: Data, out: Path, progress: Progress) -> Tuning | None:
+    """The search for the fastest artifact; None where none was asked for."""
+    if request.tune_seconds is None:
+        return None
+    assert isinstance(data, PreparedDataset)  # noqa: S101 - a search without one is refused
+    calibration = None
+    if request.calibration is not None:
+        calibration = dataset.prepared(request.calibration, classifier.transform, out / "calibration", progress)
+    else:
+        progress.note("8 bits are not tried: they need images to calibrate on; give --calibration")
+    wanted = TuneRequest(
+        backends=None if request.backend == AUTO else [request.backend],
+        batches=request.batches or TUNED_BATCHES,
+        budget_seconds=request.tune_seconds,
+        max_drop=TuneRequest.max_drop if request.max_drop is None else request.max_drop,
+        int8=calibration is not None,
+        calibration=calibration,
+        input_kind=request.input_kind,
+    )
+    return tune(classifier, data, out / "tune", wanted, progress, reuse=True, reference_folder=out / "reference")
+
+
+def _tuned(search: Tuning | None, progress: Progress) -> Candidate | None:
+    """What a search found; None where there was none, or it found nothing, and the reference is what runs."""
+    if search is None:
+        return None
+    best = next((one for one in search.trials if one.number == search.best), None)
+    if best is None or search.compiled is None:
+        progress.note(f"no candidate was right within {units.points(search.max_drop)}: the defaults are what runs")
+        return None
+    return search.compiled, best.candidate.run
 
 
 def _compile(
-    request: RunRequest, classifier: OnnxModel, batches: Sequence[int], out: Path, progress: Progress
+    request: RunRequest,
+    classifier: OnnxModel,
+    batches: Sequence[int],
+    data: Data,
+    out: Path,
+    progress: Progress,
 ) -> list[tuple[CompiledModel, dict[str, Setting]]]:
     """An artifact for each batch size, with the settings of its runs."""
     watch = Stopwatch()
-    options = [_build_options(request, batch) for batch in batches]
+    # A search that found nothing leaves the reference, which is computed by the usual backend.
+    wanted = replace(request, backend="onnxruntime").build if request.tune_seconds is not None else request.build
+    options = [
+        choice.resolve(wanted, classifier, batch, out / f"choice-{batch}.json", out / "compiled", progress, data)
+        for batch in batches
+    ]
     progress.start("compile", len(options))
     found = []
     made = False
     for build, run_settings in options:
-        compiled, kept = artifact.compile_into(classifier, build, out / "compiled")
+        compiled, kept = artifact.compile_into(classifier, build, out / "compiled", data)
         found.append((compiled, run_settings))
         made = made or not kept
         progress.advance()
     first = found[0][0]
+    used = list(dict.fromkeys(compiled.options.backend for compiled, _ in found))
     sizes = ", ".join(str(batch) for batch in batches)
     worst = max((compiled.parity.largest_difference for compiled, _ in found if compiled.parity), default=None)
     progress.finish(
         "compile",
-        f"{first.options.backend} · {first.options.device} · {first.options.precision}",
+        f"{', '.join(used)} · {first.options.device} · {first.options.precision}",
         f"batch {sizes}" + (f" · parity {units.difference(worst)}" if worst is not None else ""),
         watch.seconds if made else None,
     )

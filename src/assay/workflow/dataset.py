@@ -77,6 +77,16 @@ def load_prepared(path: Path) -> PreparedDataset:
     return store.read(path / RECORD if path.is_dir() else path, PreparedDataset)
 
 
+def prepared(path: Path, transform: ImageTransform, out: Path, progress: Progress = Silent()) -> PreparedDataset:
+    """The prepared data set at a path, or the images there, prepared into `out`."""
+    return load_prepared(path) if is_prepared(path) else prepare(path, transform, out, progress=progress)
+
+
+def is_prepared(path: Path) -> bool:
+    """Whether a prepared data set stands at a path, and not images."""
+    return path.is_file() or (path / RECORD).is_file()
+
+
 def classes_of(source: ImageFolder, labels: Path | None, class_list: Path | None = None) -> tuple[int, ...] | None:
     """Every image's class: from the label file, or else from the class folders, or else unknown.
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from assay import environment
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from assay import demo, environment, isolated
 from assay.backends import registry
-from assay.errors import AssayError
-from assay.records import BackendState, Diagnosis
+from assay.backends.base import Backend
+from assay.data.transform import TransformChoice
+from assay.errors import AssayError, MissingExtraError
+from assay.records import BackendState, Diagnosis, OnnxModel, Parity
+from assay.workflow import artifact, asked, exporting
+from assay.workflow.adoption import describe
+
+PROOF_SECONDS = 180.0
+"""A backend that has not compiled and run a tiny model by then is shown as one that hangs."""
 
 
 def doctor() -> Diagnosis:
-    """Looks at the machine and at each backend of the table."""
+    """Looks at the machine and at each backend of the table, which runs a tiny model once as proof."""
     return Diagnosis(
         environment=environment.describe(),
         busy_share=environment.busy_share(),
@@ -18,8 +29,48 @@ def doctor() -> Diagnosis:
 
 
 def _state(name: str) -> BackendState:
+    """A backend's state; its import alone may crash, so all of the look is a child's."""
+    with tempfile.TemporaryDirectory(prefix="assay-") as folder:
+        try:
+            return isolated.run(
+                look,
+                name,
+                dict(registry.BACKENDS),
+                Path(folder),
+                name=f"backend {name}",
+                doing="running a tiny model",
+                timeout=PROOF_SECONDS,
+                remedy=f"install it again (pip install --force-reinstall 'assay[{name}]') or do without it",
+            )
+        except AssayError as error:
+            return BackendState(name=name, version=None, devices=(), problem=error.message)
+
+
+def look(name: str, table: Mapping[str, str], folder: Path) -> BackendState:
+    """What a backend says of itself, and whether it scores the demo's network as it should."""
+    registry.take_over(table)
     try:
         backend = registry.get(name)
-        return BackendState(name=name, version=backend.version(), devices=tuple(backend.devices()), problem=None)
+    except MissingExtraError as error:
+        return BackendState(name=name, version=None, devices=(), problem=error.message, installed=False)
+    version = backend.version()
+    devices = tuple(backend.devices())
+    try:
+        parity = _proof(backend, folder)
+        problem = None
     except AssayError as error:
-        return BackendState(name=name, version=None, devices=(), problem=error.message)
+        parity, problem = None, error.message
+    return BackendState(name=name, version=version, devices=devices, problem=problem, parity=parity)
+
+
+def _proof(backend: Backend, folder: Path) -> Parity | None:
+    options, _ = asked.build_options(backend.name, batch=1)
+    return artifact.compile_into(_tiny_model(backend, folder), options, folder)[0].parity
+
+
+def _tiny_model(backend: Backend, folder: Path) -> OnnxModel:
+    """The demo's network, with what the backend starts from."""
+    if backend.starts_from == "exported program":
+        return exporting.export(demo.NAME, folder / "demo.onnx", weights=demo.CHECKPOINT, exported_program=True)
+    choice = TransformChoice(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
+    return describe(demo.ONNX, choice)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from assay import demo, environment, store
 from assay.data.transform import TransformChoice, choose
@@ -17,7 +20,7 @@ from assay.models import external_data, onnx_file, published_weights
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import Checkpoint, FileReference, ImageTransform, OnnxModel, PublishedAccuracy
 from assay.score import parity as score_parity
-from assay.workflow.adoption import keep, record_of, summary
+from assay.workflow.adoption import keep, program_of, record_of, summary
 from assay.workflow.demo_pixels import demo_transform, normalised_demo_images
 from assay.workflow.reference import open_reference
 
@@ -29,6 +32,8 @@ Weights = Path | Literal["published"] | None
 
 EXPORT_BOUND = 1e-4
 """How far ONNX Runtime and torch may differ, over the largest score, before the export is refused."""
+PROGRAM_BOUND = 1e-6
+"""The same for the exported program, which runs the network's own operators."""
 PARITY_BATCHES = (1, 3)
 CLASSES = 1000
 """ImageNet's; weights of another number have other classes, and no published figure."""
@@ -59,15 +64,21 @@ def export(
     weights: Weights = None,
     weights_entry: str | None = None,
     opset: int | None = None,
+    exported_program: bool = False,
     choice: TransformChoice = TransformChoice(),
     progress: Progress = Silent(),
 ) -> OnnxModel:
     """Exports an architecture with the weights of a file, the published or random ones, to ONNX and checks parity.
 
-    Without an opset it is 11, or the lowest that the operators allow. Raises `CheckpointError` where the weights do
-    not fit and `ParityError` where the ONNX model's scores differ from torch's by more than 1e-4 of the largest
-    score; then no file is left.
+    Without an opset it is 11, or the lowest that the operators allow. The exported program, where it is asked for,
+    is a file of `torch.export` beside the ONNX one, and has to give the network's very scores. Raises
+    `CheckpointError` where the weights do not fit and `ParityError` where the ONNX model's scores differ from
+    torch's by more than 1e-4 of the largest score; then no file is left.
     """
+    if record_of(out) == out:
+        raise UsageError(f"{out}: that is where the model's record stands; give a name that ends in .onnx")
+    if isinstance(weights, Path) and out.resolve() == weights.resolve():
+        raise UsageError(f"{out} holds the weights themselves; give another name for the model")
     watch = Stopwatch()
     described = f"{architecture}{'' if weights else ' (random weights)'} → {out.name}"
     made_from = store.hash_of(
@@ -81,6 +92,7 @@ def export(
         environment.version("torch"),
         # The published file, its transform and its figures are those of this version.
         environment.version("torchvision"),
+        *(["exported program"] if exported_program else []),
     )
     found = store.kept(record_of(out), OnnxModel, made_from)
     if found is not None and found.file.path == out.resolve():
@@ -133,10 +145,32 @@ def export(
                 bound=EXPORT_BOUND,
             )
         score_parity.require(parity, f"the export of {architecture}")
+        if exported_program:
+            model = msgspec.structs.replace(model, exported_program=_program(trained, out, floats, architecture))
     kept = keep(model, out, parity, made_from, "export", described, progress, watch)
     if lacking is not None:
         progress.note(f"{architecture} needs opset {kept.opset}: {lacking}")
     return kept
+
+
+def _program(
+    trained: _Trained, out: Path, floats: Sequence[npt.NDArray[np.float32]], architecture: str
+) -> FileReference:
+    """The exported program beside the ONNX file; raises `ParityError` where its scores are not the network's."""
+    from assay.models import export, program
+
+    place = program_of(out)
+    with store.replacing(place) as beside:
+        program.write(trained.network, trained.transform.crop, beside)
+        parity = score_parity.compare(
+            export.score_function(trained.network),
+            export.score_function(program.load(beside)),
+            [(batch, batch) for batch in floats],
+            name=f"torch {environment.version('torch')}",
+            bound=PROGRAM_BOUND,
+        )
+        score_parity.require(parity, f"the exported program of {architecture}")
+    return store.reference(place)
 
 
 def _demo_network(weights: Weights, entry: str | None, choice: TransformChoice) -> _Trained:

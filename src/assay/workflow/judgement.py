@@ -9,10 +9,26 @@ from assay import store
 from assay.data import class_list as class_lists
 from assay.data import labels as label_files
 from assay.errors import RecordError, UsageError
-from assay.records import Accuracy, Gate, Predictions, Reference, RunRecord, ScoredImage, Verdict
+from assay.guide import published as guide
+from assay.records import (
+    Accuracy,
+    Figures,
+    Gate,
+    Pairing,
+    Predictions,
+    Reference,
+    RunRecord,
+    ScoredImage,
+    SpeedTable,
+    Verdict,
+)
+from assay.reported import ReportedReference, ReportedRun
 from assay.score import accuracy as score_accuracy
 from assay.score import compare as score_compare
+from assay.score import figures as score_figures
 from assay.score import gates as score_gates
+from assay.score import paired as score_paired
+from assay.score import speed_table as score_speed
 
 RUN_RECORD, VERDICT_RECORD = "run.json", "verdict.json"
 DEFAULT_MAX_DROP = 1.0
@@ -62,11 +78,37 @@ def load_run(path: Path) -> RunRecord:
     return store.read(record, RunRecord)
 
 
-def gates_of(texts: Sequence[str], max_drop: float | None, references: Sequence[Reference]) -> list[Gate]:
+def load(place: str | Path) -> RunRecord | ReportedRun:
+    """The record of a run's folder or file, of a file of reported figures, or of a name such as `guide:T4`."""
+    return load_record(Path(place))
+
+
+def load_record(path: Path) -> RunRecord | ReportedRun:
+    """The record of a run, given its folder or the record itself; a file of reported figures, or the guide's name."""
+    name = str(path)
+    if name.startswith(guide.PREFIX) and not path.exists():
+        return guide.load(name)
+    if path.is_file() and store.kind_of(path) == ReportedRun.__name__:
+        return store.read(path, ReportedRun)
+    return load_run(path)
+
+
+def name_of(path: Path, record: RunRecord | ReportedRun) -> str:
+    """What a gate and a table call a record: reported figures by their own name, a run by its path as it was given."""
+    return record.name if isinstance(record, ReportedRun) else str(path)
+
+
+def gates_of(
+    texts: Sequence[str],
+    max_drop: float | None,
+    references: Sequence[Reference],
+    subject: RunRecord | ReportedRun | None = None,
+) -> list[Gate]:
     """The gates of a command; raises where one is not understood or names a reference that there is not.
 
     The default gate is `top1-drop`: against each reference that has an accuracy, where it counts as asked for, or
-    against what is published of the model, where it does not.
+    against what is published of the model, where it does not. Reported figures that are of speed alone, or have
+    nothing to be held against, get none.
     """
     if max_drop is not None and max_drop < 0:
         raise UsageError(f"--max-drop {max_drop:g}: give the points that top-1 may fall, 0 or more")
@@ -80,6 +122,8 @@ def gates_of(texts: Sequence[str], max_drop: float | None, references: Sequence[
         return gates
     bound = DEFAULT_MAX_DROP if max_drop is None else max_drop
     with_accuracy = [reference for reference in references if _has_accuracy(reference)]
+    if max_drop is None and isinstance(subject, ReportedRun) and not (with_accuracy and _has_top1(subject)):
+        return gates
     if not with_accuracy:
         return [score_gates.parse(f"top1-drop<={bound:g}", asked=max_drop is not None), *gates]
     return [*(score_gates.parse(f"top1-drop/{reference.name}<={bound:g}") for reference in with_accuracy), *gates]
@@ -87,14 +131,52 @@ def gates_of(texts: Sequence[str], max_drop: float | None, references: Sequence[
 
 def _has_accuracy(reference: Reference) -> bool:
     """Whether a run can be held to the reference's accuracy; a synthetic bench has none."""
+    if isinstance(reference, ReportedReference):
+        return _has_top1(reference.reported)
     if reference.run is None:
         return reference.top1 is not None
     return any(result.accuracy is not None for result in reference.run.results)
 
 
-def compare(run: RunRecord, gates: Sequence[Gate], references: Sequence[Reference]) -> Verdict:
-    """Judges a run by gates, against references and what is published of its model."""
-    return score_compare.judge(run, gates, [*references, *_published_reference(run)])
+def _has_top1(reported: ReportedRun) -> bool:
+    return any(1 in result.top for result in reported.results)
+
+
+def compare(record: RunRecord | ReportedRun, gates: Sequence[Gate], references: Sequence[Reference]) -> Verdict:
+    """Judges a run or reported figures by gates, against references and what is published of a run's model."""
+    published = _published_reference(record) if isinstance(record, RunRecord) else []
+    return score_compare.judge(record, gates, [*references, *published], guide.weights_md5)
+
+
+def figures(record: RunRecord) -> tuple[Figures, ...]:
+    """What is derived of each result of a run."""
+    return tuple(score_figures.figures(result) for result in record.results)
+
+
+def speed_table(
+    records: Sequence[tuple[str, RunRecord | ReportedRun]], references: Sequence[Reference]
+) -> SpeedTable | None:
+    """The records' throughputs beside those of their references; None where there are none to compare."""
+    return score_speed.speed_table(records, references, guide.weights_md5)
+
+
+def paired(run: RunRecord, name: str, reference: Reference) -> tuple[Pairing, ...]:
+    """A run's first classes beside another run's of the same images, for each batch size that both scored.
+
+    Where the other has none of a batch size, its first predictions stand in: a batch size should not alter them.
+    """
+    other = reference.run
+    theirs = {one.batch: one.predictions for one in other.results if one.predictions is not None} if other else {}
+    labels = run.dataset.labels if run.dataset else None
+    found = []
+    for result in run.results:
+        held = theirs.get(result.batch) or next(iter(theirs.values()), None)
+        if result.predictions is not None and held is not None and score_paired.comparable(result.predictions, held):
+            for predictions in (result.predictions, held):
+                store.verified(predictions.scores.file)
+            accuracy = score_paired.compare(result.predictions, held, labels, reference.described)
+            found.append(Pairing(record=name, batch=result.batch, accuracy=accuracy))
+    return tuple(found)
 
 
 def given_reference(text: str) -> Reference:
@@ -129,6 +211,22 @@ def _published_reference(run: RunRecord) -> list[Reference]:
     ]
 
 
-def run_reference(path: Path) -> Reference:
-    """Another run as a reference; a gate calls it by the path as it was given."""
-    return Reference(name=str(path), described=str(path), run=load_run(path))
+def references_of(given: str | None, records: Sequence[Path]) -> list[Reference]:
+    """What a command holds its records against: figures as they were given, and other records."""
+    found = [record_reference(path) for path in records]
+    for name in {reference.name for reference in found if isinstance(reference, ReportedReference)}:
+        if sum(reference.name == name for reference in found) > 1:
+            raise UsageError(
+                f"--against: two records are called {name}, and a gate means one; leave one of them away, or import it "
+                "again with --set name=…"
+            )
+    return [*([given_reference(given)] if given else []), *found]
+
+
+def record_reference(path: Path) -> Reference:
+    """Another record as a reference."""
+    record = load_record(path)
+    name = name_of(path, record)
+    if isinstance(record, ReportedRun):
+        return ReportedReference(name=name, described=name, reported=record)
+    return Reference(name=name, described=name, run=record)

@@ -3,57 +3,27 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from assay import environment, store
-from assay.backends import registry
-from assay.backends.base import Session
-from assay.data.prepared import Reader
-from assay.data.sources import folder as folder_source
-from assay.data.sources.folder import ImageFolder
+from assay import store
+from assay.backends import opening
 from assay.errors import UsageError
-from assay.measure import clock, pipeline, stages
-from assay.measure.pipeline import Job, Stage
-from assay.measure.stages import Slot
+from assay.measure import clock, machine, stages
+from assay.measure.machine import Patience
+from assay.measure.pipeline import Job
 from assay.progress import Progress, Silent
-from assay.records import (
-    CompiledModel,
-    Dataset,
-    ImageTransform,
-    ImageWarning,
-    Performance,
-    PixelSource,
-    Predictions,
-    PreparedDataset,
-    Setting,
-)
-from assay.workflow import dataset as dataset_step
+from assay.records import CompiledModel, Dataset, Machine, Performance, Predictions, Setting
+from assay.workflow import distributed
+from assay.workflow.distributed import Spread
+from assay.workflow.passage import Passage
+from assay.workflow.pixels import Data, Sink, Source, shardable, source_of
 
-_SYNTHETIC_SECONDS = 10.0
+SYNTHETIC_SECONDS = 10.0
 _RECIPE = 1
-
-
-@dataclass(frozen=True)
-class Images:
-    """Images that are decoded on the way, in place of a prepared data set."""
-
-    folder: ImageFolder
-    classes: tuple[int, ...] | None
-    """Every image's class, in the order of the folder's names; None where they have none."""
-
-    @staticmethod
-    def of(folder: Path, labels: Path | None, class_list: Path | None = None) -> Images:
-        """The images of a folder; raises `DatasetError` where labels and images do not match."""
-        source = folder_source.find(folder)
-        return Images(source, dataset_step.classes_of(source, labels, class_list))
-
-
-Data = PreparedDataset | Images | None
-"""What an artifact runs on; None is synthetic pixels and nothing but the inference call."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +32,8 @@ class Length:
 
     seconds: float | None = None
     batches: int | None = None
+    warm_up: float = clock.WARM_UP_LIMIT_SECONDS
+    """Seconds after which a warm-up ends, steady or not; how long a run takes does not hang on it."""
 
     @property
     def once(self) -> bool:
@@ -87,9 +59,18 @@ def bench(
     run_settings: Mapping[str, Setting],
     length: Length = Length(),
     reuse: bool = False,
+    sinks: Sequence[Sink] = (),
+    patience: Patience = machine.AT_ONCE,
+    spread: Spread | None = None,
     progress: Progress = Silent(),
 ) -> Measured:
-    """Runs one artifact and writes what it measured below `folder`; `reuse` keeps a finished run of these inputs."""
+    """Runs one artifact and writes what it measured below `folder`; `reuse` keeps a finished run of these inputs.
+
+    Each of the `sinks` is given the scores as they arrive; the time that it takes is part of the run. A `spread` has
+    several workers share it, once over the data.
+    """
+    shared = shardable(data) if spread is not None else None
+    source = shared or source_of(data)
     made_from = store.hash_of(
         "bench",
         _RECIPE,
@@ -97,206 +78,107 @@ def bench(
         compiled.file.sha256,
         compiled.model.transform,
         run_settings,
-        _identity(data),
+        source.identity(),
         length.seconds,
         length.batches,
+        *([asdict(spread)] if spread is not None else []),
     )
     if reuse:
         home = folder / f"{compiled.key[:16]}-{made_from[:8]}"
-        if (found := _finished(home, made_from, data, length)) is not None:
+        if (found := _finished(home, made_from, source, length)) is not None:
             return found
     else:
-        # Each measurement keeps its raw times: a second one of the same artifact stands beside the first.
-        places = (folder / f"{compiled.key[:16]}-{number:03}" for number in itertools.count(1))
-        home = next(place for place in places if not place.exists())
-    machine_busy = environment.busy_share()
-    store.verified(compiled.file)
-    backend = registry.get(compiled.options.backend)
-    with backend.open(compiled, run_settings) as session:
-        if isinstance(data, PreparedDataset):
-            _require_same_transform(compiled, data.transform)
-            for shard in data.shards:
-                store.verified(shard.file)
-        return _Run(compiled, session, data, home, length, progress).measured(run_settings, machine_busy, made_from)
-
-
-class _Run:
-    """One artifact's way through the pipeline."""
-
-    def __init__(
-        self,
-        compiled: CompiledModel,
-        session: Session,
-        data: Data,
-        home: Path,
-        length: Length,
-        progress: Progress,
-    ) -> None:
-        self.compiled, self.session, self.data = compiled, session, data
-        self.home, self.length, self.progress = home, length, progress
-        self.batch = compiled.options.batch
-        self.workers = environment.cores()
-        self.names = _names(data)
-        # Only a pass over every image once has a use for the images' hashes.
-        self.hashes = [""] * len(self.names) if length.once else None
-        self.decoder_warnings: dict[str, str] = {}
-        self.input_stages = self._input_stages()
-
-    def measured(self, run_settings: Mapping[str, Setting], machine_busy: float, made_from: str) -> Measured:
-        """Warms up, runs, and writes the records; `performance.json` last, as the sign that all is whole."""
-        ring = stages.slots(self.session, self._in_flight())
-        if self.data is None:
-            generator = np.random.default_rng(0)
-            for slot in ring:
-                slot.batch[...] = generator.integers(0, 256, slot.batch.shape, dtype=np.uint8)
-        self.progress.start(f"bench {self.batch}", self._images_to_come())
-        warm_up_calls, warm_up_seconds = clock.warm_up(lambda: self.session.infer(ring[0].batch))
-        if self.data is not None and self.length.once:
-            with store.replacing(self.home / "scores.npy") as beside:
-                outcome = self._through_pipeline(ring, beside)
-            scores = store.array_file(
-                self.home / "scores.npy", (len(self.names), self.compiled.model.classes), np.float32
-            )
-            dataset = self._dataset(self.data)
-            predictions = Predictions(names=self.names, dataset_fingerprint=dataset.fingerprint, scores=scores)
-            store.write(self.home / "predictions.json", predictions, made_from)
-            store.write(self.home / "dataset.json", dataset, made_from)
-        else:
-            outcome, predictions, dataset = self._through_pipeline(ring, None), None, None
-        performance = Performance(
-            batch=self.batch,
-            images=outcome.items,
-            wall_seconds=outcome.wall_seconds,
-            batch_seconds=store.save_array(self.home / "batch_seconds.npy", outcome.intervals),
-            stages=outcome.stages,
-            slots=self.session.slots,
-            device=self.session.device,
-            run_settings=run_settings,
-            warm_up_calls=warm_up_calls,
-            warm_up_seconds=warm_up_seconds,
-            source=_pixel_source(self.data),
-            machine_busy_share=machine_busy,
+        home = new_home(folder, compiled)
+    if spread is not None and shared is not None:
+        if not length.once:
+            raise UsageError("--duration and --iterations measure one device; leave them away to share a data set")
+        shared.stages(compiled, once=True)  # Raises where the pixels are not what the artifact takes, or damaged.
+        performance, predictions = distributed.measured(
+            compiled, shared, home, made_from, run_settings, spread, patience, progress
         )
-        store.write(self.home / "performance.json", performance, made_from)
-        return Measured(performance, predictions, dataset, kept=False)
-
-    def _through_pipeline(self, ring: list[Slot], scores: Path | None) -> pipeline.Outcome:
-        infer = stages.infer(self.session, lambda image: self.names[image] if self.names else "synthetic")
-        if scores is None:
-            chain = [*self.input_stages, infer]
-            if self.data is not None:
-                chain.append(stages.post(None, self.progress.advance))
-            return pipeline.run(self._jobs(), chain, ring, infer.name)
-        with scores.open("wb") as file:
-            writer = stages.ScoreWriter(file.fileno(), len(self.names), self.compiled.model.classes)
-            chain = [*self.input_stages, infer, stages.post(writer, self.progress.advance)]
-            return pipeline.run(self._jobs(), chain, ring, infer.name)
-
-    def _input_stages(self) -> list[Stage[Slot]]:
-        transform = self.compiled.model.transform
-        if self.data is None:
-            return []
-        if isinstance(self.data, PreparedDataset):
-            # Normalising is all there is to do, and only for float32 input.
-            return stages.from_prepared(Reader(self.data), transform, workers=1)
-        return stages.from_images(
-            self.data.folder.read, self.names, transform, self.hashes, self.decoder_warnings, self.workers
-        )
-
-    def _jobs(self) -> Iterator[Job]:
-        images = len(self.names) or self.batch
-        if self.length.batches is not None:
-            limit = self.length.batches
-            return stages.repeated(images, self.batch, lambda jobs: jobs >= limit)
-        if self.length.seconds is not None or self.data is None:
-            return stages.repeated(images, self.batch, stages.for_seconds(self.length.seconds or _SYNTHETIC_SECONDS))
-        return stages.once_over(images, self.batch)
-
-    def _images_to_come(self) -> int | None:
-        """How many images the run goes over; None where only the clock can tell."""
-        if self.length.batches is not None:
-            return self.length.batches * self.batch
-        return len(self.names) if self.data is not None and self.length.once else None
-
-    def _in_flight(self) -> int:
-        """A slot for each batch at work: one read, those preprocessed and inferred, and one that waits its turn.
-
-        More would be slower, not faster: buffers that go around soon are still in the processor's cache.
-        """
-        if self.data is None:
-            return self.session.slots
-        preprocess = self.input_stages[-1]
-        return self.session.slots + preprocess.workers + 2
-
-    def _dataset(self, data: PreparedDataset | Images) -> Dataset:
-        if isinstance(data, PreparedDataset):
-            return data.dataset
-        warnings = tuple(
-            ImageWarning(name=name, reason=self.decoder_warnings[name])
-            for name in self.names
-            if name in self.decoder_warnings
-        )
-        return dataset_step.describe(data.folder, self.names, self.hashes or (), data.classes, warnings=warnings)
+        return Measured(performance, predictions, shared.dataset(), kept=False)
+    before = patience.look(compiled.options.device, progress)
+    with opening.open_compiled(compiled, run_settings) as session:
+        passage = Passage(compiled, session, source, length.once)
+        return _measured(passage, home, made_from, run_settings, length, sinks, before, progress)
 
 
-def _finished(home: Path, made_from: str, data: Data, length: Length) -> Measured | None:
+def new_home(folder: Path, compiled: CompiledModel) -> Path:
+    """A folder for one more measurement: each keeps its raw times beside those of earlier ones of the same artifact."""
+    places = (folder / f"{compiled.key[:16]}-{number:03}" for number in itertools.count(1))
+    return next(place for place in places if not place.exists())
+
+
+def _measured(
+    passage: Passage,
+    home: Path,
+    made_from: str,
+    run_settings: Mapping[str, Setting],
+    length: Length,
+    sinks: Sequence[Sink],
+    before: Machine,
+    progress: Progress,
+) -> Measured:
+    """Warms up, runs, and writes the records; `performance.json` last, as the sign that all is whole."""
+    session, source = passage.session, passage.source
+    progress.start(f"bench {passage.batch}", _images_to_come(passage, length))
+    warm_up = passage.warm_up(length.warm_up)
+    predictions, dataset = None, None
+    if source.names and length.once:
+        with store.replacing(home / "scores.npy") as beside, machine.Watch(session.device) as watch:
+            outcome = passage.run(_jobs(passage, length), progress, beside, sinks)
+        scores = store.array_file(home / "scores.npy", (len(source.names), passage.compiled.model.classes), np.float32)
+        dataset = source.dataset()
+        predictions = Predictions(names=source.names, dataset_fingerprint=dataset.fingerprint, scores=scores)
+        store.write(home / "predictions.json", predictions, made_from)
+        store.write(home / "dataset.json", dataset, made_from)
+    else:
+        with machine.Watch(session.device) as watch:
+            outcome = passage.run(_jobs(passage, length), progress)
+    performance = Performance(
+        batch=passage.batch,
+        images=outcome.items,
+        wall_seconds=outcome.wall_seconds,
+        batch_seconds=store.save_array(home / "batch_seconds.npy", outcome.intervals),
+        stages=outcome.stages,
+        slots=session.slots,
+        device=session.device,
+        run_settings=run_settings,
+        warm_up=warm_up,
+        source=source.kind,
+        machine=machine.after(before, watch.during, watch.users),
+        peak_memory_bytes=watch.peak_memory_bytes,
+        device_peak_memory_bytes=watch.device_peak_memory_bytes,
+    )
+    store.write(home / "performance.json", performance, made_from)
+    return Measured(performance, predictions, dataset, kept=False)
+
+
+def _jobs(passage: Passage, length: Length) -> Iterator[Job]:
+    if length.batches is not None:
+        limit = length.batches
+        return stages.repeated(passage.images, passage.batch, lambda jobs: jobs >= limit)
+    if length.seconds is not None or not passage.names:
+        enough = stages.for_seconds(length.seconds or SYNTHETIC_SECONDS)
+        return stages.repeated(passage.images, passage.batch, enough)
+    return stages.once_over(passage.images, passage.batch)
+
+
+def _images_to_come(passage: Passage, length: Length) -> int | None:
+    """How many images the run goes over; None where only the clock can tell."""
+    if length.batches is not None:
+        return length.batches * passage.batch
+    return len(passage.names) if passage.names and length.once else None
+
+
+def _finished(home: Path, made_from: str, source: Source, length: Length) -> Measured | None:
     performance = store.kept(home / "performance.json", Performance, made_from)
     if performance is None:
         return None
-    if data is None or not length.once:
+    if not source.names or not length.once:
         return Measured(performance, None, None, kept=True)
     predictions = store.kept(home / "predictions.json", Predictions, made_from)
     dataset = store.kept(home / "dataset.json", Dataset, made_from)
     if predictions is None or dataset is None:
         return None
-    # The labels are those of today: to correct one is no reason to measure again.
-    if isinstance(data, PreparedDataset):
-        dataset = data.dataset
-    else:
-        dataset = dataset_step.describe(
-            data.folder, dataset.names, dataset.image_sha256, data.classes, warnings=dataset.warnings
-        )
-    return Measured(performance, predictions, dataset, kept=True)
-
-
-def _names(data: Data) -> tuple[str, ...]:
-    if data is None:
-        return ()
-    return data.dataset.names if isinstance(data, PreparedDataset) else data.folder.names
-
-
-def labels_of(data: Data) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
-    """The names of the images, and their classes where they are known."""
-    if isinstance(data, Images):
-        return data.folder.names, data.classes
-    return (data.dataset.names, data.dataset.labels) if data is not None else ((), None)
-
-
-def _identity(data: Data) -> object:
-    """What tells whether a finished run was made from this data; labels play no part in it."""
-    if data is None:
-        return "synthetic"
-    if isinstance(data, PreparedDataset):
-        return ["prepared", data.dataset.fingerprint, [shard.file.sha256 for shard in data.shards]]
-    stamps = [data.folder.stamp(name) for name in data.folder.names]
-    return ["images", stamps, environment.decoders()]
-
-
-def _pixel_source(data: Data) -> PixelSource:
-    if data is None:
-        return "synthetic"
-    return "prepared" if isinstance(data, PreparedDataset) else "images"
-
-
-def _require_same_transform(compiled: CompiledModel, transform: ImageTransform) -> None:
-    ours = compiled.model.transform
-    if (ours.resize, ours.crop, ours.interpolation) != (
-        transform.resize,
-        transform.crop,
-        transform.interpolation,
-    ):
-        raise UsageError(
-            f"the prepared data set was resized to {transform.resize} and cropped to {transform.crop} "
-            f"({transform.interpolation}), and {compiled.model.name} wants {ours.resize} and {ours.crop} "
-            f"({ours.interpolation}); prepare it again with --like the model"
-        )
+    return Measured(performance, predictions, source.relabelled(dataset), kept=True)

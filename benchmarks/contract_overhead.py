@@ -1,0 +1,117 @@
+"""What the contract costs: interface throughput through a session over the vendor's own interface, called directly.
+
+Each vendor's call is written out as its documentation shows it, on the same artifact with the same settings and one
+call at a time; the lowest of the backends counts.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from assay import environment, workflow
+from assay.backends import registry
+from assay.backends.base import Batch
+from assay.records import CompiledModel, OnnxModel
+from benchmarks.harness import WORK, Row, alternating, row
+from benchmarks.models import small_for
+
+LEAST = 0.97
+BATCH = 16
+ROUNDS = 15
+SECONDS = 1.0
+FOLDER = WORK / "contract_overhead"
+
+Call = Callable[[Batch], object]
+
+
+def measure() -> Row:
+    """The lowest of the backends' median ratios."""
+    models = {backend: small_for(backend, FOLDER) for backend in DIRECT}
+    ratios = {backend: _ratio(backend, models[backend], direct) for backend, direct in DIRECT.items()}
+    said = ", ".join(f"{backend} on {models[backend].name} {ratio:.3f}" for backend, ratio in ratios.items())
+    against = f"the vendor's own interface, batch {BATCH}: {said}"
+    return row("contract_overhead", min(ratios.values()), "ratio", least=LEAST, against=against)
+
+
+def _ratio(backend: str, model: OnnxModel, direct: Callable[[CompiledModel], Call]) -> float:
+    options, run_settings = workflow.build_options(backend, batch=BATCH)
+    compiled, _ = workflow.compile_into(model, options, FOLDER)
+    shape = [int(axis) for axis in compiled.input.shape]
+    batch = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    theirs = direct(compiled)
+    with registry.get(backend).open(compiled, run_settings) as session:
+        np.testing.assert_allclose(np.asarray(theirs(batch)), session.infer(batch), rtol=1e-3, atol=1e-3)
+        return alternating(lambda: _rate(session.infer, batch), lambda: _rate(theirs, batch), ROUNDS)[0]
+
+
+def _rate(call: Call, batch: Batch) -> float:
+    begin, calls = time.perf_counter(), 0
+    while time.perf_counter() - begin < SECONDS:
+        call(batch)
+        calls += 1
+    return calls * len(batch) / (time.perf_counter() - begin)
+
+
+def _onnxruntime(compiled: CompiledModel) -> Call:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(compiled.file.path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda batch: session.run(None, {name: batch})[0]
+
+
+def _openvino(compiled: CompiledModel) -> Call:
+    import openvino
+
+    settings = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "INFERENCE_PRECISION_HINT": "f32"}
+    model = openvino.Core().import_model(compiled.file.path.read_bytes(), "CPU", settings)
+    request = model.create_infer_request()
+    return lambda batch: request.infer({0: batch}, share_inputs=True)[0]
+
+
+def _mnn(compiled: CompiledModel) -> Call:
+    import MNN
+
+    interpreter = MNN.Interpreter(str(compiled.file.path))
+    session = interpreter.createSession({"backend": "CPU", "numThread": environment.cores(), "precision": "high"})
+    shape = tuple(int(axis) for axis in compiled.input.shape)
+    taken, given = interpreter.getSessionInput(session), interpreter.getSessionOutput(session)
+    scores = np.zeros(given.getShape(), np.float32)
+
+    def call(batch: Batch) -> object:
+        caffe = MNN.Tensor_DimensionType_Caffe
+        taken.copyFrom(MNN.Tensor(shape, MNN.Halide_Type_Uint8, batch, caffe))
+        interpreter.runSession(session)
+        host = MNN.Tensor(given.getShape(), MNN.Halide_Type_Float, scores, caffe)
+        given.copyToHostTensor(host)
+        return host.getNumpyData()
+
+    return call
+
+
+def _torch(compiled: CompiledModel) -> Call:
+    import torch
+
+    torch.set_num_threads(environment.cores())
+    with tempfile.TemporaryDirectory() as folder:
+        # Only a name that ends so is taken for a package.
+        named = Path(folder) / "model.pt2"
+        shutil.copyfile(compiled.file.path, named)
+        package = torch._inductor.aoti_load_package(str(named))
+
+    def call(batch: Batch) -> object:
+        with torch.inference_mode():
+            return package(torch.from_numpy(batch)).numpy()
+
+    return call
+
+
+DIRECT = {"onnxruntime": _onnxruntime, "openvino": _openvino, "mnn": _mnn, "torch": _torch}

@@ -1,0 +1,40 @@
+"""The same artifact as A and as B, measured in turn on this machine: a gate that asks for no more may hardly fail."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from assay import demo, workflow
+from assay.data.transform import TransformChoice
+from proof.claims import Claim
+
+REPEATS = 20
+MOST_FAILURES = 2
+"""One in forty is to be expected: below its interval of 95 % on one of two sides."""
+SECONDS = 3.0
+GATE = "throughput/B>=1.0"
+
+
+def prove() -> list[Claim]:
+    """Measures the demo's network against itself, again and again, and counts what the gate says."""
+    choice = TransformChoice(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
+    with tempfile.TemporaryDirectory() as folder:
+        model = workflow.adopt(demo.ONNX, Path(folder) / "model.onnx", choice=choice)
+        options, run_settings = workflow.build_options("onnxruntime", batch=16)
+        compiled, _ = workflow.compile_into(model, options, Path(folder) / "compiled")
+        found: Counter[str] = Counter()
+        for number in range(REPEATS):
+            records = workflow.bench_interleaved(
+                [(compiled, run_settings)] * 2,
+                None,
+                Path(folder) / f"bench-{number}",
+                length=workflow.Length(seconds=SECONDS),
+            )
+            found[workflow.compare_in_turn(records, [GATE]).verdicts[0].checks[0].verdict] += 1
+    told = ", ".join(f"{count} {word}" for word, count in sorted(found.items()))
+    name = f"{GATE} of one artifact against itself, {REPEATS} times"
+    return [
+        Claim(name=name, measured=told, bound=f"at most {MOST_FAILURES} FAIL", holds=found["FAIL"] <= MOST_FAILURES)
+    ]

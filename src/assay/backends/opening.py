@@ -1,0 +1,88 @@
+"""The one way to open an artifact for use: only where it was made for what is here now."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from assay import isolated, store
+from assay.backends import registry
+from assay.backends.base import Session
+from assay.errors import BackendError
+from assay.records import CompiledModel, OnnxModel, Setting
+
+
+@contextmanager
+def open_compiled(compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> Iterator[Session]:
+    """A session of an artifact whose bytes are those of its record, made by this version for this machine.
+
+    Raises `RecordError` where the bytes have changed, and `BackendError` where the artifact is of another version or
+    processor, with the command that makes it again; also where memory does not suffice for its batch.
+    """
+    require_present(compiled)
+    store.verified(compiled.file)
+    backend, batch = registry.get(compiled.options.backend), compiled.options.batch
+    with memory_suffices(backend.name, batch), backend.open(compiled, run_settings) as session:
+        yield session
+
+
+def require_present(compiled: CompiledModel) -> None:
+    """Raises where this machine's backend is not the very one that an artifact was made by and for."""
+    options = compiled.options
+    backend = registry.get(options.backend)
+    registry.device(backend, options.device)
+    version, target = backend.version(), backend.target(options.device)
+    if compiled.backend_version != version:
+        raise BackendError(
+            f"{compiled.file.path} was made by {options.backend} {compiled.backend_version}, and here is {version}; "
+            f"make it again: {command(compiled)}"
+        )
+    if compiled.target != target:
+        raise BackendError(
+            f"{compiled.file.path} was made for another {options.device} ({compiled.target}; here is {target}); "
+            f"make it again: {command(compiled)}"
+        )
+
+
+def command(compiled: CompiledModel) -> str:
+    """The command line that makes an artifact again."""
+    model, options = compiled.model, compiled.options
+    words = ["assay", "compile", str(model.file.path), "--backend", options.backend, "--device", options.device]
+    words += ["--batch", str(options.batch), "--precision", options.precision, "--input", options.input_kind]
+    for key, value in options.settings.items():
+        words += ["--set", f"{key}={str(value).lower() if isinstance(value, bool) else value}"]
+    words += words_of_a_bare_file(model)
+    return shlex.join([*words, "-o", str(compiled.file.path)])
+
+
+def words_of_a_bare_file(model: OnnxModel) -> list[str]:
+    """What a command line must say of a model's file that has no record beside it: how its images are made."""
+    if model.file.path.with_suffix(".json").is_file():
+        return []
+    transform = model.transform
+    return [
+        *("--resize", str(transform.resize), "--crop", str(transform.crop)),
+        *("--interpolation", transform.interpolation),
+        f"--mean={','.join(map(repr, transform.mean))}",
+        f"--std={','.join(map(repr, transform.std))}",
+        *("--output", model.output.name),
+    ]
+
+
+@contextmanager
+def memory_suffices(backend: str, batch: int) -> Iterator[None]:
+    """Makes one line of a vendor's failure to get memory, whatever it calls it."""
+    try:
+        yield
+    except MemoryError as error:
+        raise _too_large(backend, batch, "MemoryError") from error
+    except BackendError as error:
+        if isolated.is_about_memory(error.message):
+            raise _too_large(backend, batch, error.message) from error
+        raise
+
+
+def _too_large(backend: str, batch: int, why: str) -> BackendError:
+    smaller = f"give a smaller --batch than {batch}" if batch > 1 else "free memory or take a smaller model"
+    return BackendError(f"{backend}: memory does not suffice for batch {batch}; {smaller} ({why})")

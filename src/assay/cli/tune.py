@@ -1,0 +1,125 @@
+"""The command that searches: tune."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING
+
+from assay.cli.options import (
+    Commands,
+    answer,
+    batches,
+    choice,
+    command,
+    output_option,
+    path,
+    seconds,
+    transform_options,
+)
+from assay.errors import EXIT_DONE, EXIT_GATE
+
+if TYPE_CHECKING:
+    from assay.progress import Progress
+    from assay.records import OnnxModel
+    from assay.workflow import TuneRequest
+
+_SIZES = {"MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def add(commands: Commands) -> None:
+    """Adds the command."""
+    made = command(
+        commands,
+        "tune",
+        tune,
+        "search the fastest artifact that is still right",
+        "  assay tune model.onnx --data prepared --budget 10m -o TUNED\n"
+        "  assay tune model.onnx --data prepared --for latency --backends onnxruntime,openvino --no-int8 -o TUNED",
+    )
+    made.add_argument("model", type=path, metavar="MODEL.onnx")
+    made.add_argument("--data", required=True, type=path, metavar="PREPARED", help="the images to evaluate on")
+    search_options(made)
+    made.add_argument("-o", "--out", required=True, type=path, metavar="DIR")
+    output_option(made)
+    transform_options(made)
+
+
+def search_options(made: argparse.ArgumentParser) -> None:
+    """What is searched, for what, and for how long."""
+    group = made.add_argument_group("search")
+    group.add_argument("--backends", type=names, metavar="a,b", help="default: all that are installed")
+    group.add_argument("--batch", type=batches, metavar="1,16", help="default: 1,4,8,16,32,64, or the model's own")
+    group.add_argument("--for", dest="objective", choices=["throughput", "latency", "end-to-end"], default="throughput")
+    group.add_argument("--budget", type=seconds, default=600.0, metavar="10m", help="seconds, or with s, m or h")
+    group.add_argument(
+        "--max-drop", type=float, default=1.0, metavar="POINTS", help="that top-1 may fall; default: 1.0"
+    )
+    group.add_argument("--max-memory", type=size, metavar="2GiB", help="that a run may hold")
+    group.add_argument("--no-int8", action="store_true", help="quantize nothing")
+    group.add_argument(
+        "--calibration",
+        type=path,
+        metavar="DIR",
+        help="images, or a prepared set, for 8 bits; default: a quarter of the data, by its hashes",
+    )
+    group.add_argument("--seed", type=int, default=0, metavar="N")
+
+
+def tune(options: argparse.Namespace) -> int:
+    """`assay tune`."""
+    from assay import workflow
+    from assay.progress import on_standard_error
+    from assay.render import tuning
+
+    with on_standard_error() as progress:
+        model = workflow.describe(options.model, choice(options), options.output)
+        progress.note(f"transform: {model.transform_source}")
+        found = workflow.tune(
+            model,
+            workflow.load_prepared(options.data),
+            options.out,
+            request_of(options, model, progress),
+            progress,
+            command=options.command_line,
+        )
+        if found.tuned is not None:
+            workflow.write_report([options.out], progress=progress)
+    answer(options, found, tuning.tuning(found, f"{options.out}/tuning.json"))
+    return EXIT_DONE if found.best is not None else EXIT_GATE
+
+
+def request_of(options: argparse.Namespace, model: OnnxModel, progress: Progress) -> TuneRequest:
+    """What the search's options ask for."""
+    from assay import store, workflow
+
+    calibration = None
+    if options.calibration is not None:
+        # A search that is at work there is not to find other images in the place of its own.
+        with store.lock(options.out):
+            place = options.out / "calibration"
+            calibration = workflow.prepared(options.calibration, model.transform, place, progress)
+    return workflow.TuneRequest(
+        backends=options.backends,
+        batches=options.batch or workflow.TUNED_BATCHES,
+        objective=options.objective,
+        budget_seconds=options.budget,
+        max_drop=options.max_drop,
+        max_memory=options.max_memory,
+        int8=not options.no_int8,
+        calibration=calibration,
+        seed=options.seed,
+    )
+
+
+def names(text: str) -> list[str]:
+    """Reads `a,b`."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def size(text: str) -> int:
+    """Reads `512MiB` or `2GiB`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MiB|GiB)", text)
+    if found is None or float(found[1]) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 512MiB or 2GiB")
+    return int(float(found[1]) * _SIZES[found[2]])

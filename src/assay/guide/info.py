@@ -1,0 +1,127 @@
+"""The guide's `.info` files: a line an image, `index path width height`, as `gen_dataset_info.py` writes them.
+
+A path may hold spaces, since the index stands before the first and the sides behind the last two. The index tells
+nothing, and restarts in files that list several suffixes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.errors import DatasetError
+
+CHANNELS = 3
+VALUE_BYTES = 4
+"""Of float32."""
+_FIGURES = 6
+"""No image has sides of as many."""
+
+
+@dataclass(frozen=True)
+class InfoFile:
+    """The tensors that a file lists: raw little-endian float32, 3×height×width each."""
+
+    path: Path
+    names: tuple[str, ...]
+    """Of the images: each file's name without its suffix."""
+    paths: tuple[str, ...]
+    """As they stand in the file, relative to the folder in which the program runs."""
+    width: int
+    height: int
+
+
+def line(index: int, path: str, width: int | str, height: int | str) -> str:
+    """One line of the file."""
+    return f"{index} {path} {width} {height}\n"
+
+
+def tensor_bytes(width: int, height: int) -> int:
+    """The size of one tensor's file."""
+    return CHANNELS * VALUE_BYTES * width * height
+
+
+def read(path: Path) -> InfoFile:
+    """Reads a list of tensors and looks at every file; raises `DatasetError` with each line that cannot be used.
+
+    The files of a list lie in one folder and have one size, those of most of its lines, and no path leads through `..`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DatasetError(f"cannot read {path}: {reason}; write it with gen_dataset_info.py bin") from error
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    if not lines:
+        raise DatasetError(f"{path} is empty; a line is `index path width height`, as gen_dataset_info.py writes it")
+    entries = [_entry(text) for text in lines]
+    usual = Counter(entry[1:] for entry in entries if not isinstance(entry, str)).most_common(1)
+    if not usual:
+        raise DatasetError(f"{path}: none of {len(lines)} lines is a list's", [f"line 1: {entries[0]}"])
+    (folder, *sides), _ = usual[0]
+    width, height = (int(side) if side.isdecimal() and len(side) < _FIGURES else 0 for side in sides)
+    if not width or not height:
+        raise DatasetError(f"{path}: width and height are {' and '.join(map(repr, sides))}, not pixels")
+    check = _Check(folder, (sides[0], sides[1]), tensor_bytes(width, height))
+    wrong = [
+        f"line {number}: {reason}"
+        for number, entry in enumerate(entries, start=1)
+        if (reason := entry if isinstance(entry, str) else check.problem(number, *entry)) is not None
+    ]
+    if wrong:
+        raise DatasetError(
+            f"{path}: {len(wrong)} of {len(lines)} lines cannot be used; write it again with gen_dataset_info.py bin",
+            wrong,
+        )
+    return InfoFile(path, tuple(check.lines), tuple(check.paths), width, height)
+
+
+_Entry = tuple[str, str, str, str]
+"""The file's name, its folder, width and height."""
+
+
+def _entry(text: str) -> _Entry | str:
+    """The parts of a line, or else what is wrong with it."""
+    index, _, rest = text.partition(" ")
+    parts = rest.rsplit(" ", 2)
+    if len(parts) != 3 or not index.isdecimal():
+        return f"{text[:80]!r} is not `index path width height`"
+    folder, _, file = parts[0].rpartition("/")
+    return file, folder, parts[1], parts[2]
+
+
+class _Check:
+    """Looks at one line after the other; most lines say which folder and sides all must have."""
+
+    def __init__(self, folder: str, sides: tuple[str, str], size: int) -> None:
+        self.lines: dict[str, int] = {}
+        """Every image's name, and the line that it stands in."""
+        self.paths: list[str] = []
+        self._folder, self._sides, self._bytes = folder, sides, size
+        self._leads_up = ".." in folder.split("/")
+
+    def problem(self, number: int, file: str, folder: str, width: str, height: str) -> str | None:
+        """What is wrong with a line; None where it was taken."""
+        path = f"{folder}/{file}" if folder else file
+        if folder != self._folder:
+            return f"{path} is outside {self._folder or 'the folder'} of the other lines; list one folder"
+        if self._leads_up or file == "..":
+            return f"{path} leads through `..`; list the folder by its whole path"
+        if (width, height) != self._sides:
+            return f"{path} is {width}×{height}, and the other lines are {'×'.join(self._sides)}"
+        try:
+            size = os.stat(path).st_size  # noqa: PTH116 - a Path a line would take most of the time
+        except (OSError, ValueError) as error:
+            return f"{path} is missing ({getattr(error, 'strerror', None) or error})"
+        if size != self._bytes:
+            return f"{path} has {size} bytes, and 3×{'×'.join(self._sides[::-1])} float32 are {self._bytes}"
+        name = file.rpartition(".")[0] or file
+        if name in self.lines:
+            return f"{path} repeats line {self.lines[name]}"
+        self.lines[name] = number
+        self.paths.append(path)
+        return None

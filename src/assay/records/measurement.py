@@ -1,0 +1,367 @@
+"""Records of what was measured, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from assay.errors import RecordError
+from assay.records.base import ArrayFile, PixelSource, Record, Setting
+from assay.records.data import Accuracy, Dataset, Predictions
+from assay.records.model import CompiledModel, OnnxModel
+
+
+class Estimate(Record, frozen=True, kw_only=True):
+    """A figure, and the interval that holds the true one in 95 of 100 such measurements."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    obstacle: str | None = None
+    """Why there is no interval."""
+    wanted: int | None = None
+    """How many samples (calls, images) would give one; None where no number of them would."""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The interval's ends; None where there is none."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+
+class StageTime(Record, frozen=True, kw_only=True):
+    """What one stage of the pipeline did; times are summed over its workers, in seconds."""
+
+    name: str
+    workers: int
+    items: int
+    busy_seconds: float
+    span_seconds: float
+    """From the start of the run to this stage's last output."""
+    waiting_in_seconds: float
+    """Waiting for work from the stage before."""
+    waiting_out_seconds: float
+    """Waiting for room in the stage after."""
+    run_seconds: float
+    """The wall time of the whole run, of which the shares are."""
+
+    @property
+    def rate(self) -> float:
+        """Images a second over the span."""
+        return self.items / self.span_seconds
+
+    @property
+    def busy_share(self) -> float:
+        """The share of the run in which a worker of this stage was at work."""
+        return self.busy_seconds / (self.workers * self.run_seconds)
+
+    @property
+    def waiting_in_share(self) -> float:
+        """The share of the run spent waiting for work."""
+        return self.waiting_in_seconds / (self.workers * self.run_seconds)
+
+    @property
+    def waiting_out_share(self) -> float:
+        """The share of the run spent waiting for room."""
+        return self.waiting_out_seconds / (self.workers * self.run_seconds)
+
+
+class WarmUp(Record, frozen=True, kw_only=True):
+    """The calls before those that count."""
+
+    calls: int
+    seconds: float
+    steady: bool
+    """Whether the calls' times were stable at its end; otherwise its time was up."""
+
+
+class DeviceUser(Record, frozen=True, kw_only=True):
+    """A process other than this one that uses a device."""
+
+    device: str
+    """`cpu`, or the device as its vendor's tool names it."""
+    process: int
+    name: str
+    share: float | None = None
+    """Of the whole device, 0 to 1; None where the system does not say."""
+    memory_bytes: int | None = None
+
+
+class MachineState(Record, frozen=True, kw_only=True):
+    """What the machine did over some seconds; None where the system does not say."""
+
+    seconds: float
+    busy_share: float
+    """Of the processors' time, in use by everything but this process and its children, 0 to 1."""
+    steal_share: float | None = None
+    """Of the processors' time, taken by other guests of the same host."""
+    load: float | None = None
+    """Processes that ran or wanted to, over the last minute."""
+    context_switches: float | None = None
+    """A second, on the whole machine."""
+    frequency_mhz: float | None = None
+    temperature_celsius: float | None = None
+    """Of the hottest part of the processor."""
+    device_busy_share: float | None = None
+    """Of the time of the device that a measurement is to run on, in use by others, where that is not the processor."""
+
+
+class Machine(Record, frozen=True, kw_only=True):
+    """Who else was at work before, during and after a measurement."""
+
+    before: MachineState
+    during: MachineState | None = None
+    after: MachineState | None = None
+    users: tuple[DeviceUser, ...] = ()
+    """Processes that were seen to use the device or the processors."""
+
+    @property
+    def busiest(self) -> float:
+        """The largest share of the processors' or the device's time that others took, stolen time included."""
+        states = [state for state in (self.before, self.during, self.after) if state is not None]
+        return max(
+            max(state.busy_share + (state.steal_share or 0.0), state.device_busy_share or 0.0) for state in states
+        )
+
+
+class Blocks(Record, frozen=True, kw_only=True):
+    """How an artifact's calls lie among those of others that were measured in turn with it."""
+
+    interleaving: str
+    """The same for all that were measured in turn; block i of each was measured in the same turn."""
+    calls: tuple[int, ...]
+    """Of each block, in their order."""
+    wall_seconds: tuple[float, ...]
+    """Of each block."""
+
+
+class NodeTime(Record, frozen=True, kw_only=True):
+    """What one node of the graph that ran costs."""
+
+    name: str
+    operator: str
+    seconds: float
+    """Of one inference call."""
+    share: float
+    """Of the time of all nodes, 0 to 1."""
+    gflops: float | None = None
+    """Arithmetic a second, in 1e9 operations, a multiplication and an addition being two; None where unknown."""
+
+
+class Profile(Record, frozen=True, kw_only=True):
+    """The costliest nodes of an artifact, by the backend's own clock; apart from what was measured without it."""
+
+    calls: int
+    seconds: float
+    """Of all nodes, in one inference call."""
+    nodes: tuple[NodeTime, ...]
+    """The costliest first."""
+
+
+class Share(Record, frozen=True, kw_only=True):
+    """What one worker did of a run that several shared."""
+
+    worker: str
+    """The machine's name, a number where it has several workers, and the device."""
+    node: str
+    """The machine: its address in the cluster, or its name."""
+    device: str
+    processor: str
+    artifact_sha256: str
+    """Of the file that it ran: one for each kind of processor."""
+    shards: int
+    images: int
+    interface_seconds: float
+    """In which it had an inference call in flight."""
+    lost: bool = False
+    """Whether it died before the end; what it had not given back was done again by others."""
+
+    @property
+    def interface_throughput(self) -> float:
+        """Images a second over the time in which it had an inference call in flight."""
+        return self.images / self.interface_seconds if self.interface_seconds else 0.0
+
+
+class Performance(Record, frozen=True, kw_only=True):
+    """One measured run of one artifact."""
+
+    batch: int
+    images: int
+    wall_seconds: float
+    batch_seconds: ArrayFile
+    """float64 [calls, 2]: start and end of each inference call, in seconds from the start of the run.
+
+    Where others were measured in turn with it, their time is left out: each block begins where the last one ended.
+    """
+    stages: tuple[StageTime, ...]
+    slots: int
+    device: str
+    run_settings: Mapping[str, Setting]
+    warm_up: WarmUp
+    source: PixelSource
+    machine: Machine
+    peak_memory_bytes: int | None = None
+    """The most that the process held during the run, the opened artifact included.
+
+    None where the system does not say, or where other artifacts were open as well.
+    """
+    device_peak_memory_bytes: int | None = None
+    """The most that the process was seen to hold on a device with memory of its own."""
+    blocks: Blocks | None = None
+    """Where the calls were measured in turn with those of other artifacts."""
+    shares: tuple[Share, ...] = ()
+    """Of the workers, where several shared the run; the calls' times are then on the clock of the one who gathers."""
+
+    @cached_property
+    def call_seconds(self) -> npt.NDArray[np.float64]:
+        """The length of each inference call, in the order in which the batches were read."""
+        intervals = self.batch_seconds.load()
+        return np.asarray(intervals[:, 1] - intervals[:, 0], dtype=np.float64)
+
+    @cached_property
+    def call_ends(self) -> npt.NDArray[np.float64]:
+        """The end of each inference call, in seconds from the start of the run, in the order of the batches."""
+        return np.asarray(self.batch_seconds.load()[:, 1], dtype=np.float64)
+
+    @cached_property
+    def interface_increments(self) -> npt.NDArray[np.float64]:
+        """By how much each call, in the order of their starts, made the time longer in which one was in flight."""
+        intervals = np.asarray(self.batch_seconds.load(), dtype=np.float64)
+        ordered = intervals[np.argsort(intervals[:, 0], kind="stable")]
+        # A call adds only what lies beyond the end of all the calls that began before it.
+        ended = np.maximum.accumulate(ordered[:, 1])
+        begins = np.maximum(ordered[1:, 0], ended[:-1])
+        return np.concatenate([[ordered[0, 1] - ordered[0, 0]], np.maximum(ordered[1:, 1] - begins, 0)])
+
+    @property
+    def interface_seconds(self) -> float:
+        """The time in which at least one inference call was in flight."""
+        return float(self.interface_increments.sum())
+
+    @property
+    def end_to_end_throughput(self) -> float:
+        """Images a second, from the first read to the last post."""
+        return self.images / self.wall_seconds
+
+    @property
+    def interface_throughput(self) -> float:
+        """Images a second over the time in which at least one inference call was in flight."""
+        return self.images / self.interface_seconds
+
+    def latency(self, percent: float) -> float:
+        """A percentile of one inference call's time, in seconds, linear between neighbours; 50 is the median."""
+        return float(np.percentile(self.call_seconds, percent))
+
+    @property
+    def bottleneck(self) -> StageTime:
+        """The stage that was at work for the largest share of the run."""
+        return max(self.stages, key=lambda stage: stage.busy_share)
+
+
+class PairedAccuracy(Record, frozen=True, kw_only=True):
+    """The first classes of the same images by two ways to score them, image by image."""
+
+    reference: str
+    images: int
+    agreement: float
+    """The share of images with the same first class, 0 to 1."""
+    largest_score_change: float
+    """Of one score, in the scores' own unit."""
+    largest_score: float
+    """The largest absolute score of the reference, to hold the change against."""
+    right_to_wrong: tuple[str, ...] | None = None
+    """The images that the reference alone has right; None where there are no labels."""
+    wrong_to_right: tuple[str, ...] | None = None
+    """The images that the reference alone has wrong."""
+    p_value: float | None = None
+    """Of McNemar's exact test: how likely flips so unequal are where both ways are equally right."""
+
+
+class BatchResult(Record, frozen=True, kw_only=True):
+    """One artifact's measurement and, where images have labels, its accuracy."""
+
+    compiled: CompiledModel
+    performance: Performance
+    predictions: Predictions | None
+    accuracy: Accuracy | None
+    paired: PairedAccuracy | None = None
+    """Beside the ONNX model in float32, on the same images."""
+    profile: Profile | None = None
+
+    @property
+    def batch(self) -> int:
+        """The batch size."""
+        return self.performance.batch
+
+    def latency(self, percent: float) -> float:
+        """A percentile of one inference call's time, in seconds."""
+        return self.performance.latency(percent)
+
+    def top(self, k: int) -> float | None:
+        """Top-k accuracy in percent; None where the images have no labels, or the model fewer classes."""
+        counted = self.accuracy
+        return counted.top(k) if counted is not None and len(counted.correct_at) >= k else None
+
+
+class Figures(Record, frozen=True, kw_only=True):
+    """Figures derived of a result, for those who read records without this package."""
+
+    batch: int
+    end_to_end_throughput: Estimate
+    """Images a second."""
+    interface_throughput: Estimate
+    """Images a second."""
+    latency: Mapping[str, Estimate]
+    """Seconds of one inference call: `min`, `mean`, `max`, and of `p50`, `p90`, `p95`, `p99` those that the sample is
+    large enough for."""
+    bottleneck: str
+    bottleneck_busy_share: float
+    top: tuple[Estimate, ...]
+    """Top-1 to Top-5 in percent; empty where the images have no labels."""
+
+
+class Environment(Record, frozen=True, kw_only=True):
+    """The machine and the software that a result was made on."""
+
+    assay: str
+    python: str
+    system: str
+    machine: str
+    processor: str
+    cores: int
+    memory_bytes: int
+    packages: Mapping[str, str]
+    transform_fingerprint: str | None = None
+    """A hash of what this machine's decoders and resizers make of reference images."""
+
+
+class RunRecord(Record, frozen=True, kw_only=True):
+    """Everything that one run found."""
+
+    model: OnnxModel
+    dataset: Dataset | None
+    results: tuple[BatchResult, ...]
+    environment: Environment
+    warnings: tuple[str, ...]
+    reference: Predictions | None = None
+    """Of the ONNX model in float32, on the same images."""
+    command: str | None = None
+    """The command line that made it."""
+
+    def at(self, batch: int) -> BatchResult:
+        """The first result of a batch size; raises `RecordError` where it was not measured."""
+        for result in self.results:
+            if result.batch == batch:
+                return result
+        measured = ", ".join(str(result.batch) for result in self.results)
+        raise RecordError(f"batch {batch} was not measured; measured: {measured}")
+
+    def latency(self, percent: float) -> float:
+        """A percentile of one inference call's time at the smallest batch size, in seconds."""
+        return min(self.results, key=lambda result: result.batch).latency(percent)
+
+    def top(self, k: int) -> float | None:
+        """The lowest top-k accuracy of all batch sizes, in percent; None where the images have no labels."""
+        return min((found for result in self.results if (found := result.top(k)) is not None), default=None)

@@ -1,0 +1,38 @@
+"""Several records beside each other: for a terminal, and as a table for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+
+from assay.records import Comparison, SpeedTable
+from assay.render.paired import paired
+from assay.render.speed import speed
+from assay.render.table import verdict
+
+
+def comparison(found: Comparison, results: Mapping[str, str]) -> str:
+    """Each record's own results where it has any, the table of speeds, and the verdicts last."""
+    parts = [f"{name}\n\n{results[name]}" for name in found.records if name in results]
+    if found.table is not None:
+        parts.append(speed(found.table, noted_elsewhere=found.gated))
+    for name, judged in zip(found.records, found.verdicts, strict=True):
+        pairs = [one for one in found.paired if one.record == name]
+        parts.append("\n".join([*([paired(pairs), ""] if pairs else []), verdict(judged, name)]))
+    return "\n\n".join(parts)
+
+
+def comparison_csv(found: SpeedTable) -> str:
+    """A line a figure: `batch,record,over,throughput,low,high,printed,obstacle`; `over` is empty but for ratios."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["batch", "record", "over", found.kind, "low", "high", "printed", "obstacle"])
+    names = [*((name, "") for name in found.records), *found.pairs]
+    for row in found.rows:
+        for (name, over), cell in zip(names, (*row.throughputs, *row.ratios), strict=True):
+            if cell is not None:
+                figures = (cell.value, cell.low, cell.high, cell.printed)
+                shown = ("" if value is None else repr(value) for value in figures)
+                writer.writerow([row.batch, name, over, *shown, cell.obstacle or ""])
+    return text.getvalue()

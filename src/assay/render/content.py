@@ -1,0 +1,145 @@
+"""What a page is made of: records, and what was derived of them beforehand, since rendering computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from assay.records import Accuracy, DeviceUser, Estimate, Figures, RunRecord, SpeedTable, Tuning, TuningTrial, Verdict
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How many inference calls of one batch size took how long."""
+
+    batch: int
+    edges: tuple[float, ...]
+    """Of the bins, in seconds; one more than `counts`."""
+    counts: tuple[int, ...]
+    beyond: int
+    """Calls that were longer than the last edge."""
+    longest: float
+    """Seconds."""
+
+    @property
+    def calls(self) -> int:
+        """All calls, those beyond the last edge included."""
+        return sum(self.counts) + self.beyond
+
+
+@dataclass(frozen=True)
+class AccuracyLine:
+    """Accuracies from top-1 on, of what was measured or of what it is held against."""
+
+    name: str
+    top: Mapping[int, Estimate]
+    """In percent, by k."""
+    accuracy: Accuracy | None = None
+    """The counts behind it; None of figures that were given."""
+    is_reference: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with what is said of it."""
+
+    name: str
+    source: str | None
+    """A data URI; None where the image is no longer to be had."""
+    facts: tuple[tuple[str, str], ...]
+    """What a scorer is called, and the class that it names."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A few images that have something in common."""
+
+    title: str
+    explained: str
+    total: int
+    """How many there are, shown or not."""
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class SearchPoint:
+    """A trial that went over all images to evaluate on."""
+
+    trial: TuningTrial
+    pace: float
+    """Images a second; of a search for a short latency, the seconds of the p99."""
+    top1: float
+    """In percent."""
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """The search that a run's artifact is the result of."""
+
+    record: Tuning
+    evaluated: tuple[SearchPoint, ...]
+    frontier: tuple[SearchPoint, ...]
+    """The fastest first."""
+    best: SearchPoint | None
+    """None where none passed."""
+    default: SearchPoint | None
+    """The best of the backends' defaults, where it is another."""
+    reference: float
+    """Top-1 of the model in float32, in percent; without labels, what agrees with it in every image."""
+    bound: float
+    """The least that passes, in percent."""
+    not_evaluated: tuple[str, ...]
+    """How many trials ended before that, and at what."""
+    failures: tuple[tuple[str, int], ...]
+    """Each reason, and of how many trials."""
+    roles: tuple[str, ...]
+    """What each of the run's results is to the search, `tuned` or `default`; empty of any other."""
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """One run."""
+
+    record: RunRecord
+    figures: tuple[Figures, ...]
+    verdict: Verdict | None
+    """None where the run was not judged."""
+    histograms: tuple[Histogram, ...] = ()
+    accuracies: tuple[AccuracyLine, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()
+    """What each does, and the command line."""
+    users: tuple[DeviceUser, ...] = ()
+    """Processes that were seen to use the devices beside the run."""
+    notes: tuple[str, ...] = ()
+    """What the page leaves out, and why."""
+    search: SearchReport | None = None
+    """None where nothing was searched."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The batch size of each result, with its role where a search gave it one."""
+        roles = self.search.roles if self.search is not None else ("",) * len(self.figures)
+        return tuple(
+            f"{found.batch}, {role}" if role else str(found.batch)
+            for found, role in zip(self.figures, roles, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class ComparedRecord:
+    """What a page of several records says of each."""
+
+    name: str
+    facts: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ComparisonReport:
+    """Several records beside each other."""
+
+    table: SpeedTable | None
+    records: tuple[ComparedRecord, ...]
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    """By the record's name, of those that were judged."""

@@ -1,0 +1,144 @@
+"""The page: one file that holds everything, with no script and no address in it that leads elsewhere."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from assay import units
+from assay.records import Figures, MachineState, VerdictWord
+from assay.render import figures, frontier, tuning
+from assay.render.content import ComparisonReport, RunReport
+from assay.render.speed import remarks
+from assay.render.text import printable
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_SYMBOLS: dict[VerdictWord | None, tuple[str, str]] = {
+    "PASS": ("✓", "pass"),
+    "FAIL": ("✗", "fail"),
+    "INCONCLUSIVE": ("?", "unsure"),
+    "NOT COMPARABLE": ("≠", "apart"),
+    None: ("–", "apart"),
+}
+"""A sign and a style for each verdict: colour is never all that tells them apart."""
+PERCENTILES = ("min", "mean", "p50", "p90", "p95", "p99", "max")
+
+
+def run_page(report: RunReport, made_from: str = "") -> str:
+    """The page of one run; `made_from` is kept in it, to tell whether it is still that of its records."""
+    results = tuple(zip(report.record.results, report.figures, report.names, strict=True))
+    charts = {
+        "throughput": figures.throughput(report.figures, report.names),
+        "stages": [
+            figures.stages(number, called, result.performance.stages, found.bottleneck)
+            for number, (result, found, called) in enumerate(results)
+        ],
+        "latency": [
+            figures.latency(number, called, histogram, found)
+            for number, (histogram, (_, found, called)) in enumerate(zip(report.histograms, results, strict=False))
+        ],
+        "accuracy": figures.accuracy(report.accuracies) if report.accuracies else None,
+        "frontier": frontier.frontier(report.search) if report.search and report.search.evaluated else None,
+    }
+    return _rendered(
+        "run.html.j2",
+        report=report,
+        record=report.record,
+        search=report.search,
+        results=results,
+        charts=charts,
+        shares=[found.end_to_end_throughput.value / found.interface_throughput.value for found in report.figures],
+        latencies=[name for name in PERCENTILES if any(name in found.latency for found in report.figures)],
+        states=_states(report),
+        word=report.verdict.word if report.verdict is not None else None,
+        fastest=max(report.figures, key=lambda found: found.end_to_end_throughput.value),
+        smallest=min(report.figures, key=lambda found: found.batch),
+        lowest=_lowest_top1(report.figures),
+        made_from=made_from,
+    )
+
+
+def comparison_page(report: ComparisonReport, made_from: str = "") -> str:
+    """The page of several records."""
+    chart = figures.comparison(report.table) if report.table is not None else None
+    return _rendered(
+        "comparison.html.j2",
+        report=report,
+        table=report.table,
+        chart=chart,
+        pairs=report.table.pairs if report.table is not None else (),
+        remarks=remarks(report.table) if report.table is not None else (),
+        made_from=made_from,
+    )
+
+
+def _states(report: RunReport) -> list[tuple[str, str, MachineState]]:
+    """Of which batch size and when, and what the machine did then."""
+    found = []
+    for called, result in zip(report.names, report.record.results, strict=True):
+        machine = result.performance.machine
+        for when, state in (("before", machine.before), ("during", machine.during), ("after", machine.after)):
+            if state is not None:
+                found.append((called, when, state))
+    return found
+
+
+def _lowest_top1(found: tuple[Figures, ...]) -> Figures | None:
+    """The figures of the lowest top-1; None where no images have labels."""
+    return min((one for one in found if one.top), key=lambda one: one.top[0].value, default=None)
+
+
+def _rendered(template: str, **content: Any) -> str:
+    text = _templates().get_template(template).render(**content)
+    # A character that no encoding holds has no place in a file; names have none left.
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("assay.render"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for function in (
+        units.count,
+        units.difference,
+        units.memory,
+        units.milliseconds,
+        units.percent,
+        units.rate,
+        units.ratio,
+        units.score,
+        units.seconds,
+        units.share,
+        units.short_hash,
+        units.thousandths,
+    ):
+        made.filters[function.__name__] = function
+    made.globals.update(
+        symbols=_SYMBOLS,
+        units=units,
+        marks=frontier.MARKS,
+        measure_of=frontier.measure,
+        counts=tuning.counts,
+        described=tuning.described,
+        speed=tuning.speed,
+    )
+    return made
+
+
+def _shown(value: object) -> object:
+    """What an expression puts on the page: nothing for None, and of a text what a page may hold."""
+    if value is None:
+        return ""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

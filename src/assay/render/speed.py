@@ -1,0 +1,89 @@
+"""The table of several records' throughputs, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from assay import units
+from assay.records import SpeedCell, SpeedTable
+from assay.render.table import aligned
+
+_MARK = "*"
+
+
+def speed(found: SpeedTable, noted_elsewhere: Collection[tuple[str, str | None]] = ()) -> str:
+    """Throughputs by batch size with their ratios, and below them what a reader should know."""
+    headers, rows, notes = speed_cells(found, noted_elsewhere)
+    return "\n".join([_title(found), aligned(headers, rows, left=set()), *(f"  {note}" for note in notes)])
+
+
+def speed_cells(
+    found: SpeedTable, noted_elsewhere: Collection[tuple[str, str | None]] = ()
+) -> tuple[list[str], list[list[str]], list[str]]:
+    """Headers, rows and notes: what a source printed otherwise, what is blocked, and what the ratios are noted with.
+
+    The last but for those of a record to a reference that are `noted_elsewhere`.
+    """
+    rows = [
+        [
+            str(row.batch),
+            *(_cell(cell, "unknown") for cell in row.throughputs),
+            *(_cell(cell, "not comparable") for cell in row.ratios),
+        ]
+        for row in found.rows
+    ]
+    notes = remarks(found, noted_elsewhere)
+    if any(cell is not None and cell.low is not None for row in found.rows for cell in (*row.throughputs, *row.ratios)):
+        notes = ["±: half of the 95 % interval", *notes]
+    return ["batch", *found.records, *_ratio_headers(found)], rows, notes
+
+
+def remarks(found: SpeedTable, noted_elsewhere: Collection[tuple[str, str | None]] = ()) -> list[str]:
+    """What a reader must know beside the table; what holds for several rows is said once."""
+    names = [*found.records, *(f"{one} / {other}" for one, other in found.pairs)]
+    cells = [
+        (row.batch, name, cell)
+        for row in found.rows
+        for name, cell in zip(names, (*row.throughputs, *row.ratios), strict=True)
+        if cell is not None
+    ]
+    printed = [
+        f"{_MARK} {cell.printed_by} printed {units.thousandths(cell.printed)} ({name}, batch {batch})"
+        for batch, name, cell in cells
+        if cell.printed is not None
+    ]
+    blocked = [f"{name}: {cell.obstacle}" for _, name, cell in cells if cell.obstacle is not None]
+    noted = [
+        f"{one} / {other}, noted: {difference}"
+        for (one, other), differences in zip(found.pairs, found.differences, strict=False)
+        for difference in differences
+        if (one, other) not in noted_elsewhere
+    ]
+    return list(dict.fromkeys([*printed, *blocked, *noted]))
+
+
+def _ratio_headers(found: SpeedTable) -> list[str]:
+    """Short where one record is held against all others."""
+    if len({one for one, _ in found.pairs}) == 1:
+        return [f"/ {other}" for _, other in found.pairs]
+    return [f"{one} / {other}" for one, other in found.pairs]
+
+
+def _title(found: SpeedTable) -> str:
+    title = f"  {found.kind} throughput of the card in images/s"
+    if not found.pairs:
+        return title
+    subjects = {one for one, _ in found.pairs}
+    return f"{title}, and that of {subjects.pop()} over the others" if len(subjects) == 1 else f"{title}, and ratios"
+
+
+def _cell(cell: SpeedCell | None, blocked: str) -> str:
+    """A figure with its mark before it, so that the points stay below each other."""
+    if cell is None:
+        return ""
+    if cell.value is None:
+        return blocked
+    figure = f"{_MARK if cell.printed is not None else ''}{units.thousandths(cell.value)}"
+    if cell.low is None or cell.high is None:
+        return figure
+    return f"{figure} ±{units.spread((cell.high - cell.low) / 2 / cell.value)}"

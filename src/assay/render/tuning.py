@@ -1,0 +1,128 @@
+"""A search made readable: the result, what it is worth, the frontier, and how to make it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from assay import units
+from assay.records import BatchResult, ChoiceWorth, Objective, Setting, Tuning, TuningTrial
+from assay.render.paired import sentence
+from assay.render.table import aligned
+
+
+def tuning(found: Tuning, place: str) -> str:
+    """The frontier, the choices, before and after end to end, the commands, and the result last."""
+    by_number = {one.number: one for one in found.trials}
+    parts = [counts(found), _frontier(found, [by_number[number] for number in found.frontier])]
+    if found.faster_but_wrong:
+        lines = [
+            f"  {described(one)}: {speed(found.objective, one.speed)}, {one.reason}"
+            for one in found.faster_but_wrong[:5]
+        ]
+        parts.append("\n".join(["faster but wrong", *lines]))
+    if found.worth:
+        parts.append("\n".join(["what each choice was worth", *(_worth(one) for one in found.worth)]))
+    if found.tuned is not None and found.default is not None:
+        parts.append(before_and_after(found.default, found.tuned))
+    if found.commands:
+        parts.append("\n".join(["the same again, without a search", *(f"  {line}" for line in found.commands)]))
+    parts.append(_result(found, by_number, place))
+    return "\n\n".join(part for part in parts if part)
+
+
+def described(trial: TuningTrial) -> str:
+    """A candidate in a line."""
+    candidate = trial.candidate
+    settings: Mapping[str, Setting] = {**candidate.build, **candidate.run}
+    parts = [candidate.backend, f"batch {candidate.batch}", candidate.precision]
+    if candidate.calibrator is not None:
+        scales = "" if candidate.per_channel else ", one scale a layer"
+        parts.append(f"{candidate.calibrator}{scales}, {units.counted(candidate.float_layers, 'layer')} in float")
+    return " · ".join([*parts, *(f"{key}={value}" for key, value in settings.items())])
+
+
+def before_and_after(default: BatchResult, tuned: BatchResult) -> str:
+    """Both throughputs of the best default and of the result, measured in turn, and whether the bottleneck moved."""
+    rows = []
+    for name, one in (("default", default), ("tuned", tuned)):
+        performance = one.performance
+        rows.append(
+            [
+                name,
+                str(one.batch),
+                units.rate(performance.interface_throughput),
+                units.rate(performance.end_to_end_throughput),
+                units.milliseconds(performance.latency(99)),
+                f"{performance.bottleneck.name} {units.share(performance.bottleneck.busy_share)}",
+            ]
+        )
+    before, after = default.performance, tuned.performance
+    ratios = [
+        after.interface_throughput / before.interface_throughput,
+        after.end_to_end_throughput / before.end_to_end_throughput,
+    ]
+    rows.append(["ratio", "", *(units.ratio(ratio) for ratio in ratios), "", ""])
+    headers = ["", "batch", "interface", "end-to-end", "p99", "bottleneck"]
+    lines = ["before and after, from the prepared images", aligned(headers, rows, left={"", "bottleneck"})]
+    if before.bottleneck.name != after.bottleneck.name:
+        lines.append(
+            f"  tuning moved the bottleneck from {before.bottleneck.name} to {after.bottleneck.name}: what follows in "
+            f"speed is to be had in {after.bottleneck.name}, not in the artifact"
+        )
+    return "\n".join(lines)
+
+
+def counts(found: Tuning) -> str:
+    """What was searched: how many trials of which state, how long, and why it ended."""
+    told = ", ".join(f"{number} {state}" for state, number in found.states.items())
+    return (
+        f"{units.counted(len(found.trials), 'trial')} ({told}), the last search of {units.seconds(found.seconds)}; it "
+        f"ended because {found.stopped} · {units.spread(found.overhead_share)} of its time was overhead"
+    )
+
+
+def _frontier(found: Tuning, trials: list[TuningTrial]) -> str:
+    rows = [
+        [
+            str(one.number + 1),
+            speed(found.objective, one.standing),
+            units.percent(one.accuracy.top(1)) if one.accuracy is not None else "",
+            one.state,
+            described(one),
+        ]
+        for one in trials
+    ]
+    headers = ["trial", "speed", "top-1", "", "candidate"]
+    best = [one for one in found.trials if one.number == found.best and one not in trials]
+    kept = [
+        f"  trial {one.number + 1} keeps in float: {', '.join(one.kept_float)}"
+        for one in (*trials, *best)
+        if one.kept_float
+    ]
+    table = ["frontier of speed and accuracy", aligned(headers, rows, left={"", "candidate"}), *kept]
+    return "\n".join(table) if rows else ""
+
+
+def speed(objective: Objective, value: float | None) -> str:
+    """A trial's speed as the objective counts it."""
+    if value is None:
+        return ""
+    return f"p99 {units.milliseconds(1 / value)}" if objective == "latency" else units.rate(value)
+
+
+def _worth(one: ChoiceWorth) -> str:
+    return f"  {one.choice} instead of {one.instead_of}: × {units.ratio(one.ratio)}"
+
+
+def _result(found: Tuning, by_number: Mapping[int, TuningTrial], place: str) -> str:
+    if found.best is None:
+        failed = [one for one in found.trials if one.state == "failed"]
+        why = f"; {units.counted(len(failed), 'trial')} failed, the last: {failed[-1].reason}" if failed else ""
+        return f"no candidate passed the gate of {units.points(found.max_drop)}: the reference stands{why}\n{place}"
+    best = by_number[found.best]
+    lines = [f"best: trial {best.number + 1}, {described(best)}: {speed(found.objective, best.standing)}"]
+    if best.paired is not None:
+        lines.append(f"  {sentence(best.paired)}")
+    if found.compiled is not None:
+        lines.append(f"  {found.compiled.file.path}")
+    return "\n".join([*lines, place])

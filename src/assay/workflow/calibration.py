@@ -1,0 +1,219 @@
+"""model and images ─calibrate→ the ranges of the model's tensors."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from assay import environment, isolated, store, units
+from assay.data.prepared import Reader
+from assay.data.transform import normalise, pixels
+from assay.errors import UnknownNameError, UsageError
+from assay.models import onnx_file
+from assay.models.quantize import ranges, ready
+from assay.progress import Progress, Silent, Stopwatch
+from assay.records import Calibration, Calibrator, OnnxModel, PreparedDataset
+from assay.score import parity as score_parity
+from assay.workflow import dataset
+from assay.workflow import pixels as pixel_sources
+from assay.workflow.demo_pixels import normalised_demo_images
+from assay.workflow.pixels import Images
+from assay.workflow.reference import open_reference
+
+USUAL: Calibrator = "minmax"
+IMAGES = 100
+"""How many images are calibrated on where nobody says; more hardly move a range."""
+READY_BOUND = 1e-4
+"""How far the graph that is quantized may be from the model, both in float32: the order of summation is another."""
+STEP_SECONDS = 3600.0
+
+_FEW = 32
+"""Below these images a histogram has no tail to cut."""
+_BATCH = 8
+_PARITY_IMAGES = 4
+_RECIPE = 1
+"""Raised when the same inputs give other ranges than before."""
+
+CalibrationData = PreparedDataset | Images
+Pixels = npt.NDArray[np.uint8]
+
+
+def calibrate(
+    model: OnnxModel,
+    data: CalibrationData,
+    folder: Path,
+    *,
+    calibrator: Calibrator = "minmax",
+    images: int = IMAGES,
+    progress: Progress = Silent(),
+) -> Calibration:
+    """Reads the ranges of a model's tensors off some of the images, evenly spread over the data; kept in `folder`.
+
+    Raises `ModelError` where the model is none of float32 with layers to quantize.
+    """
+    check(model, data, calibrator, images)
+    graph = make_ready(model, folder)
+    places = spread(data, images)
+    made_from = store.hash_of("calibrate", _RECIPE, graph.file.sha256, identity(model, data, calibrator, images))
+    record = folder / f"{calibrator}-{made_from[:16]}.json"
+    if len(places) < _FEW and calibrator != "minmax":
+        progress.note(f"{units.counted(len(places), 'image')} are few for {calibrator}; give {_FEW} or more, or minmax")
+    described = f"{calibrator} · {units.counted(len(places), 'image')}"
+    found = store.kept(record, Calibration, made_from)
+    if found is not None:
+        progress.finish("ranges", described, _detail(found), None)
+        return found
+    watch = Stopwatch()
+    progress.start("ranges", None)
+    names, hashes, batch = pick(model, data, places)
+    found_ranges = isolated.run(
+        _ranges,
+        graph,
+        batch,
+        calibrator,
+        name="the calibration",
+        doing=f"calibrating {model.name} ({calibrator})",
+        timeout=STEP_SECONDS,
+        remedy="give fewer --images, or another --calibrator",
+    )
+    assert graph.parity is not None  # noqa: S101 - it was made ready
+    calibration = Calibration(
+        graph=graph.file,
+        parity=graph.parity,
+        calibrator=calibrator,
+        names=names,
+        image_sha256=hashes,
+        fingerprint=store.hash_of(list(names), list(hashes)),
+        ranges=found_ranges,
+    )
+    store.write(record, calibration, made_from)
+    progress.finish("ranges", described, _detail(calibration), watch.seconds)
+    return calibration
+
+
+def calibration_data(path: Path) -> CalibrationData:
+    """The data at a path: a prepared data set, or a folder of images."""
+    return dataset.load_prepared(path) if dataset.is_prepared(path) else Images.of(path, None)
+
+
+def check(model: OnnxModel, data: CalibrationData, calibrator: str, images: int) -> None:
+    """Raises where an option names what there is not, or the images are not the model's."""
+    if calibrator not in ranges.CALIBRATORS:
+        raise UnknownNameError("calibrator", calibrator, ranges.CALIBRATORS)
+    if images < 1:
+        raise UsageError(f"--images {images}: give the number of images to calibrate on, 1 or more")
+    if isinstance(data, PreparedDataset):
+        pixel_sources.require_transform(data, model)
+    ready.require_float32(onnx_file.load(model.file.path, with_weights=False), str(model.file.path))
+
+
+def identity(model: OnnxModel, data: CalibrationData, calibrator: str, images: int) -> object:
+    """What ranges hang on, beside the step itself; the software's versions are part of it."""
+    versions = [environment.version(package) for package in ("onnx", "onnxruntime")]
+    source = pixel_sources.source_of(data).identity()
+    return [model.sha256, model.output.name, model.transform, source, calibrator, images, versions]
+
+
+def make_ready(model: OnnxModel, folder: Path) -> OnnxModel:
+    """The float32 graph that is calibrated and quantized, with its parity with the model; kept in `folder`."""
+    versions = [environment.version(package) for package in ("onnx", "onnxruntime")]
+    made_from = store.hash_of("make ready", _RECIPE, model.sha256, model.output.name, model.transform, versions)
+    file = folder / f"float32-{made_from[:16]}.onnx"
+    record = file.with_suffix(".json")
+    found = store.kept(record, OnnxModel, made_from)
+    if found is not None:
+        return found
+    for part in (model.file, *model.data):
+        store.verified(part)
+    with store.replacing(file) as beside:
+        described = isolated.run(
+            _made_ready,
+            model,
+            beside,
+            name="the quantizer",
+            doing=f"raising the opset of {model.name}",
+            timeout=STEP_SECONDS,
+            remedy=f"export the model with --opset {ready.OPSET}",
+        )
+    described = msgspec.structs.replace(described, file=store.reference(file))
+    store.write(record, described, made_from)
+    return described
+
+
+def spread(data: CalibrationData, images: int) -> tuple[int, ...]:
+    """So many places, evenly over the data: images of a class often lie together."""
+    count = len(pixel_sources.source_of(data).names)
+    return tuple(int(place) for place in np.unique(np.linspace(0, count - 1, min(images, count)).round()))
+
+
+def pick(
+    model: OnnxModel, data: CalibrationData, places: Sequence[int]
+) -> tuple[tuple[str, ...], tuple[str, ...], Pixels]:
+    """Names, hashes and pixels (uint8 N×H×W×3) of the images at these places."""
+    side = model.transform.crop
+    out = np.empty((len(places), side, side, 3), np.uint8)
+    if isinstance(data, PreparedDataset):
+        for shard in data.shards:
+            store.verified(shard.file)
+        reader = Reader(data.shards)
+        for number, place in enumerate(places):
+            reader.read(place, 1, out[number : number + 1])
+        names, hashes = data.dataset.names, data.dataset.image_sha256
+        return tuple(names[place] for place in places), tuple(hashes[place] for place in places), out
+    found = []
+    for number, place in enumerate(places):
+        content = data.folder.read(data.folder.names[place])
+        out[number] = pixels(content, model.transform)
+        found.append(hashlib.sha256(content).hexdigest())
+    return tuple(data.folder.names[place] for place in places), tuple(found), out
+
+
+def batches(model: OnnxModel, images: Pixels) -> Iterator[Mapping[str, npt.NDArray[Any]]]:
+    """The images as the model's graph takes them; those of a fixed batch size are filled up with the first ones."""
+    size = model.fixed_batch or _BATCH
+    if model.fixed_batch is not None:
+        images = np.resize(images, (-(-len(images) // size) * size, *images.shape[1:]))
+    for start in range(0, len(images), size):
+        floats = normalised(model, images[start : start + size])
+        given = np.ascontiguousarray(floats.transpose(0, 2, 3, 1)) if model.channels_last else floats
+        yield {model.input.name: given}
+
+
+def normalised(model: OnnxModel, images: Pixels) -> npt.NDArray[np.float32]:
+    """The images as float32 N×3×H×W."""
+    side = model.transform.crop
+    return normalise(images, model.transform, np.empty((len(images), 3, side, side), np.float32))
+
+
+def _made_ready(model: OnnxModel, out: Path) -> OnnxModel:
+    """In a process of its own: what raises opsets is a vendor's code."""
+    proto = onnx_file.load(model.file.path)
+    ready.require_float32(proto, str(model.file.path))
+    ready.make_ready(proto, str(model.file.path), out)
+    taken, given, opset = onnx_file.inspect(out, model.output.name)
+    described = msgspec.structs.replace(
+        model, file=store.reference(out), data=(), exported_program=None, input=taken, output=given, opset=opset
+    )
+    images = [normalised_demo_images(model.transform, _PARITY_IMAGES)]
+    with open_reference(model) as reference, open_reference(described) as candidate:
+        parity = score_parity.compare(
+            reference, candidate, [(batch, batch) for batch in images], name=model.name, bound=READY_BOUND
+        )
+    score_parity.require(parity, f"raising {model.name} to opset {opset}")
+    return msgspec.structs.replace(described, parity=parity)
+
+
+def _ranges(graph: OnnxModel, images: Pixels, calibrator: str) -> dict[str, tuple[float, float]]:
+    proto = onnx.load(str(graph.file.path))
+    return ranges.calibrate(proto, graph.output.name, batches(graph, images), calibrator)
+
+
+def _detail(calibration: Calibration) -> str:
+    return f"parity {units.difference(calibration.parity.largest_difference)}"

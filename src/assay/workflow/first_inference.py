@@ -1,0 +1,91 @@
+"""What a child process does of a compile: the vendor's work, and one inference against the ONNX model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from assay.backends import opening
+from assay.backends.base import Backend
+from assay.data.transform import normalise
+from assay.errors import BackendError
+from assay.progress import Stopwatch
+from assay.records import CompiledModel, OnnxModel, Parity, Precision, Quantization
+from assay.score import parity as score_parity
+from assay.workflow.parity_pixels import Pixels
+from assay.workflow.reference import in_batches, open_reference
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How far an artifact's scores may be from those of its ONNX model in float32."""
+
+    difference: float
+    """Of two scores at most, over the largest absolute score of the reference."""
+    top1_agreement: float
+    """The share of images that must keep their first class."""
+
+
+BOUNDS: Mapping[Precision, Bound] = {
+    # Another order of summation: kernels of 32 bits differ by some 1e-6 a layer, Winograd convolution by some 1e-5.
+    "fp32": Bound(1e-4, 1.0),
+    # 11 bits of mantissa are 5e-4 a rounding, and a hundred layers round one after the other; first classes that
+    # are not close calls stay.
+    "fp16": Bound(2e-2, 1.0),
+    # The reference is the quantized graph itself where the artifact is made of one, run by another kernel: a step of
+    # 8 bits is 4e-3 of a layer's range, and ties that round the other way add up. Whether quantizing kept the accuracy
+    # is for the data set to say; here one image of the four may change its mind.
+    "int8": Bound(1e-1, 0.75),
+}
+"""The bounds of the parity at compile, by precision."""
+
+
+def make(
+    backend: Backend, graph: OnnxModel, described: CompiledModel, file: Path, images: Pixels | None
+) -> tuple[float, Parity | None]:
+    """Compiles a graph to a file; the seconds that took, and the parity on images where there are some."""
+    watch = Stopwatch()
+    with opening.memory_suffices(backend.name, described.options.batch):
+        backend.compile(graph, described.options, file)
+    seconds = watch.seconds
+    if not file.is_file():
+        raise BackendError(f"{backend.name} wrote no artifact of {described.model.name}; try another --set")
+    return seconds, _parity(backend, described, images) if images is not None else None
+
+
+def bound_of(precision: Precision, quantization: Quantization | None) -> Bound:
+    """That of the precision; where 8 bits move scores far, the ties of another kernel move them as far as those did.
+
+    First classes that quantizing itself changed are close calls, and bind no kernel.
+    """
+    bound = BOUNDS[precision]
+    if precision != "int8" or quantization is None:
+        return bound
+    moved = quantization.change_elsewhere
+    stable = moved.top1_agreement == 1.0
+    return Bound(max(bound.difference, moved.largest_difference), bound.top1_agreement if stable else 0.0)
+
+
+def _parity(backend: Backend, compiled: CompiledModel, images: Pixels) -> Parity:
+    """The artifact against the ONNX model on uint8 N×H×W×3; raises `ParityError` beyond the precision's bound."""
+    batch, transform = compiled.options.batch, compiled.model.transform
+    bound = bound_of(compiled.options.precision, compiled.model.quantization)
+    floats = normalise(images, transform, np.empty((len(images), 3, transform.crop, transform.crop), np.float32))
+    given = images if compiled.options.input_kind == "uint8" else floats
+    with (
+        opening.memory_suffices(backend.name, batch),
+        backend.open(compiled, {}) as session,
+        open_reference(compiled.model) as reference,
+    ):
+        parity = score_parity.compare(
+            reference,
+            in_batches(session.infer, batch),
+            [(floats, given)],
+            name="ONNX Runtime float32",
+            bound=bound.difference,
+            top1_bound=bound.top1_agreement,
+        )
+    return score_parity.require(parity, f"compiling {compiled.model.name} with {backend.name}")

@@ -1,0 +1,91 @@
+"""model ─search→ artifact: the guide's chapter 7.2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay import demo
+from assay.guide import formats
+from assay.progress import Progress, Silent
+from assay.records import BatchResult, BuildOptions, CompiledModel, Tuning
+from assay.render import tuning as render
+from assay.search.search import require_optuna
+from assay.workflow import artifact, calibration, dataset
+from assay.workflow.guided.compilation import compile_offline, taken
+from assay.workflow.tuning import split
+from assay.workflow.tuning.request import TuneRequest
+from assay.workflow.tuning.searching import tune
+
+IMAGES = 64
+"""Of the demo, since the tuner of the guide is given none: enough to see that scores stay what they were."""
+_UNTUNED = "onnxruntime"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search left, and the artifact that is to be used: untuned where none of the tuned ones was right."""
+
+    search: Tuning
+    compiled: CompiledModel
+
+
+def tune_offline(
+    model: Path,
+    out: Path,
+    *,
+    input_name: str,
+    shape: tuple[int, int, int, int],
+    backend: str | None = None,
+    budget_seconds: float,
+    progress: Progress = Silent(),
+) -> Tuned:
+    """Searches the fastest artifact for normalised float32 N×3×H×W of one shape, and writes it with its record beside.
+
+    Nothing is quantized: the tuned artifact computes in the precision that the untuned one does. What was found is kept
+    in the folder `OUT.tuning`, where a search that was killed goes on.
+    """
+    require_optuna()
+    described, batch = taken(model, input_name, shape, progress)
+    folder = out.with_name(f"{out.name}.tuning")
+    images = dataset.prepare(demo.IMAGES, described.transform, folder / "images", progress=progress)
+    request = TuneRequest(
+        backends=[backend] if backend is not None else None,
+        batches=[batch],
+        budget_seconds=budget_seconds,
+        int8=False,
+        input_kind="float32",
+        beside=backend or _UNTUNED,
+    )
+    data = split.part(images, calibration.spread(images, IMAGES), folder / "evaluation")
+    found = tune(described, data, folder, request, progress, reuse=True)
+    if found.compiled is None:
+        untuned = compile_offline(
+            model, out, input_name=input_name, shape=shape, backend=backend or _UNTUNED, progress=progress
+        )
+        return Tuned(found, untuned)
+    options: BuildOptions = found.compiled.options
+    best = next(one for one in found.trials if one.number == found.best)
+    return Tuned(
+        found,
+        artifact.compile_to(described, options, out, progress, run_settings=best.candidate.run),
+    )
+
+
+def before_and_after(found: Tuning) -> str:
+    """The benchmark's five lines of the untuned artifact and of the tuned one, measured in turn, and their ratios."""
+    if found.tuned is None:
+        return "what was found could not be measured once more: there is no before and after" if found.compiled else ""
+    parts = [("before", found.default), ("after", found.tuned)]
+    blocks = [f"{when}: {_described(one)}\n{formats.performance(one.performance)}" for when, one in parts if one]
+    if found.default is None:
+        known = found.best == found.best_default
+        why = "the untuned artifact is the fastest that is right" if known else "the untuned artifact was not measured"
+        return "\n".join([*blocks, f"{why}: there is nothing before it"])
+    return "\n".join([*blocks, render.before_and_after(found.default, found.tuned)])
+
+
+def _described(result: BatchResult) -> str:
+    options, settings = result.compiled.options, result.performance.run_settings
+    chosen = {**options.settings, **settings}
+    return f"{options.backend}, batch {options.batch}, " + ", ".join(f"{key}={value}" for key, value in chosen.items())

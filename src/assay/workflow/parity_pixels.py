@@ -1,0 +1,45 @@
+"""The pixels that an artifact is checked on as it is compiled: the user's own where there are some."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from assay import store
+from assay.data.transform import pixels
+from assay.errors import DatasetError
+from assay.records import ImageTransform, OnnxModel, PreparedDataset
+from assay.workflow.demo_pixels import demo_pixels
+from assay.workflow.pixels import Data, Images, require_transform
+
+Pixels = npt.NDArray[np.uint8]
+
+PARITY_IMAGES = 4
+
+
+def parity_pixels(model: OnnxModel, data: Data = None) -> Pixels:
+    """The first images of a data set, or the demo's where it holds no images, uint8 N×H×W×3 as the model wants them.
+
+    Raises `DatasetError` with the name of an image that cannot be used.
+    """
+    if isinstance(data, PreparedDataset):
+        return _prepared(data, model)
+    if isinstance(data, Images):
+        return np.stack([_decoded(data, name, model.transform) for name in data.folder.names[:PARITY_IMAGES]])
+    return demo_pixels(model.transform, PARITY_IMAGES)
+
+
+def _prepared(data: PreparedDataset, model: OnnxModel) -> Pixels:
+    require_transform(data, model)
+    first = data.shards[0]
+    store.verified(first.file)
+    return np.array(first.load()[:PARITY_IMAGES])
+
+
+def _decoded(data: Images, name: str, transform: ImageTransform) -> Pixels:
+    try:
+        return pixels(data.folder.read(name), transform)
+    except DatasetError as error:
+        raise DatasetError(
+            f"image {data.folder.path / name} cannot be used: {error.message}; mend or remove it"
+        ) from error

@@ -1,0 +1,307 @@
+"""model ─quantize→ model of 8 bits, and what each of its layers costs."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import onnx
+
+from assay import environment, isolated, store, units
+from assay.errors import ModelError, UsageError
+from assay.models import onnx_file
+from assay.models.quantize import layers, qdq, sensitivity
+from assay.progress import Progress, Silent, Stopwatch
+from assay.records import (
+    Calibration,
+    Calibrator,
+    LayerCost,
+    OnnxModel,
+    Parity,
+    Quantization,
+    Sensitivity,
+)
+from assay.score import parity as score_parity
+from assay.workflow import calibration as calibration_step
+from assay.workflow.adoption import describe, record_of
+from assay.workflow.calibration import IMAGES, STEP_SECONDS, CalibrationData, Pixels
+from assay.workflow.demo_pixels import normalised_demo_images
+from assay.workflow.parity_pixels import PARITY_IMAGES
+from assay.workflow.reference import open_reference
+
+SENSITIVITY_IMAGES = 8
+DEAREST = 10
+"""The layers whose part is also measured the other way around: all in 8 bits but this one."""
+
+_CHECKED_IMAGES = 16
+_NO_BOUND = 1e9
+_WARN_AGREEMENT = 0.85
+_RECIPE = 1
+"""Raised when the same inputs give another file than before."""
+
+
+def quantize(
+    model: OnnxModel,
+    data: CalibrationData,
+    out: Path,
+    *,
+    calibrator: Calibrator = "minmax",
+    images: int = IMAGES,
+    per_channel: bool = True,
+    reduce_range: bool | None = None,
+    float_layers: Sequence[str] = (),
+    calibrations: Path | None = None,
+    progress: Progress = Silent(),
+) -> OnnxModel:
+    """Writes a model of 8 bits (QDQ) with its record beside it, calibrated on some of the images.
+
+    Weights have a scale for each channel, or one for all; 7 bits with `reduce_range`, which by default is for
+    processors that saturate. `float_layers` are nodes, or `first`, `last` and `depthwise`. What was calibrated is kept
+    in the folder `calibrations` for the next call, where one is given.
+    """
+    calibration_step.check(model, data, calibrator, images)
+    _require_place(model, out)
+    reduced = saturates() if reduce_range is None else reduce_range
+    made_from = store.hash_of(
+        "quantize",
+        _RECIPE,
+        calibration_step.identity(model, data, calibrator, images),
+        model.file.path,
+        per_channel,
+        reduced,
+        sorted(set(float_layers)),
+    )
+    described = f"{model.name} → {out.name}"
+    found = store.kept(record_of(out), OnnxModel, made_from)
+    if found is not None and found.file.path == out.resolve():
+        progress.finish("quantize", described, _detail(found), None)
+        return found
+    with _folder(calibrations) as folder:
+        graph = calibration_step.make_ready(model, folder)
+        # A name that is not there is said before the work begins.
+        kept_float = _resolved(graph, model, float_layers)
+        calibration = calibration_step.calibrate(
+            model, data, folder, calibrator=calibrator, images=images, progress=progress
+        )
+        watch = Stopwatch()
+        progress.start("quantize", None)
+        checked = _some(model, data, images, _CHECKED_IMAGES)
+        with store.replacing(out) as beside:
+            count, change, elsewhere = isolated.run(
+                _written,
+                graph,
+                calibration,
+                per_channel,
+                reduced,
+                kept_float,
+                checked,
+                beside,
+                name="the quantizer",
+                doing=f"quantizing {model.name}",
+                timeout=STEP_SECONDS,
+                remedy="keep layers in float with --keep-float, or give another model",
+            )
+    quantized = msgspec.structs.replace(
+        model,
+        file=store.reference(out),
+        data=(),
+        opset=graph.opset,
+        parity=None,
+        exported_program=None,
+        quantization=Quantization(
+            calibrator=calibrator,
+            per_channel=per_channel,
+            reduce_range=reduced,
+            float_layers=kept_float,
+            layers=count,
+            calibration_fingerprint=calibration.fingerprint,
+            calibration_image_sha256=calibration.image_sha256,
+            float_model=model.file,
+            float_model_sha256=model.sha256,
+            graph_parity=calibration.parity,
+            change=change,
+            change_elsewhere=elsewhere,
+            quantizer=f"onnxruntime {environment.version('onnxruntime')}",
+        ),
+    )
+    store.write(record_of(out), quantized, made_from)
+    progress.finish("quantize", described, _detail(quantized), watch.seconds)
+    _warn(change, progress)
+    return quantized
+
+
+def measure_sensitivity(
+    model: OnnxModel,
+    data: CalibrationData,
+    *,
+    calibrator: Calibrator = "minmax",
+    images: int = IMAGES,
+    per_channel: bool = True,
+    reduce_range: bool | None = None,
+    scored: int = SENSITIVITY_IMAGES,
+    dearest: int = DEAREST,
+    calibrations: Path | None = None,
+    progress: Progress = Silent(),
+) -> Sensitivity:
+    """What each layer costs in 8 bits on `scored` of the calibration images, the dearest first."""
+    reduced = saturates() if reduce_range is None else reduce_range
+    with _folder(calibrations) as folder:
+        calibration = calibration_step.calibrate(
+            model, data, folder, calibrator=calibrator, images=images, progress=progress
+        )
+        graph = calibration_step.make_ready(model, folder)
+        watch = Stopwatch()
+        progress.start("sensitivity", None)
+        chosen = _some(model, data, images, scored)
+        whole, costs = isolated.run(
+            _costs,
+            graph,
+            calibration,
+            per_channel,
+            reduced,
+            chosen,
+            dearest,
+            name="the quantizer",
+            doing=f"measuring what each layer of {model.name} costs",
+            timeout=STEP_SECONDS,
+        )
+    progress.finish("costs", f"{len(costs)} layers of {model.name}", units.counted(len(chosen), "image"), watch.seconds)
+    return Sensitivity(
+        model_sha256=model.sha256,
+        calibrator=calibrator,
+        per_channel=per_channel,
+        reduce_range=reduced,
+        images=len(chosen),
+        whole=whole,
+        layers=tuple(LayerCost(**cost._asdict()) for cost in costs),
+    )
+
+
+def sensitivity_images(model: OnnxModel, scored: int = SENSITIVITY_IMAGES, dearest: int = DEAREST) -> int:
+    """How many images `measure_sensitivity` runs through the model, so that one can tell how long it takes."""
+    count = len(layers.weighted(onnx_file.load(model.file.path, with_weights=False).graph))
+    return scored * (2 + count + min(count, dearest))
+
+
+def float_model_of(model: OnnxModel) -> OnnxModel:
+    """The float32 model that a quantized one was made from, and any other itself.
+
+    Raises `RecordError` where its file is gone or changed.
+    """
+    if model.quantization is None:
+        return model
+    path = store.verified(model.quantization.float_model)
+    found = describe(path, output=model.output.name)
+    return msgspec.structs.replace(found, transform=model.transform, transform_source=model.transform_source)
+
+
+def saturates() -> bool:
+    """Whether this processor's sums of 8-bit products saturate, so that weights of 7 bits score better."""
+    return platform.machine().lower() in ("x86_64", "amd64", "i386", "i686") and not environment.has_vnni()
+
+
+@contextmanager
+def _folder(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="assay-") as folder:
+        yield Path(folder)
+
+
+def _require_place(model: OnnxModel, out: Path) -> None:
+    if record_of(out) == out:
+        raise UsageError(f"{out}: that is where the model's record stands; give a name that ends in .onnx")
+    own = [file.path for file in (model.file, *model.data)]
+    if out.resolve() in own or record_of(out).resolve() in [record_of(path) for path in own]:
+        raise UsageError(f"{out} is the float32 model itself, or has its record; give another name")
+
+
+def _resolved(graph: OnnxModel, model: OnnxModel, wanted: Sequence[str]) -> tuple[str, ...]:
+    proto = onnx_file.load(graph.file.path)
+    found = layers.resolve(proto.graph, graph.output.name, wanted, model.name)
+    if not set(layers.weighted(proto.graph)) - set(found):
+        raise ModelError(f"every layer of {model.name} is to stay in float32: nothing is left to quantize")
+    return found
+
+
+def _some(model: OnnxModel, data: CalibrationData, images: int, most: int) -> Pixels:
+    """The pixels of a few of the calibration images."""
+    places = calibration_step.spread(data, images)
+    return calibration_step.pick(model, data, places[:: -(-len(places) // most)])[2]
+
+
+def _written(
+    graph: OnnxModel,
+    calibration: Calibration,
+    per_channel: bool,
+    reduce_range: bool,
+    float_layers: Sequence[str],
+    images: Pixels,
+    out: Path,
+) -> tuple[int, Parity, Parity]:
+    """Writes the quantized graph; how many layers are in 8 bits, and how far scores moved, on the images and others."""
+    proto = onnx.load(str(graph.file.path))
+    count = len(set(layers.weighted(proto.graph)) - set(float_layers))
+    quantized = qdq.insert(
+        proto,
+        dict(calibration.ranges),
+        graph.output.name,
+        per_channel=per_channel,
+        reduce_range=reduce_range,
+        float_layers=float_layers,
+    )
+    out.write_bytes(quantized.SerializeToString(deterministic=True))
+    described = msgspec.structs.replace(graph, file=store.reference(out))
+    with open_reference(graph) as reference, open_reference(described) as candidate:
+        change, elsewhere = (
+            score_parity.compare(
+                reference,
+                candidate,
+                [(floats, floats)],
+                name="ONNX Runtime float32",
+                bound=_NO_BOUND,
+                top1_bound=0.0,
+            )
+            for floats in (
+                calibration_step.normalised(graph, images),
+                normalised_demo_images(graph.transform, PARITY_IMAGES),
+            )
+        )
+    return count, change, elsewhere
+
+
+def _costs(
+    graph: OnnxModel, calibration: Calibration, per_channel: bool, reduce_range: bool, images: Pixels, dearest: int
+) -> tuple[float, list[sensitivity.Cost]]:
+    ready = onnx.load(str(graph.file.path))
+    quantized = qdq.insert(
+        onnx.load(str(graph.file.path)),
+        dict(calibration.ranges),
+        graph.output.name,
+        per_channel=per_channel,
+        reduce_range=reduce_range,
+        float_layers=(),
+    )
+    given = list(calibration_step.batches(graph, images))
+    return sensitivity.measure(ready, quantized, graph.output.name, given, dearest)
+
+
+def _detail(model: OnnxModel) -> str:
+    made = model.quantization
+    assert made is not None  # noqa: S101 - it was quantized
+    kept = f", {len(made.float_layers)} nodes float" if made.float_layers else ""
+    return f"opset {model.opset} · {made.layers} layers in 8 bits{kept}"
+
+
+def _warn(change: Parity, progress: Progress) -> None:
+    if change.top1_agreement < _WARN_AGREEMENT:
+        progress.note(
+            f"only {units.share(change.top1_agreement)} of {change.images} calibration images keep their first class; "
+            "see which layers cost that with --sensitivity and --keep-float those, or try another --calibrator"
+        )

@@ -1,0 +1,90 @@
+"""What a page shows of the search that found a run's artifact: from its record alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from assay import store, units
+from assay.records import BatchResult, RunRecord, TrialState, Tuning, TuningTrial
+from assay.render.content import SearchPoint, SearchReport
+from assay.workflow.tuning.searching import RECORD
+
+_FOLDERS = (".", "tune")
+"""Where the record of a search lies, seen from the folder of the run that it is the search of."""
+
+_ENDS: Mapping[TrialState, str] = {
+    "slower": "measured and not faster than the best so far",
+    "wrong": "wrong on a sample already",
+    "failed": "failed",
+    "too large": "too large",
+    "right": "right and without a speed",
+}
+"""At what a trial ended that was not evaluated."""
+
+
+def records(folder: Path) -> list[Path]:
+    """The records of searches beside the run in `folder`."""
+    return [file for file in (folder / place / RECORD for place in _FOLDERS) if file.is_file()]
+
+
+def search(record: RunRecord, folder: Path) -> tuple[SearchReport | None, tuple[str, ...]]:
+    """The search of a run in `folder`, and what is to be said of searches beside it that are of something else."""
+    notes: list[str] = []
+    for file in records(folder):
+        found = store.read(file, Tuning)
+        other = _difference(found, record)
+        if other is None:
+            return _report(found, record), tuple(notes)
+        notes.append(f"{file.relative_to(folder)} is left out: it is of {other}")
+    return None, tuple(notes)
+
+
+def _difference(found: Tuning, record: RunRecord) -> str | None:
+    """What a search is of that a run is not of; None where they belong together."""
+    if found.compiled is None:
+        return None if found.model.sha256 == record.model.sha256 else f"another model, {found.model.name}"
+    measured = {result.compiled.file.sha256 for result in record.results}
+    return None if found.compiled.file.sha256 in measured else f"another artifact, of {found.model.name}"
+
+
+def _report(found: Tuning, record: RunRecord) -> SearchReport:
+    points = {one.number: point for one in found.trials if (point := _point(found, one)) is not None}
+    best = points.get(found.best) if found.best is not None else None
+    default = points.get(found.best_default) if found.best_default is not None else None
+    reference = found.reference_accuracy.top(1) if found.reference_accuracy is not None else 100.0
+    return SearchReport(
+        record=found,
+        evaluated=tuple(points.values()),
+        frontier=tuple(points[number] for number in found.frontier if number in points),
+        best=best,
+        default=default,
+        reference=reference,
+        bound=reference - found.max_drop,
+        not_evaluated=tuple(_not_evaluated(found)),
+        failures=tuple(Counter(one.reason or "" for one in found.trials if one.state == "failed").most_common()),
+        roles=tuple(
+            "tuned" if best and _is_of(best, one) else "default" if default and _is_of(default, one) else ""
+            for one in record.results
+        ),
+    )
+
+
+def _point(found: Tuning, trial: TuningTrial) -> SearchPoint | None:
+    if not trial.standing or trial.top1 is None:
+        return None
+    pace = 1 / trial.standing if found.objective == "latency" else trial.standing
+    return SearchPoint(trial=trial, pace=pace, top1=trial.top1)
+
+
+def _is_of(point: SearchPoint, result: BatchResult) -> bool:
+    """Whether a result is of a trial's artifact, run as it was there."""
+    trial = point.trial
+    return trial.artifact == result.compiled.key and trial.candidate.run == result.performance.run_settings
+
+
+def _not_evaluated(found: Tuning) -> list[str]:
+    """Every trial that is not in the picture is in one of these counts."""
+    states = Counter(one.state for one in found.trials if _point(found, one) is None)
+    return [f"{units.counted(states[state], 'trial')} {what}" for state, what in _ENDS.items() if states[state]]

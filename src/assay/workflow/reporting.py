@@ -1,0 +1,245 @@
+"""records ─report→ page: gathers what a page shows, from files alone; no backend takes part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from assay import store, units
+from assay.backends import opening
+from assay.errors import RecordError
+from assay.measure import processes
+from assay.progress import Progress, Silent, Stopwatch
+from assay.records import BatchResult, Check, Estimate, FileReference, Performance, RunRecord, Verdict
+from assay.render.content import AccuracyLine, ComparedRecord, ComparisonReport, Histogram, RunReport
+from assay.reported import ReportedRun
+from assay.score import accuracy as score_accuracy
+from assay.score import figures as score_figures
+from assay.workflow import judgement, report_images, report_search
+
+PAGE = "report.html"
+
+_RECIPE = 2
+"""Raised when the same records give another page than before."""
+_MADE_FROM = b'<meta name="assay-made-from" content="%s">'
+_BEGINNING = 4096
+"""Bytes of a page within which it says what it was made from."""
+_MOST_BINS = 48
+_TAIL = 4
+"""A histogram ends so many times as far above its p95 as that is above the median: few long calls would press all
+others together."""
+
+
+def write_report(
+    places: Sequence[Path],
+    out: Path | None = None,
+    *,
+    images: bool = True,
+    reuse: bool = False,
+    progress: Progress = Silent(),
+) -> FileReference:
+    """Writes the page of a run, or of several records beside each other, and returns its file.
+
+    A place is a run's folder or record, a file of reported figures, or the guide's name of one. Without `out` the page
+    of one run stands in its folder. `reuse` keeps a page that was made from these very records.
+    """
+    watch = Stopwatch()
+    target = out if out is not None else _usual_place(places)
+    made_from = store.hash_of("report", _RECIPE, [_identity(place) for place in places], images)
+    kept = reuse and _is_made_from(target, made_from)
+    if not kept:
+        store.write_bytes(target, _page(places, images, made_from).encode())
+    written = store.reference(target)
+    progress.finish("report", target.name, units.memory(written.size), None if kept else watch.seconds)
+    return written
+
+
+def _page(places: Sequence[Path], images: bool, made_from: str) -> str:
+    # What draws is loaded where there is something to draw: a page that is kept needs none of it.
+    from assay.render import page
+
+    records = [(place, judgement.load_record(place)) for place in places]
+    place, record = records[0]
+    if len(records) == 1 and isinstance(record, RunRecord):
+        return page.run_page(run_report(record, place, images=images), made_from)
+    return page.comparison_page(_comparison(records), made_from)
+
+
+def run_report(record: RunRecord, place: Path, *, images: bool = True) -> RunReport:
+    """What the page of one run shows; `place` is the run's folder or its record."""
+    verdict = _verdict(place, record)
+    galleries, notes = report_images.galleries(record, _folder(place)) if images else ((), ())
+    search, search_notes = report_search.search(record, _folder(place))
+    return RunReport(
+        record=record,
+        figures=judgement.figures(record),
+        verdict=verdict,
+        histograms=tuple(histogram(result.performance) for result in record.results),
+        accuracies=_accuracies(record, verdict),
+        galleries=galleries,
+        commands=_commands(record),
+        users=processes.merged(user for result in record.results for user in result.performance.machine.users),
+        notes=(*notes, *search_notes),
+        search=search,
+    )
+
+
+def histogram(performance: Performance) -> Histogram:
+    """How many calls took how long, in bins of one width."""
+    calls = performance.call_seconds
+    low, high = float(calls.min()), float(calls.max())
+    median, p95 = np.quantile(calls, [0.5, 0.95])
+    end = min(high, float(p95 + _TAIL * (p95 - median)))
+    # Calls of one length all, as made-up ones are, still need a bin of some width.
+    end = end if end > low else low * 1.01 + 1e-9
+    bins = min(_MOST_BINS, 2 * math.ceil(math.sqrt(len(calls))))
+    counts, edges = np.histogram(calls, bins=bins, range=(low, end))
+    return Histogram(
+        batch=performance.batch,
+        edges=tuple(edges.tolist()),
+        counts=tuple(counts.tolist()),
+        beyond=len(calls) - int(counts.sum()),
+        longest=high,
+    )
+
+
+def _usual_place(places: Sequence[Path]) -> Path:
+    """Beside the record of one run; of several records, and of reported figures, here."""
+    record = places[0] / judgement.RUN_RECORD if places[0].is_dir() else places[0]
+    is_run = record.is_file() and store.kind_of(record) == RunRecord.__name__
+    return record.parent / PAGE if len(places) == 1 and is_run else Path(PAGE)
+
+
+def _folder(place: Path) -> Path:
+    return place if place.is_dir() else place.parent
+
+
+def _identity(place: Path) -> list[str]:
+    """What tells whether a page of this place is still that of its records; the guide's have their name alone."""
+    record = place / judgement.RUN_RECORD if place.is_dir() else place
+    folder = _folder(place)
+    files = [file for file in (record, folder / judgement.VERDICT_RECORD) if file.is_file()]
+    return [str(place), *(store.hash_file(file) for file in (*files, *report_search.records(folder)))]
+
+
+def _is_made_from(page: Path, made_from: str) -> bool:
+    try:
+        with page.open("rb") as file:
+            return _MADE_FROM % made_from.encode() in file.read(_BEGINNING)
+    except OSError:
+        return False
+
+
+def _verdict(place: Path, record: RunRecord | ReportedRun) -> Verdict | None:
+    """The verdict beside a run's record; None where there is none, or where it is of other artifacts."""
+    file = _folder(place) / judgement.VERDICT_RECORD
+    if isinstance(record, ReportedRun) or not file.is_file():
+        return None
+    found = store.read(file, Verdict)
+    measured = tuple(result.compiled.file.sha256 for result in record.results)
+    return found if found.artifact_sha256 == measured else None
+
+
+def _accuracies(record: RunRecord, verdict: Verdict | None) -> tuple[AccuracyLine, ...]:
+    """What was measured, batch sizes of one accuracy together, and then what it is held against."""
+    measured: dict[tuple[int, ...], list[BatchResult]] = {}
+    for result in record.results:
+        if result.accuracy is not None:
+            measured.setdefault(result.accuracy.correct_at, []).append(result)
+    if not measured:
+        return ()
+    lines = [
+        AccuracyLine(
+            name=f"batch {', '.join(dict.fromkeys(str(result.batch) for result in results))}",
+            top=dict(enumerate(score_figures.accuracies(results[0].accuracy), 1)),
+            accuracy=results[0].accuracy,
+        )
+        for results in measured.values()
+        if results[0].accuracy is not None
+    ]
+    return (*lines, *_of_float32(record), *_given(verdict))
+
+
+def _of_float32(record: RunRecord) -> tuple[AccuracyLine, ...]:
+    """The accuracy of the ONNX model in float32 on the same images, where its predictions are kept."""
+    if record.reference is None or record.dataset is None or record.dataset.labels is None:
+        return ()
+    try:
+        counted = score_accuracy.evaluate(record.reference, record.dataset.labels)
+    except RecordError:  # an old run whose arrays were thrown away is still worth its page
+        return ()
+    top = dict(enumerate(score_figures.accuracies(counted), 1))
+    return (AccuracyLine(name="ONNX model, float32", top=top, accuracy=counted, is_reference=True),)
+
+
+def _given(verdict: Verdict | None) -> tuple[AccuracyLine, ...]:
+    """The figures that gates held the accuracy against."""
+    found: dict[str, dict[int, Estimate]] = {}
+    for check in verdict.checks if verdict is not None else ():
+        k = {"top1-drop": 1, "top5-drop": 5}.get(check.gate.metric)
+        if k is not None and check.reference is not None and check.verdict != "NOT COMPARABLE":
+            found.setdefault(_called(check), {})[k] = Estimate(value=check.reference)
+    return tuple(AccuracyLine(name=name, top=top, is_reference=True) for name, top in found.items())
+
+
+def _called(check: Check) -> str:
+    return check.gate.reference or "reference"
+
+
+def _commands(record: RunRecord) -> tuple[tuple[str, str], ...]:
+    """The command lines that make the run, and each of its artifacts, again."""
+    whole = [("The whole run", record.command)] if record.command is not None else []
+    return (
+        *whole,
+        *((f"The artifact of batch {result.batch}", opening.command(result.compiled)) for result in record.results),
+    )
+
+
+def _comparison(records: Sequence[tuple[Path, RunRecord | ReportedRun]]) -> ComparisonReport:
+    verdicts = {judgement.name_of(place, record): _verdict(place, record) for place, record in records}
+    return ComparisonReport(
+        table=judgement.speed_table([(judgement.name_of(place, record), record) for place, record in records], ()),
+        records=tuple(_compared(place, record) for place, record in records),
+        verdicts={name: verdict for name, verdict in verdicts.items() if verdict is not None},
+    )
+
+
+def _compared(place: Path, record: RunRecord | ReportedRun) -> ComparedRecord:
+    name = judgement.name_of(place, record)
+    if isinstance(record, ReportedRun):
+        return ComparedRecord(name, _reported_facts(record), record.notes)
+    return ComparedRecord(name, _run_facts(record), record.warnings)
+
+
+def _run_facts(record: RunRecord) -> dict[str, str]:
+    checkpoint, lowest = record.model.checkpoint, record.top(1)
+    kinds = [
+        f"{result.compiled.options.backend} · {result.performance.device} · {result.compiled.options.precision}"
+        for result in record.results
+    ]
+    images = f"{units.count(len(record.dataset.names))}" if record.dataset is not None else "made up"
+    return {
+        "model": f"{record.model.name}{f' ({checkpoint.architecture})' if checkpoint is not None else ''}",
+        "model sha256": record.model.sha256,
+        "measured on": ", ".join(dict.fromkeys(kinds)),
+        "images": images,
+        "top-1": units.percent(lowest) if lowest is not None else "",
+        "data fingerprint": record.dataset.fingerprint if record.dataset is not None else "",
+        "processor": f"{record.environment.processor}, {record.environment.cores} cores",
+        "assay": record.environment.assay,
+    }
+
+
+def _reported_facts(record: ReportedRun) -> dict[str, str]:
+    tops = [f"top-{k} {units.percent(value)}" for result in record.results for k, value in result.top.items()]
+    return {
+        "reported by": f"{record.tool}, {', '.join(record.sources)}",
+        "model": record.model or "unknown",
+        "measured on": record.device or "unknown",
+        "dies": str(record.dies) if record.dies is not None else "unknown",
+        "precision": record.precision or "unknown",
+        "accuracy": ", ".join(dict.fromkeys(tops)),
+    }

@@ -1,0 +1,1 @@
+"""model and data ─search→ the fastest artifact that is still right."""

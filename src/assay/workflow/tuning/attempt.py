@@ -1,0 +1,269 @@
+"""One candidate: compiled, measured in turn with the best so far, and scored where it may be on the frontier.
+
+All of it is in one process, which nothing else runs beside; where memory is asked about, the scoring has its own.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from assay import isolated, units
+from assay.backends import registry
+from assay.errors import AssayError
+from assay.progress import Stopwatch
+from assay.records import (
+    BatchResult,
+    BuildOptions,
+    Candidate,
+    CompiledModel,
+    Estimate,
+    InputKind,
+    Objective,
+    OnnxModel,
+    PairedAccuracy,
+    Predictions,
+    PreparedDataset,
+    TrialState,
+    TuningTrial,
+)
+from assay.score import accuracy, paired
+from assay.search.search import OutOfTime
+from assay.workflow import float32
+from assay.workflow.tuning import alone, frontier, objective
+from assay.workflow.tuning.alone import Runnable
+from assay.workflow.tuning.quantized import Quantizer
+
+T = TypeVar("T")
+
+SAMPLE_IMAGES = 64
+"""Enough to see an artifact that is broken; whether it is right is for the whole set to say."""
+SPEED_SECONDS = 1.0
+"""Of each of the two that are measured in turn; slow models have fewer calls, and a wider interval."""
+COMPILED = "compiled"
+"""The folder of the artifacts, below that of the search."""
+LATENCY_SECONDS = 4.0
+"""Where the slowest calls are what counts: a second has few of them."""
+_MARGIN = 1.05
+"""A ratio that has no interval, for there were few calls, must be above this."""
+_GRACE_SECONDS = 2.0
+_DOUBT = 2.0
+"""Standard errors by which a sample must be beyond the gate before the whole set is spared."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every trial of a search is held to."""
+
+    model: OnnxModel
+    data: PreparedDataset
+    reference: Predictions
+    objective: Objective
+    max_drop: float
+    """Points that top-1 may fall, or without labels images of a hundred whose first class may change."""
+    max_memory: int | None
+    folder: Path
+    quantizer: Quantizer
+    input_kind: InputKind = "uint8"
+
+    @property
+    def top1(self) -> float:
+        """The reference's, in percent, as a trial's is counted."""
+        return accuracy.evaluate(self.reference, self.labels).top(1) if self.labels is not None else 100.0
+
+    @property
+    def labels(self) -> tuple[int, ...] | None:
+        """The classes of the images."""
+        return self.data.dataset.labels
+
+
+@dataclass
+class Attempt:
+    """One trial on its way."""
+
+    bench: Bench
+    number: int
+    candidate: Candidate
+    seconds_left: float
+    """Of the budget; a trial that it does not suffice for is not counted."""
+    most_seconds: float
+    """That a trial may take: one that hangs costs no more."""
+    bar: float = math.inf
+    """A speed above which it is evaluated in any case."""
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    working: float = 0.0
+
+    def tried(
+        self, trials: Sequence[TuningTrial], best: tuple[TuningTrial, Runnable] | None
+    ) -> tuple[TuningTrial, Runnable | None]:
+        """What became of the candidate, and its artifact where there is one; `trials` are those before it.
+
+        Raises `OutOfTime` where the budget did not suffice.
+        """
+        found: dict[str, object] = {}
+        runnable: Runnable | None = None
+        try:
+            model = self._model()
+            found["kept_float"] = model.quantization.float_layers if model.quantization is not None else ()
+            runnable = self._compiled(model), self.candidate.run
+            found["artifact"] = runnable[0].key
+            state, reason = self._judged(runnable, trials, best, found)
+        except AssayError as error:
+            if self._left() <= 0:
+                raise OutOfTime from error
+            state, reason = "failed", " ".join(error.message.split())
+        finally:
+            isolated.ahead(alone.__name__)
+        trial = TuningTrial(
+            number=self.number,
+            candidate=self.candidate,
+            state=state,
+            reason=reason,
+            seconds=self.watch.seconds,
+            working_seconds=self.working,
+            **found,  # type: ignore[arg-type]  # each by its own name
+        )
+        return trial, runnable
+
+    def _judged(
+        self,
+        runnable: Runnable,
+        trials: Sequence[TuningTrial],
+        best: tuple[TuningTrial, Runnable] | None,
+        found: dict[str, object],
+    ) -> tuple[TrialState, str | None]:
+        """The speed first; of what may be on the frontier the sample, the memory and the whole set."""
+        speed, ratio = self._speed(runnable, best)
+        found |= {"speed": speed, "ratio": ratio}
+        # What seems faster by chance would put up the bar for all that follow.
+        faster = ratio is None or (ratio.value > _MARGIN if ratio.low is None else ratio.low > 1)
+        wanted = speed > self.bar or frontier.may_join(self.candidate, speed, trials, self.bench.top1)
+        if not faster and not wanted:
+            return "slower", None
+        prefix = "faster, but " if faster and best is not None else ""
+        agreement, wrong = self._sample(runnable)
+        found["sample_agreement"] = agreement
+        if wrong is not None:
+            return "wrong", f"{prefix}{wrong}"
+        result, pair = self._evaluation(runnable)
+        found |= {"accuracy": result.accuracy, "paired": pair}
+        if (limit := self.bench.max_memory) is not None:
+            held = found["peak_memory_bytes"] = result.performance.peak_memory_bytes
+            if held is None:
+                return "too large", "this system does not say how much memory it held, and --max-memory asks"
+            if held > limit:
+                return "too large", f"it held {units.memory(held)}"
+        if (drop := _drop(pair)) > self.bench.max_drop:
+            what = "top-1 fell by" if pair.right_to_wrong is not None else "first classes changed for"
+            return "wrong", f"{prefix}{what} {units.points(drop)}"
+        found["leads"] = faster
+        return "right", None
+
+    def compiled(self) -> CompiledModel:
+        """The candidate's artifact, kept where it is there already."""
+        return self._compiled(self._model())
+
+    def _model(self) -> OnnxModel:
+        """The model, or the one in 8 bits that the candidate asks for."""
+        candidate = self.candidate
+        if candidate.calibrator is None:
+            return self.bench.model
+        watch = Stopwatch()
+        try:
+            return self.bench.quantizer.model(
+                candidate.calibrator, candidate.per_channel, candidate.float_layers, self._left()
+            )
+        finally:
+            self.working += watch.seconds
+
+    def _compiled(self, model: OnnxModel) -> CompiledModel:
+        candidate = self.candidate
+        options = BuildOptions(
+            backend=candidate.backend,
+            device=candidate.device,
+            batch=candidate.batch,
+            precision=candidate.precision,
+            input_kind=self.bench.input_kind,
+            settings=candidate.build,
+        )
+        return self._alone(alone.compiled, model, options, self.bench.folder / COMPILED, doing="compiling")
+
+    def _sample(self, runnable: Runnable) -> tuple[float, str | None]:
+        """The share of a sample with the reference's first class; what is wrong where it cannot be within the gate."""
+        count = len(self.bench.data.dataset.names)
+        images = np.unique(np.linspace(0, count - 1, min(SAMPLE_IMAGES, count)).astype(int))
+        scores = self._alone(alone.sample_scores, runnable, self.bench.data, images.tolist(), doing="scoring")
+        first = scores.argmax(axis=1)
+        expected = np.asarray(self.bench.reference.scores.load()[images]).argmax(axis=1)
+        lost, won = first != expected, np.zeros(len(images), bool)
+        if self.bench.labels is not None:
+            names = self.bench.data.dataset.names
+            labels = np.asarray(accuracy.fit(names, self.bench.labels, scores.shape[1])[0])[images]
+            lost, won = (first != labels) & (expected == labels), (first == labels) & (expected != labels)
+        net = float(lost.mean() - won.mean())
+        doubt = _DOUBT * float(np.sqrt(lost.sum() + won.sum())) / len(images)
+        agreement = float(np.mean(first == expected))
+        if 100 * (net - doubt) > self.bench.max_drop:
+            return agreement, f"of {len(images)} images of the sample it loses {units.points(100 * net)}"
+        return agreement, None
+
+    def _speed(self, runnable: Runnable, best: tuple[TuningTrial, Runnable] | None) -> tuple[float, Estimate | None]:
+        """The speed by the objective, scaled by the best one's, which was measured in turn."""
+        data = self.bench.data if self.bench.objective == "end-to-end" else None
+        both = [runnable] if best is None else [runnable, best[1]]
+        with tempfile.TemporaryDirectory(prefix="assay-", dir=self.bench.folder) as folder:
+            # Of how long the slowest calls take, a few calls say nothing.
+            prunes = self.bench.objective != "latency"
+            seconds = SPEED_SECONDS if prunes else LATENCY_SECONDS
+            found = self._alone(alone.speeds, both, data, Path(folder), seconds, prunes, doing="measuring")
+            if best is None or best[0].speed is None:
+                return objective.speed_of(found[0], self.bench.objective), None
+            ratio = objective.ratio(found[0], found[1], self.bench.objective)
+            return best[0].speed * ratio.value, ratio
+
+    def _evaluation(self, runnable: Runnable) -> tuple[BatchResult, PairedAccuracy]:
+        if self.bench.max_memory is not None:
+            # The artifact is the only one that this process ever opens.
+            isolated.close()
+        result = self._alone(
+            alone.evaluated, runnable, self.bench.data, self.bench.folder / "bench", doing="evaluating"
+        )
+        assert result.predictions is not None  # noqa: S101 - it went once over the data
+        pair = paired.compare(result.predictions, self.bench.reference, self.bench.labels, float32.NAME)
+        return result, pair
+
+    def _alone(self, function: Callable[..., T], *arguments: object, doing: str) -> T:
+        """A function of `alone` in the trial's process, for as long as the budget has and a little more."""
+        watch = Stopwatch()
+        result: T
+        worked: float | None = None
+        try:
+            result, worked = isolated.run(
+                alone.timed,
+                dict(registry.BACKENDS),
+                function,
+                *arguments,
+                name=f"backend {self.candidate.backend}",
+                doing=f"{doing} {self.bench.model.name} at batch {self.candidate.batch}",
+                timeout=max(min(self._left(), self.most_seconds - self.watch.seconds), 0.0) + _GRACE_SECONDS,
+                remedy="the search goes on without it",
+            )
+        finally:
+            self.working += watch.seconds if worked is None else worked
+        return result
+
+    def _left(self) -> float:
+        return max(self.seconds_left - self.watch.seconds, 0.0)
+
+
+def _drop(pair: PairedAccuracy) -> float:
+    """Points of top-1 below the reference; without labels, images of a hundred whose first class is another."""
+    if pair.right_to_wrong is None or pair.wrong_to_right is None:
+        return 100 * (1 - pair.agreement)
+    return 100 * (len(pair.right_to_wrong) - len(pair.wrong_to_right)) / pair.images

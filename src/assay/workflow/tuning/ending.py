@@ -1,0 +1,127 @@
+"""How a search ends: the fastest few against the defaults, what the result is worth, and how to make it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from assay import isolated
+from assay.backends import registry
+from assay.errors import AssayError
+from assay.records import BatchResult, ChoiceWorth, CompiledModel, TuningTrial
+from assay.workflow.measurement import Length
+from assay.workflow.tuning import alone, outcome, split
+from assay.workflow.tuning.hunt import Hunt
+from assay.workflow.tuning.objective import speed_of
+
+SHARE = 0.1
+"""Of the budget, that is kept for it."""
+_USUAL_SECONDS, _USUAL_SHARE = 15.0, 0.3
+"""What it takes of a small model, and how much of a short budget that may be."""
+_MOST_SECONDS, _LEAST_SECONDS = 4.0, 1.0
+_WARM_UP_SECONDS = 1.0
+_OPENING_SECONDS = 0.5
+_MOST_SHARES, _GRACE_SECONDS = 3.0, 30.0
+"""It may take so many times what was kept for it, and a little; where calls are long it does."""
+_BLOCKS = 8
+"""Few and long ones: what it takes to fill the pipeline is part of each."""
+
+
+def seconds_of(budget_seconds: float) -> float:
+    """How long the end of a search may take."""
+    return max(SHARE * budget_seconds, min(_USUAL_SECONDS, _USUAL_SHARE * budget_seconds))
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a search leaves beside its trials."""
+
+    trials: tuple[TuningTrial, ...]
+    """With the speeds that the end showed."""
+    best: TuningTrial | None = None
+    best_default: TuningTrial | None = None
+    compiled: CompiledModel | None = None
+    worth: tuple[ChoiceWorth, ...] = ()
+    commands: tuple[str, ...] = ()
+    tuned: BatchResult | None = None
+    """The result over the data, end to end."""
+    default: BatchResult | None = None
+    """The defaults likewise, in turn with it; None where the result is the defaults'."""
+    working: float = 0.0
+    """Seconds spent on measuring."""
+
+
+def end(hunt: Hunt, trials: Sequence[TuningTrial], seconds: float) -> Ending:
+    """The fastest few in turn with the defaults, end to end, in about so many seconds: the result is the fastest."""
+    default, finalists = hunt.default(trials), hunt.finalists(trials)
+    if not finalists:
+        return Ending(tuple(trials), best_default=default)
+    bench = hunt.bench
+    results, working = _measured(hunt, finalists, seconds)
+    speeds = {number: speed_of(result.performance, bench.objective) for number, result in results.items()}
+    # Where that failed, as they were in their trials, the fastest first.
+    best = max(finalists, key=lambda one: speeds[one.number]) if speeds else finalists[0]
+    compiled = hunt.runnable(best)[0]
+    trials = settled(trials, speeds)
+    return Ending(
+        trials=trials,
+        best=best,
+        best_default=default,
+        compiled=compiled,
+        worth=outcome.worth(trials, best, default) if default is not None else (),
+        commands=outcome.commands(
+            compiled, best.candidate, bench.quantizer.command(best.candidate), split.folder_of(bench.data)
+        ),
+        tuned=results.get(best.number),
+        default=results.get(default.number) if default not in (None, best) else None,
+        working=working,
+    )
+
+
+def settled(trials: Sequence[TuningTrial], speeds: Mapping[int, float]) -> tuple[TuningTrial, ...]:
+    """Trials with what the end made of the finalists among them, on the scale of the trials.
+
+    So the fastest of the finalists has the most that any of them had in its trial, and the result is on the frontier
+    even where the trials ranked them otherwise.
+    """
+    if not speeds:
+        return tuple(trials)
+    scale = max(one.speed or 0.0 for one in trials if one.number in speeds) / max(speeds.values())
+    return tuple(
+        msgspec.structs.replace(one, end_speed=scale * speeds[one.number]) if one.number in speeds else one
+        for one in trials
+    )
+
+
+def _measured(hunt: Hunt, finalists: Sequence[TuningTrial], seconds: float) -> tuple[dict[int, BatchResult], float]:
+    """Each over the data: speed, stages and bottleneck, by the trial's number; and how long that took."""
+    hunt.progress.start("measuring what was found", None)
+    each = seconds / len(finalists) - _WARM_UP_SECONDS - _OPENING_SECONDS
+    length = Length(seconds=min(max(each, _LEAST_SECONDS), _MOST_SECONDS), warm_up=_WARM_UP_SECONDS)
+    try:
+        found, working = isolated.run(
+            alone.timed,
+            dict(registry.BACKENDS),
+            alone.results,
+            [hunt.runnable(one) for one in finalists],
+            hunt.bench.data,
+            hunt.bench.folder / "end",
+            length,
+            _BLOCKS,
+            name="the result",
+            doing="measuring end to end",
+            timeout=_MOST_SHARES * seconds + _GRACE_SECONDS,
+        )
+    except AssayError as error:
+        hunt.progress.note(f"not measured end to end: {error.message}")
+        return {}, 0.0
+    except KeyboardInterrupt:
+        hunt.progress.note("not measured end to end: it was interrupted")
+        return {}, 0.0
+    # They go around and around the data, so what they have right is what each had when it went over it once.
+    return {
+        trial.number: msgspec.structs.replace(result, accuracy=trial.accuracy, paired=trial.paired)
+        for trial, result in zip(finalists, found, strict=True)
+    }, working

@@ -1,0 +1,112 @@
+"""A search on its way: it tries candidates, holds their artifacts, and tells of them."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Sequence
+
+from assay import units
+from assay.progress import Progress
+from assay.records import Candidate, TuningTrial
+from assay.render import tuning as render
+from assay.search.search import best_of
+from assay.search.space import Space
+from assay.workflow import artifact
+from assay.workflow.tuning import alone
+from assay.workflow.tuning.attempt import COMPILED, Attempt, Bench
+from assay.workflow.tuning.request import TuneRequest
+
+_FINALISTS = 3
+"""So many of the fastest are measured once more in the end: which of them is first may have been chance."""
+_MOST_SHARE = 0.25
+_MOST_SECONDS = 60.0
+_HANGING_SHARE = 0.4
+"""A trial that takes longer than the first share of the budget and than so many seconds, or than the last share, counts
+as one that hangs."""
+_KEPT = 4
+"""Artifacts that lost and are kept for a while, since the next candidate may differ in its run settings alone."""
+
+
+class Hunt:
+    """A search on its way: tries candidates, holds their artifacts, and tells of them."""
+
+    def __init__(self, bench: Bench, space: Space, request: TuneRequest, progress: Progress) -> None:
+        self.bench, self.progress = bench, progress
+        budget = request.budget_seconds
+        self._most_seconds = min(max(_MOST_SHARE * budget, _MOST_SECONDS), _HANGING_SHARE * budget)
+        self._beside = request.beside
+        self.defaults = list(space.defaults())
+        self.working = 0.0
+        """Seconds of all trials that were spent on compiling, measuring and evaluating."""
+        self._made: dict[int, alone.Runnable] = {}
+        """By the trial's number, the artifacts that are there, the newest last."""
+
+    def attempt(self, number: int, candidate: Candidate, trials: Sequence[TuningTrial], left: float) -> TuningTrial:
+        """One trial."""
+        self.progress.start(f"trial {number + 1}", None)
+        best = best_of(trials)
+        held = None if best is None else (best, self.runnable(best))
+        trial, runnable = Attempt(
+            self.bench, number, candidate, left, self._most_seconds, self._bar(candidate, trials)
+        ).tried(trials, held)
+        self.working += trial.working_seconds
+        if runnable is not None:
+            self._made[number] = runnable
+        return trial
+
+    def tell(self, trials: Sequence[TuningTrial], left: float) -> None:
+        """Says what became of the newest trial, and what is best so far."""
+        trial, best = trials[-1], best_of(trials)
+        fast = f"{render.speed(self.bench.objective, trial.speed)} " if trial.speed is not None else ""
+        what = trial.state if trial.reason is None else f"{trial.state}: {trial.reason}"
+        stands = "none is right yet" if best is None else f"best {render.speed(self.bench.objective, best.speed)}"
+        self.progress.note(
+            f"trial {trial.number + 1}: {render.described(trial)}: {fast}{what} · {stands}, "
+            f"{units.seconds(max(left, 0))} left"
+        )
+        recent = list(self._made)[-_KEPT:]
+        kept = {*recent, *(one.number for one in (best, *self.finalists(trials)) if one is not None)}
+        self._made = {number: made for number, made in self._made.items() if number in kept}
+        self.clean_up(
+            {made[0].key for made in self._made.values()}
+            | {one.artifact for one in trials if one.number in kept and one.artifact is not None}
+        )
+
+    def default(self, trials: Sequence[TuningTrial]) -> TuningTrial | None:
+        """The fastest of the defaults that are right."""
+        found = [one for one in trials if one.state == "right" and self._is_default(one.candidate)]
+        return max(found, key=lambda one: one.speed or 0.0, default=None)
+
+    def _is_default(self, candidate: Candidate) -> bool:
+        """Whether it is what the result is measured beside: any backend's defaults, or those of the one asked for."""
+        return candidate in self.defaults and self._beside in (None, candidate.backend)
+
+    def _bar(self, candidate: Candidate, trials: Sequence[TuningTrial]) -> float:
+        """Defaults that are faster than those so far are evaluated, even where they are no longer on the frontier."""
+        if not self._is_default(candidate):
+            return math.inf
+        best = self.default(trials)
+        return 0.0 if best is None or best.speed is None else best.speed
+
+    def finalists(self, trials: Sequence[TuningTrial]) -> list[TuningTrial]:
+        """The fastest of those that are within the gates, and the default; none where none is."""
+        right = [one for one in trials if one.state == "right"]
+        fastest = sorted(right, key=lambda one: -(one.speed or 0.0))[:_FINALISTS]
+        default = self.default(trials)
+        return [*fastest, *([default] if default is not None and fastest and default not in fastest else [])]
+
+    def runnable(self, trial: TuningTrial) -> alone.Runnable:
+        """A trial's artifact, compiled again where it is not there, as when the search was killed in between."""
+        if trial.number not in self._made:
+            seconds = artifact.COMPILE_SECONDS
+            compiled = Attempt(self.bench, trial.number, trial.candidate, seconds, seconds).compiled()
+            self._made[trial.number] = compiled, trial.candidate.run
+        return self._made[trial.number]
+
+    def clean_up(self, keep: set[str]) -> None:
+        """Removes the artifacts that lost."""
+        folder = self.bench.folder / COMPILED
+        for place in folder.iterdir() if folder.is_dir() else ():
+            if place.name not in {key[:16] for key in keep}:
+                shutil.rmtree(place, ignore_errors=True)

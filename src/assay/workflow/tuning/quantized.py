@@ -1,0 +1,82 @@
+"""The 8-bit models of a search: made when a candidate first asks for one, and kept."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from pathlib import Path
+
+from assay import store, units
+from assay.backends import opening
+from assay.errors import UsageError
+from assay.records import Calibrator, Candidate, OnnxModel, PreparedDataset, Sensitivity
+from assay.workflow import quantization
+from assay.workflow.tuning import split
+
+_MOST_SHARE = 0.3
+"""Of the time that is left, for telling which layers cost most."""
+
+
+class Quantizer:
+    """Makes 8-bit models of one model; quantizing is in a process of its own, and what was calibrated is kept."""
+
+    def __init__(
+        self, model: OnnxModel, calibration: PreparedDataset | None, folder: Path, seconds_an_image: float
+    ) -> None:
+        self._model, self._calibration, self._folder = model, calibration, folder
+        self._seconds_an_image = seconds_an_image
+
+    def model(self, calibrator: Calibrator, per_channel: bool, float_layers: int, seconds_left: float) -> OnnxModel:
+        """The model in 8 bits, with so many of the layers that cost most there kept in float.
+
+        Raises `UsageError` where telling which those are would take most of the time that is left.
+        """
+        return quantization.quantize(
+            self._model,
+            self._images(),
+            self._path(calibrator, per_channel, float_layers),
+            calibrator=calibrator,
+            per_channel=per_channel,
+            float_layers=self._layers(float_layers, seconds_left),
+            calibrations=self._folder / "calibrations",
+        )
+
+    def _layers(self, count: int, seconds_left: float = math.inf) -> tuple[str, ...]:
+        """So many layers, those first whose 8 bits move the scores most."""
+        if count == 0:
+            return ()
+        record = self._folder / "sensitivity.json"
+        made_from = store.hash_of(self._model.sha256, self._model.transform, self._images().dataset.fingerprint)
+        found = store.kept(record, Sensitivity, made_from)
+        if found is None:
+            expected = quantization.sensitivity_images(self._model) * self._seconds_an_image
+            if expected > _MOST_SHARE * seconds_left:
+                raise UsageError(
+                    f"which {units.counted(count, 'layer')} to keep in float is not known: measuring what each costs "
+                    f"takes about {units.seconds(expected)}, and {units.seconds(seconds_left)} are left"
+                )
+            found = quantization.measure_sensitivity(
+                self._model, self._images(), calibrations=self._folder / "calibrations"
+            )
+            store.write(record, found, made_from)
+        return tuple(cost.layer for cost in found.layers)[:count]
+
+    def command(self, candidate: Candidate) -> str | None:
+        """The command line that makes a candidate's 8-bit model again; None of one in float."""
+        if candidate.calibrator is None:
+            return None
+        words = ["assay", "quantize", str(self._model.file.path), "--calibration", str(split.folder_of(self._images()))]
+        words += ["--calibrator", candidate.calibrator, *([] if candidate.per_channel else ["--per-tensor"])]
+        for layer in self._layers(candidate.float_layers):
+            words += ["--keep-float", layer]
+        words += opening.words_of_a_bare_file(self._model)
+        place = self._path(candidate.calibrator, candidate.per_channel, candidate.float_layers)
+        return shlex.join([*words, "-o", str(place)])
+
+    def _images(self) -> PreparedDataset:
+        if self._calibration is None:
+            raise UsageError("nothing can be quantized without images to calibrate on")
+        return self._calibration
+
+    def _path(self, calibrator: Calibrator, per_channel: bool, float_layers: int) -> Path:
+        return self._folder / f"{calibrator}-{'channel' if per_channel else 'tensor'}-{float_layers}.onnx"

@@ -1,0 +1,92 @@
+"""Backends that fail as vendors' do: ONNX Runtime, but for one fault each."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from assay.backends.base import Batch, Scores
+from assay.backends.onnxruntime import OnnxRuntime, OnnxRuntimeSession
+from assay.errors import BackendError
+from assay.records import BuildOptions, CompiledModel, OnnxModel, Setting
+
+TABLE = {
+    **{name: f"{__name__}:{name.title()}" for name in ("crashing", "aborting", "hanging", "greedy", "wrong", "slow")},
+    "absent": "a_package_that_nobody_has:Backend",
+}
+"""name → module:class, as in the registry; the last one is not installed."""
+
+
+class Crashing(OnnxRuntime):
+    """Reads from nowhere while compiling."""
+
+    name = "crashing"
+
+    def compile(self, model: OnnxModel, options: BuildOptions, out: Path) -> None:
+        ctypes.string_at(0)
+
+
+class Aborting(OnnxRuntime):
+    """Gives up at its first inference."""
+
+    name = "aborting"
+
+    def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> OnnxRuntimeSession:
+        os.abort()
+
+
+class Hanging(OnnxRuntime):
+    """Never ends."""
+
+    name = "hanging"
+
+    def compile(self, model: OnnxModel, options: BuildOptions, out: Path) -> None:
+        time.sleep(600)
+
+
+class Greedy(OnnxRuntime):
+    """Is refused memory."""
+
+    name = "greedy"
+
+    def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> OnnxRuntimeSession:
+        raise BackendError("greedy could not open: std::bad_alloc")
+
+
+class Wrong(OnnxRuntime):
+    """Gives other scores, at once."""
+
+    name = "wrong"
+
+    def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> OnnxRuntimeSession:
+        return _Wrong.of(super().open(compiled, run_settings))
+
+
+class Slow(OnnxRuntime):
+    """Is right, and takes its time."""
+
+    name = "slow"
+
+    def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> OnnxRuntimeSession:
+        return _Slow.of(super().open(compiled, run_settings))
+
+
+class _Altered(OnnxRuntimeSession):
+    @classmethod
+    def of(cls, session: OnnxRuntimeSession) -> OnnxRuntimeSession:
+        session.__class__ = cls
+        return session
+
+
+class _Wrong(_Altered):
+    def infer(self, batch: Batch) -> Scores:
+        return super().infer(batch) * 2
+
+
+class _Slow(_Altered):
+    def infer(self, batch: Batch) -> Scores:
+        time.sleep(0.05)
+        return super().infer(batch)

@@ -1,0 +1,40 @@
+"""ONNX Runtime that takes its time, so that a worker can be killed at work; its target hangs on the node it runs on."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from assay.backends.onnxruntime import OnnxRuntime, OnnxRuntimeSession
+from assay.records import CompiledModel, Setting
+
+TABLE = {"slow": "tests.backends.spread:Slow"}
+CALL_SECONDS = 0.06
+KIND, CALL = "ASSAY_TEST_KIND", "ASSAY_TEST_CALL_SECONDS"
+"""Of the processor, and how long a call takes there, in the environment of a node."""
+
+
+class Slow(OnnxRuntime):
+    """Scores as ONNX Runtime does."""
+
+    name = "slow"
+
+    def target(self, device: str) -> str:
+        """As the environment has it."""
+        return super().target(device) + os.environ.get(KIND, "")
+
+    def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> OnnxRuntimeSession:
+        """With a pause in every call."""
+        session = super().open(compiled, run_settings)
+        infer, seconds = session.infer, float(os.environ.get(CALL, CALL_SECONDS))
+
+        def slowly(batch: np.ndarray[Any, np.dtype[Any]]) -> Any:
+            time.sleep(seconds)
+            return infer(batch)
+
+        session.infer = slowly  # type: ignore[method-assign]
+        return session

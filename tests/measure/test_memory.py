@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.measure import memory
+from assay.measure.memory import PeakMemory
+
+PART = 64 << 20
+
+
+def held_and_given_back() -> None:
+    # Not through the allocator, which may keep what it was given back for the next time.
+    with mmap.mmap(-1, PART) as block:
+        block.write(b"\x01" * PART)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="this system's mark cannot be set back")
+def test_a_peak_between_two_looks_is_seen_and_one_before_is_not() -> None:
+    held_and_given_back()
+    calm = PeakMemory()
+    before = memory.resident_bytes()
+    assert calm.bytes() < before + PART / 2
+    held_and_given_back()
+    assert calm.bytes() > before + PART * 0.9
+
+
+def test_where_the_mark_cannot_be_set_back_what_was_seen_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(memory, "_RESET", tmp_path / "absent" / "clear_refs")
+    peak = PeakMemory()
+    before = memory.resident_bytes()
+    block = np.ones(PART, np.uint8)
+    peak.look()
+    assert block[0] == 1
+    del block
+    assert peak.bytes() > before + PART * 0.9
+
+
+def test_where_there_is_no_mark_at_all_what_was_seen_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(memory, "_STATUS", tmp_path / "absent")
+    assert PeakMemory().bytes() > 1 << 20

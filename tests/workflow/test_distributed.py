@@ -1,0 +1,435 @@
+"""One data set shared by several workers: the scores of a run on one device, whatever dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace as replaced
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from assay import workflow
+from assay.backends import registry
+from assay.cli.main import main
+from assay.errors import BackendError, MissingExtraError, UsageError
+from assay.measure import cluster as clusters
+from assay.measure.memory import PeakMemory
+from assay.measure.worker import Answer, Content, Introduction, Task, Worker
+from assay.progress import Silent
+from assay.records import BatchResult, CompiledModel, OnnxModel, PreparedDataset, RunRecord
+from tests.backends import spread as slow
+from tests.messages import assert_says
+
+BATCH = 4
+TWO = workflow.Spread(devices=("cpu", "0"))
+
+
+@pytest.fixture
+def artifact(demo_model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CompiledModel:
+    monkeypatch.setattr(registry, "BACKENDS", {**registry.BACKENDS, **slow.TABLE})
+    options, _ = workflow.build_options("slow", batch=BATCH)
+    return workflow.compile_into(demo_model, options, tmp_path / "compiled")[0]
+
+
+def scores(record: RunRecord) -> np.ndarray[Any, np.dtype[Any]]:
+    predictions = record.results[0].predictions
+    assert predictions is not None
+    return np.asarray(predictions.scores.load())
+
+
+def shared(
+    artifact: CompiledModel, data: workflow.Images | PreparedDataset, out: Path, over: workflow.Spread
+) -> RunRecord:
+    return workflow.bench_all([(artifact, {})], data, out, spread=over)
+
+
+@pytest.fixture(scope="module")
+def one(demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+    folder = tmp_path_factory.mktemp("one")
+    options, settings = workflow.build_options("onnxruntime", batch=BATCH)
+    compiled, _ = workflow.compile_into(demo_model, options, folder / "compiled")
+    return workflow.bench_all([(compiled, settings)], demo_data, folder)
+
+
+def is_as(record: RunRecord, one: RunRecord) -> bool:
+    """The same predictions and the same accuracy, image by image."""
+    ours, theirs = record.results[0], one.results[0]
+    assert ours.predictions is not None
+    assert theirs.predictions is not None
+    assert ours.predictions.names == theirs.predictions.names
+    assert ours.predictions.dataset_fingerprint == theirs.predictions.dataset_fingerprint
+    assert ours.accuracy == theirs.accuracy
+    return bool(np.array_equal(scores(record), scores(one)))
+
+
+def holds_together(result: BatchResult) -> bool:
+    """Every image is in one share, and the times are those of as many calls."""
+    performance = result.performance
+    assert sum(share.images for share in performance.shares) == performance.images == 240
+    assert len(performance.call_seconds) == 240 / BATCH
+    assert performance.call_seconds.min() >= slow.CALL_SECONDS
+    assert performance.call_ends.max() <= performance.wall_seconds
+    assert {stage.items for stage in performance.stages} == {240}
+    return all(share.artifact_sha256 for share in performance.shares)
+
+
+def test_devices_of_one_machine_share_it_without_a_cluster(
+    artifact: CompiledModel, demo_data: PreparedDataset, one: RunRecord, tmp_path: Path
+) -> None:
+    record = shared(artifact, demo_data, tmp_path / "out", TWO)
+    assert is_as(record, one)
+    assert holds_together(record.results[0])
+    shares = record.results[0].performance.shares
+    assert len(shares) == 2
+    assert min(share.images for share in shares) > 0
+    # Two at once are faster than each alone.
+    performance = record.results[0].performance
+    assert performance.interface_throughput > 1.4 * max(share.interface_throughput for share in shares)
+    assert not list(tmp_path.rglob("shards"))
+
+
+def test_files_are_decoded_where_they_are_scored(artifact: CompiledModel, one: RunRecord, tmp_path: Path) -> None:
+    from assay import demo
+
+    images = workflow.Images.of(demo.IMAGES, demo.LABELS)
+    record = shared(artifact, images, tmp_path / "out", TWO)
+    assert is_as(record, one)
+    assert record.results[0].performance.source == "images"
+
+
+def unseen(data: PreparedDataset) -> PreparedDataset:
+    """The same set as one that no worker sees on its own disk."""
+    shards = tuple(
+        replace(shard, file=replace(shard.file, modified_ns=shard.file.modified_ns + 1)) for shard in data.shards
+    )
+    return replace(data, shards=shards)
+
+
+def test_pixels_are_sent_to_those_who_do_not_see_them(
+    artifact: CompiledModel, demo_data: PreparedDataset, one: RunRecord, tmp_path: Path
+) -> None:
+    assert is_as(shared(artifact, unseen(demo_data), tmp_path / "out", TWO), one)
+
+
+class Interrupting(Silent):
+    """Interrupts after so many images."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def advance(self, count: int = 1) -> None:
+        self.left -= count
+        if self.left <= 0:
+            self.left = 1 << 40
+            raise KeyboardInterrupt
+
+
+def test_a_run_that_was_interrupted_goes_on_with_what_is_not_whole(
+    artifact: CompiledModel, demo_data: PreparedDataset, one: RunRecord, tmp_path: Path
+) -> None:
+    how: dict[str, Any] = {"run_settings": {}, "reuse": True, "spread": TWO}
+    from assay.workflow import trial
+
+    with pytest.raises(KeyboardInterrupt):
+        trial.trial(artifact, demo_data, tmp_path, **how, progress=Interrupting(100))
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("shards/*.json")}
+    assert kept
+    counted = _Counted()
+    result, _, _ = trial.trial(artifact, demo_data, tmp_path, **how, progress=counted)
+    assert counted.images == 240
+    assert counted.first >= 100 - BATCH * 9
+    assert holds_together(result)
+    assert result.accuracy == one.results[0].accuracy
+    _, _, again = trial.trial(artifact, demo_data, tmp_path, **how)
+    assert again
+
+
+class _Counted(Silent):
+    images, first = 0, 0
+
+    def advance(self, count: int = 1) -> None:
+        self.first = self.first or count
+        self.images += count
+
+
+RUN = """
+import sys
+from pathlib import Path
+from assay import workflow
+from assay.backends import registry
+from tests.backends import spread as slow
+from assay.workflow import trial
+registry.BACKENDS.update(slow.TABLE)
+artifact, data = workflow.load_compiled(Path(sys.argv[1])), workflow.load_prepared(Path(sys.argv[2]))
+result, _, _ = trial.trial(
+    artifact, data, Path(sys.argv[3]), run_settings={}, reuse=True, spread=workflow.Spread(devices=("cpu", "cpu"))
+)
+print(result.accuracy.correct_at[0])
+"""
+
+
+def test_the_driver_killed_goes_on_from_the_whole_shards(
+    artifact: CompiledModel, demo_data: PreparedDataset, one: RunRecord, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    prepared = demo_data.shards[0].file.path.parent
+    words = [sys.executable, "-c", RUN, str(artifact.file.path), str(prepared), str(out)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(Path.cwd()), *sys.path]))}
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    while len(list(out.rglob("shards/*.json"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    # An answer that is being written when the driver dies is not whole.
+    kept = {path.name: path.stat().st_mtime_ns for path in out.rglob("shards/*.json")}
+    assert len(kept) >= 2
+    counted = _Counted()
+    from assay.workflow import trial
+
+    result, _, _ = trial.trial(
+        artifact,
+        demo_data,
+        out,
+        run_settings={},
+        reuse=True,
+        spread=workflow.Spread(devices=("cpu", "cpu")),
+        progress=counted,
+    )
+    assert counted.first >= 2 * BATCH
+    assert holds_together(result)
+    assert result.accuracy == one.results[0].accuracy
+
+
+def test_made_up_pixels_are_not_shared(artifact: CompiledModel, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        workflow.bench_all([(artifact, {})], None, tmp_path, spread=TWO)
+    assert_says(caught, "made-up pixels", "--data or --images")
+
+
+def test_a_length_of_time_is_not_shared(artifact: CompiledModel, demo_data: PreparedDataset, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="leave them away"):
+        workflow.bench_all([(artifact, {})], demo_data, tmp_path, spread=TWO, length=workflow.Length(seconds=1))
+
+
+class Thousand:
+    """So many workers as the one who hands out sees them, with one session behind all of them."""
+
+    def __init__(self, task: Task, workers: int) -> None:
+        self.worker, self.workers = Worker(task), workers
+        self.out: deque[tuple[Hashable, Answer]] = deque()
+
+    def gather(self) -> dict[str, Introduction]:
+        told = replaced(self.worker.introduce(), in_place=False)
+        return {f"node{number:04} none": told for number in range(self.workers)}
+
+    def hand(self, worker: str, first: int, names: Sequence[str], content: Content) -> Hashable:
+        self.out.append(((worker, first), self.worker.run(first, names, content)))
+        return worker, first
+
+    def finished(self, tickets: Sequence[Hashable]) -> Sequence[Hashable]:
+        return (self.out[0][0],)
+
+    def answer(self, ticket: Hashable) -> Answer:
+        return self.out.popleft()[1]
+
+    def replaced(self, worker: str) -> dict[str, Introduction]:
+        return {}
+
+    def close(self) -> None:
+        self.worker.close()
+
+
+def test_the_one_who_hands_out_to_a_thousand_nodes_holds_little(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, workers = 20_000, 1_000
+    times = images // demo_data.shards[0].shape[0]
+    names = tuple(f"ILSVRC2012_val_{number:08}.JPEG" for number in range(times * demo_data.shards[0].shape[0]))
+    dataset = replace(demo_data.dataset, names=names, labels=(0,) * len(names), image_sha256=("0" * 64,) * len(names))
+    data = replace(demo_data, dataset=dataset, shards=demo_data.shards[:1] * times)
+    options, _ = workflow.build_options("null", batch=1)
+    artifact, _ = workflow.compile_into(demo_model, options, tmp_path / "compiled")
+    monkeypatch.setattr(workflow.Spread, "crew", lambda self, task: Thousand(task, workers))
+    peak = PeakMemory()
+    before = peak.bytes()
+    record = shared(artifact, data, tmp_path / "out", workflow.Spread(cluster="simulated"))
+    assert peak.bytes() - before < 400 << 20
+    result = record.results[0]
+    assert result.accuracy is not None
+    assert result.accuracy.count == len(names)
+    assert len(result.performance.shares) == workers
+    assert sum(share.images for share in result.performance.shares) == len(names)
+    assert max(share.shards for share in result.performance.shares) <= 8
+    assert len(result.performance.call_seconds) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--cluster", "local", "--device", "cpu,cpu"], "give one --device"),
+        (["--cluster", "local", "--interleave"], "--interleave"),
+        (["--device", "cpu,cpu", "--profile"], "--profile"),
+        (["--device", "cpu,nine"], "nine"),
+    ],
+)
+def test_what_excludes_each_other_is_said(
+    words: list[str],
+    said: str,
+    artifact: CompiledModel,
+    demo_data: PreparedDataset,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    prepared = demo_data.shards[0].file.path.parent
+    status = main(["bench", str(artifact.file.path), "--data", str(prepared), *words, "-o", str(tmp_path / "out")])
+    assert status in (1, 2)
+    assert said in capsys.readouterr().err
+
+
+def test_without_ray_it_says_what_to_install(
+    artifact: CompiledModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"assay\[ray\]"):
+        shared(artifact, demo_data, tmp_path / "out", workflow.Spread(cluster="local"))
+
+
+@pytest.mark.xdist_group("a cluster")
+@pytest.mark.filterwarnings("ignore")
+class TestRay:
+    """Real nodes on this machine, of one core each."""
+
+    @pytest.fixture
+    def nodes(self) -> Iterator[Any]:
+        pytest.importorskip("ray", reason="needs the extra `ray`")
+        import ray
+        from ray.cluster_utils import Cluster
+
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        try:
+            ray.init(address=found.address, log_to_driver=False, logging_level="ERROR")
+            yield found
+        finally:
+            ray.shutdown()
+            found.shutdown()
+
+    def test_a_node_that_is_killed_half_way_costs_nothing_but_time(
+        self, nodes: Any, artifact: CompiledModel, demo_data: PreparedDataset, one: RunRecord, tmp_path: Path
+    ) -> None:
+        # So slow that it is at work when it dies, even where dying takes some seconds.
+        second = nodes.add_node(num_cpus=1, env_vars={slow.CALL: "0.5"})
+        nodes.wait_for_nodes()
+        out = tmp_path / "out"
+
+        def kill() -> None:
+            while not any(second.node_id[:6] in path.read_text() for path in out.rglob("shards/*.json")):
+                time.sleep(0.01)
+            nodes.remove_node(second, allow_graceful=False)
+
+        killer = threading.Thread(target=kill, daemon=True)
+        killer.start()
+        record = shared(artifact, demo_data, out, workflow.Spread(cluster=nodes.address))
+        killer.join()
+        assert is_as(record, one)
+        assert holds_together(record.results[0])
+        shares = record.results[0].performance.shares
+        assert [share.lost for share in sorted(shares, key=lambda share: share.lost)] == [False, True]
+        assert all(share.images for share in shares)
+        assert any("died" in warning for warning in record.warnings)
+
+    def test_a_worker_that_is_killed_is_started_again(
+        self,
+        nodes: Any,
+        artifact: CompiledModel,
+        demo_data: PreparedDataset,
+        one: RunRecord,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        out = tmp_path / "out"
+        gather = clusters.Cluster.gather
+
+        def gathered(self: clusters.Cluster) -> Any:
+            found = gather(self)
+            import ray
+
+            (hand,) = self._hands.values()
+            process = ray.get(hand.actor.process.remote())
+
+            def kill() -> None:
+                while not list(out.rglob("shards/*.json")):
+                    time.sleep(0.01)
+                os.kill(process, signal.SIGKILL)
+
+            threading.Thread(target=kill, daemon=True).start()
+            return found
+
+        monkeypatch.setattr(clusters.Cluster, "gather", gathered)
+        record = shared(artifact, demo_data, out, workflow.Spread(cluster=nodes.address))
+        assert is_as(record, one)
+        assert holds_together(record.results[0])
+        assert [share.lost for share in record.results[0].performance.shares] == [True, False]
+
+    def test_another_kind_of_processor_has_an_artifact_of_its_own(
+        self, nodes: Any, artifact: CompiledModel, demo_data: PreparedDataset, one: RunRecord, tmp_path: Path
+    ) -> None:
+        nodes.add_node(num_cpus=1, env_vars={slow.KIND: "another"})
+        nodes.wait_for_nodes()
+        record = shared(artifact, unseen(demo_data), tmp_path / "out", workflow.Spread(cluster=nodes.address))
+        assert is_as(record, one)
+        performance = record.results[0].performance
+        assert len(performance.shares) == 2
+        assert all(share.images for share in performance.shares)
+
+    def test_an_image_that_cannot_be_used_is_named(self, nodes: Any, artifact: CompiledModel, tmp_path: Path) -> None:
+        from assay import demo
+
+        folder = tmp_path / "images"
+        folder.mkdir()
+        for path in sorted(demo.IMAGES.iterdir())[:20]:
+            (folder / path.name).write_bytes(path.read_bytes())
+        broken = sorted(folder.iterdir())[7]
+        broken.write_bytes(broken.read_bytes()[:40])
+        with pytest.raises(Exception, match=broken.name):
+            shared(artifact, workflow.Images.of(folder, None), tmp_path / "out", workflow.Spread(cluster=nodes.address))
+
+
+@pytest.mark.xdist_group("a cluster")
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_that_is_not_there_is_said(
+    artifact: CompiledModel, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray", reason="needs the extra `ray`")
+    with pytest.raises(BackendError) as caught:
+        shared(artifact, demo_data, tmp_path / "out", workflow.Spread(cluster="127.0.0.1:1"))
+    assert_says(caught, "--cluster 127.0.0.1:1", "ray start --head")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_command_shares_a_run_on_a_local_cluster(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="needs the extra `ray`")
+    from assay import demo
+
+    transform = ["--resize", "72", "--crop", "64", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
+    words = ["run", str(demo.ONNX), "--images", str(demo.IMAGES), "--labels", str(demo.LABELS), *transform]
+    words += ["--batch", "16", "--no-prepare", "--cluster", "local", "--reference", "top1=92.5", "-o", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-m", "assay", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "worker" in done.stdout
+    assert "verdict PASS" in done.stdout
+    assert json.loads((tmp_path / "run.json").read_text())["body"]["results"][0]["performance"]["shares"]

@@ -1,0 +1,92 @@
+"""Trained models in 8 bits on real photographs, split by content: an even last figure of the hash is calibrated on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay import store, workflow
+from assay.records import OnnxModel, PreparedDataset
+from assay.score import accuracy
+
+pytestmark = pytest.mark.material
+
+EVALUATED = 96
+FLOAT = {"squeezenet1_0_dc_torchvision": 42, "mobilenet_v1_0.25_224": 56}
+"""The first classes that are right in float32."""
+
+
+class Halves:
+    """The photographs to calibrate on and to evaluate on, prepared."""
+
+    def __init__(self, material: Path, folder: Path) -> None:
+        self.folder = folder
+        lines = (material / "labels" / "val_label.txt").read_text().splitlines(keepends=True)
+        for image in sorted((material / "images").iterdir()):
+            half = folder / ("evaluation" if int(store.hash_file(image)[-1], 16) % 2 else "calibration")
+            half.mkdir(exist_ok=True)
+            shutil.copy(image, half)
+        names = {image.name for image in (folder / "evaluation").iterdir()}
+        self.labels = folder / "labels.txt"
+        self.labels.write_text("".join(line for line in lines if line.split()[0] in names))
+
+    def prepared(self, model: OnnxModel) -> tuple[PreparedDataset, PreparedDataset]:
+        out = self.folder / "prepared"
+        return (
+            workflow.prepare(self.folder / "calibration", model.transform, out / "calibration"),
+            workflow.prepare(self.folder / "evaluation", model.transform, out / "evaluation", labels=self.labels),
+        )
+
+
+@pytest.fixture(scope="module")
+def halves(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Halves:
+    return Halves(material, tmp_path_factory.mktemp("halves"))
+
+
+def right(material: Path, halves: Halves, name: str, folder: Path, *float_layers: str, per_channel: bool = True) -> int:
+    """How many of the evaluated images have their class first, in 8 bits with ONNX Runtime."""
+    model = workflow.describe(material / "models" / f"{name}.onnx")
+    calibration, evaluation = halves.prepared(model)
+    quantized = workflow.quantize(
+        model, calibration, folder / "int8.onnx", per_channel=per_channel, float_layers=float_layers
+    )
+    workflow.require_apart(quantized, evaluation.dataset)
+    options, _ = workflow.build_options("onnxruntime", batch=16, precision="int8")
+    compiled, _ = workflow.compile_into(quantized, options, folder / "compiled")
+    measured = workflow.bench(compiled, evaluation, folder / "bench", run_settings={})
+    assert measured.predictions is not None
+    assert evaluation.dataset.labels is not None
+    found = accuracy.evaluate(measured.predictions, evaluation.dataset.labels)
+    assert found.count == EVALUATED
+    return found.correct_at[0]
+
+
+def test_squeezenet_stays_right(material: Path, halves: Halves, tmp_path: Path) -> None:
+    name = "squeezenet1_0_dc_torchvision"
+    assert right(material, halves, name, tmp_path) >= FLOAT[name] - 2
+
+
+def test_mobilenet_is_lost_with_one_scale_for_all_channels(material: Path, halves: Halves, tmp_path: Path) -> None:
+    assert right(material, halves, "mobilenet_v1_0.25_224", tmp_path, per_channel=False) < 10
+
+
+def test_mobilenet_is_near_with_a_scale_for_each_channel_and_nearer_without_its_depthwise_layers(
+    material: Path, halves: Halves, tmp_path: Path
+) -> None:
+    name = "mobilenet_v1_0.25_224"
+    whole = right(material, halves, name, tmp_path / "whole")
+    kept = right(material, halves, name, tmp_path / "kept", "depthwise")
+    assert FLOAT[name] - 8 <= whole
+    assert FLOAT[name] - 5 <= kept
+
+
+def test_mobilenets_dearest_layers_are_its_first_depthwise_ones(material: Path, halves: Halves) -> None:
+    model = workflow.describe(material / "models" / "mobilenet_v1_0.25_224.onnx")
+    found = workflow.measure_sensitivity(model, halves.prepared(model)[0], per_channel=False, scored=4, dearest=1)
+    assert [cost.layer for cost in found.layers[:2]] == ["Conv_8", "Conv_4"]
+    assert found.layers[0].kept_float is not None
+    assert found.layers[0].kept_float < found.whole
+    assert np.isfinite([cost.alone for cost in found.layers]).all()

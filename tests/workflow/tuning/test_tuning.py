@@ -1,0 +1,250 @@
+"""Searches over the demo's network, short, in real processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from assay import store, workflow
+from assay.backends import registry
+from assay.cli.main import main
+from assay.errors import BackendError, DatasetError, MissingExtraError, RecordError, UsageError
+from assay.records import OnnxModel, PreparedDataset
+from assay.workflow import TuneRequest
+from assay.workflow.tuning import hunt
+from tests.backends import faulty
+from tests.messages import assert_says
+from tests.workflow.tuning.searches import SHORT, Enough
+
+pytest.importorskip("optuna", reason="needs the extra `tune`")
+
+
+def test_a_finished_search_for_the_very_same_can_be_taken_as_it_is(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    request = replace(SHORT, budget_seconds=20.0)
+    first = workflow.tune(demo_model, demo_data, tmp_path, request, reuse=True)
+    assert workflow.tune(demo_model, demo_data, tmp_path, request, reuse=True) == first
+    assert first.compiled is not None
+    first.compiled.file.path.unlink()
+    again = workflow.tune(demo_model, demo_data, tmp_path, request, reuse=True)
+    assert again.compiled is not None
+    assert again.compiled.file.path.is_file()
+
+
+def test_a_search_that_was_killed_goes_on_where_it_was(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    data = demo_data.shards[0].file.path.parent
+    words = ["tune", str(demo_model.file.path), "--data", str(data), "--backends", "onnxruntime", "--batch", "16"]
+    words += ["--no-int8", "--budget", "60s", "-o", str(tmp_path)]
+    killed = subprocess.Popen([sys.executable, "-m", "assay", *words], stderr=subprocess.PIPE, text=True)
+    assert killed.stderr is not None
+    assert any("trial 1:" in line for line in killed.stderr)
+    killed.kill()
+    killed.wait()
+    killed.stderr.close()
+    kept: list[str] = []
+
+    class Noted(Enough):
+        def note(self, message: str) -> None:
+            kept.append(message)
+            super().note(message)
+
+    found = workflow.tune(demo_model, demo_data, tmp_path, SHORT, Noted(1))
+    assert not any(message.startswith("trial 1:") for message in kept)
+    assert found.trials[0].candidate.batch == 16
+    assert found.trials[0].state == "right"
+    assert len({str(one.candidate) for one in found.trials}) == len(found.trials) >= 2
+
+
+def test_a_second_search_in_the_folder_is_told_who_holds_it(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    with store.lock(tmp_path), pytest.raises(RecordError, match="is in use by another assay"):
+        workflow.tune(demo_model, demo_data, tmp_path, SHORT)
+
+
+def test_a_budget_too_short_for_one_trial_says_what_would_do(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        workflow.tune(demo_model, demo_data, tmp_path, TuneRequest(budget_seconds=0.01, int8=False))
+    assert_says(caught, "--budget 0.0 s", "give at least")
+
+
+def test_a_budget_that_the_first_trial_goes_beyond_says_what_would_do(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "BACKENDS", {**registry.BACKENDS, **faulty.TABLE})
+    monkeypatch.setattr(hunt, "_HANGING_SHARE", 1.0)
+    with pytest.raises(UsageError) as caught:
+        workflow.tune(demo_model, demo_data, tmp_path, replace(SHORT, backends=["hanging"], budget_seconds=10.0))
+    assert_says(caught, "--budget 10.0 s is too short for one trial", "give at least 20.0 s")
+
+
+def test_no_images_to_calibrate_on_is_said(demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path) -> None:
+    one = msgspec.structs.replace(
+        demo_data,
+        dataset=msgspec.structs.replace(
+            demo_data.dataset,
+            names=demo_data.dataset.names[:1],
+            labels=None,
+            image_sha256=demo_data.dataset.image_sha256[:1],
+        ),
+    )
+    with pytest.raises(DatasetError) as caught:
+        workflow.tune(demo_model, one, tmp_path, TuneRequest(budget_seconds=30.0))
+    assert_says(caught, "too few to calibrate", "--calibration", "--no-int8")
+
+
+def test_calibration_images_among_those_to_evaluate_on_are_named(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    with pytest.raises(DatasetError) as caught:
+        workflow.tune(demo_model, demo_data, tmp_path, TuneRequest(budget_seconds=30.0, calibration=demo_data))
+    assert_says(caught, "240 calibration images are among the 240 images", demo_data.dataset.names[0])
+
+
+def test_a_backend_that_crashes_in_every_trial_costs_its_trials_alone(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {**registry.BACKENDS, **faulty.TABLE}
+    monkeypatch.setattr(registry, "BACKENDS", {name: known[name] for name in ("onnxruntime", "crashing")})
+    request = replace(SHORT, backends=["crashing", "onnxruntime"])
+    found = workflow.tune(demo_model, demo_data, tmp_path, request, Enough(3))
+    crashed = [one for one in found.trials if one.candidate.backend == "crashing"]
+    assert crashed
+    assert all(one.state == "failed" and "crashed (SIGSEGV)" in (one.reason or "") for one in crashed)
+    assert found.best is not None
+
+
+def test_a_backend_that_hangs_costs_its_trial_alone(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {**faulty.TABLE, **registry.BACKENDS}
+    monkeypatch.setattr(registry, "BACKENDS", {name: known[name] for name in ("hanging", "onnxruntime")})
+    monkeypatch.setattr(hunt, "_MOST_SHARE", 0.0)
+    monkeypatch.setattr(hunt, "_MOST_SECONDS", 8.0)
+    request = replace(SHORT, backends=["hanging", "onnxruntime"], budget_seconds=60.0)
+    found = workflow.tune(demo_model, demo_data, tmp_path, request, Enough(2))
+    assert found.trials[0].state == "failed"
+    assert "did not end within" in (found.trials[0].reason or "")
+    assert found.best == 1
+
+
+def test_a_trial_that_the_time_did_not_suffice_for_is_tried_again_by_the_next_search(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {**faulty.TABLE, **registry.BACKENDS}
+    monkeypatch.setattr(registry, "BACKENDS", {name: known[name] for name in ("onnxruntime", "hanging")})
+    request = replace(SHORT, backends=["onnxruntime", "hanging"], budget_seconds=20.0)
+    found = workflow.tune(demo_model, demo_data, tmp_path, request)
+    assert [one.candidate.backend for one in found.trials] == ["onnxruntime"]
+    assert found.stopped == "the time is up"
+    assert found.seconds < 25
+
+
+def test_a_gate_that_nothing_passes_leaves_the_reference(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = {"wrong": faulty.TABLE["wrong"], "onnxruntime": registry.BACKENDS["onnxruntime"]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "BACKENDS", wrong)
+        words = ["tune", str(demo_model.file.path), "--data", str(demo_data.shards[0].file.path.parent)]
+        asked = ["--backends", "wrong", "--batch", "16", "--budget", "30s", "--no-int8", "-o", str(tmp_path)]
+        assert main([*words, *asked]) == 3
+    assert "the reference stands" in capsys.readouterr().out
+
+
+def test_no_backend_at_all_says_why(demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "BACKENDS", {"absent": faulty.TABLE["absent"]})
+        with pytest.raises(BackendError) as caught:
+            workflow.tune(demo_model, demo_data, tmp_path, TuneRequest(budget_seconds=30.0, int8=False))
+    assert_says(caught, "no backend can run", "pip install")
+
+
+def test_memory_beyond_what_is_allowed_is_refused_whatever_was_measured_before(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    request = replace(SHORT, max_memory=1 << 20)
+    found = workflow.tune(demo_model, demo_data, tmp_path, request, Enough(2))
+    assert found.best is None
+    assert {one.state for one in found.trials} == {"too large"}
+    assert all((one.peak_memory_bytes or 0) > 1 << 20 for one in found.trials)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"max_drop": float("nan")}, "--max-drop nan"),
+        ({"max_drop": -1.0}, "--max-drop -1"),
+        ({"seed": -1}, "--seed -1"),
+    ],
+)
+def test_a_figure_that_cannot_be_meant_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        TuneRequest(**changes)
+
+
+def test_images_to_calibrate_on_are_refused_where_nothing_is_quantized(demo_data: PreparedDataset) -> None:
+    with pytest.raises(UsageError, match="--no-int8"):
+        TuneRequest(int8=False, calibration=demo_data)
+
+
+def test_labels_that_the_model_does_not_have_are_known_before_the_search(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    labels = (4_000, *(demo_data.dataset.labels or ())[1:])
+    other = msgspec.structs.replace(demo_data, dataset=msgspec.structs.replace(demo_data.dataset, labels=labels))
+    with pytest.raises(DatasetError, match="4000"):
+        workflow.tune(demo_model, other, tmp_path, SHORT)
+    assert not (tmp_path / "reference").exists()
+
+
+def test_a_missing_optuna_is_known_before_the_search(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingExtraError, match=r"assay\[tune\]"):
+        workflow.tune(demo_model, demo_data, tmp_path, SHORT)
+    assert not (tmp_path / "reference").exists()
+
+
+def test_all_images_are_evaluated_on_where_no_backend_has_8_bits(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    pytest.importorskip("MNN", reason="needs the extra `mnn`")
+    found = workflow.tune(demo_model, demo_data, tmp_path, replace(SHORT, backends=["mnn"], int8=True), Enough(1))
+    assert found.evaluation_images == 240
+
+
+def test_an_interrupt_before_the_first_trial_is_one(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hunt.Hunt, "attempt", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        workflow.tune(demo_model, demo_data, tmp_path, SHORT)
+
+
+def test_a_search_for_latency_is_held_to_its_p99(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    request = replace(SHORT, objective="latency", batches=[1, 16])
+    found = workflow.tune(demo_model, demo_data, tmp_path, request, Enough(2))
+    assert {one.candidate.batch for one in found.trials} == {1}
+    assert found.tuned is not None
+    first = found.trials[0]
+    assert first.speed is not None
+    # Calls a second at the p99: of the demo's network more than a few, and fewer than can be.
+    assert 5 < first.speed < 50_000
