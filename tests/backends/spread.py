@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +11,17 @@ from typing import Any
 import numpy as np
 
 from assay.backends.onnxruntime import OnnxRuntime, OnnxRuntimeSession
+from assay.errors import BackendError
 from assay.records import CompiledModel, Setting
 
 TABLE = {"slow": "tests.backends.spread:Slow"}
 CALL_SECONDS = 0.06
 KIND, CALL = "ASSAY_TEST_KIND", "ASSAY_TEST_CALL_SECONDS"
 """Of the processor, and how long a call takes there, in the environment of a node."""
+DEADLY = "ASSAY_TEST_DEADLY"
+"""In the environment of a node where the worker dies as it opens the artifact."""
+FULL = "ASSAY_TEST_FULL"
+"""In the environment of a node whose device is taken: nothing opens there."""
 
 
 class Slow(OnnxRuntime):
@@ -29,6 +35,10 @@ class Slow(OnnxRuntime):
 
     def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> OnnxRuntimeSession:
         """With a pause in every call."""
+        if DEADLY in os.environ:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if FULL in os.environ:
+            raise BackendError("the device of this node is taken; free it")
         session = super().open(compiled, run_settings)
         infer, seconds = session.infer, float(os.environ.get(CALL, CALL_SECONDS))
 

@@ -124,6 +124,14 @@ def test_a_shard_that_is_the_death_of_several_is_named() -> None:
     assert_says(caught, "3 workers died with the images from 32 on")
 
 
+def test_a_shard_that_only_waited_where_workers_died_is_not_blamed() -> None:
+    """Three workers die, each with another shard, and the shard from 16 on waits at each of them."""
+    taken = Taken()
+    taken.run(Crew(dies_with={"a": 0, "a+": 32, "a++": 48}, spare=3), 64, 16, ["a"])
+    assert taken.lost == ["a", "a+", "a++"]
+    assert once_each(taken.shards, 64)
+
+
 def test_what_a_worker_raises_ends_it() -> None:
     class Refusing(Crew):
         def answer(self, ticket: Hashable) -> Answer:
@@ -156,18 +164,14 @@ def test_a_thousand_workers_share_the_validation_set_with_bounded_memory_out(mon
     size = shard_images(images, 1, workers, 128)
     assert images / size >= 4 * workers * 0.9
 
-    class Pixels:
-        """As large as a shard, and made of nothing."""
-
-        nbytes = size * pixels
-
+    whole = np.broadcast_to(np.uint8(0), (size, 224, 224, 3))
     crew, taken = Crew(), Taken()
     hand_out(
         divided([Shard(0, images)], size),
         [str(number) for number in range(workers)],
         crew,
         [str(number) for number in range(images)],
-        lambda shard, worker: Pixels(),  # type: ignore[arg-type, return-value]
+        lambda shard, worker: whole,
         lambda shard, worker, answer: taken.shards.append(shard),
         lambda new: None,
         lambda name: None,

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from assay import units
-from assay.records import Figures, RunRecord, SpeedCell, SpeedRow, SpeedTable
+from assay.records import Figures, RunRecord, Share, SpeedCell, SpeedRow, SpeedTable, WorkerIdentity
 from assay.render.content import ComparedRecord, ComparisonReport, RunReport
 from assay.render.page import comparison_page, run_page
 from assay.workflow import judgement, reporting
@@ -93,6 +94,24 @@ def test_stages_layers_pairs_warnings_and_commands_are_told(page: str) -> None:
     assert "assay compile /nowhere/file --backend onnxruntime" in text
     assert "Image by image, beside ONNX model, float32" in text
     assert "0.125" in text
+
+
+def test_the_workers_that_shared_a_run_are_told(record: RunRecord) -> None:
+    first = record.results[0]
+    workers = [
+        WorkerIdentity(name=name, machine="host", device="cpu", processor="p", artifact_sha256=letter * 64)
+        for name, letter in (("host <1> cpu", "d"), ("host 2 cpu", "e"))
+    ]
+    shares = (
+        Share(worker=workers[0], shards=3, images=1_300, interface_seconds=2.0),
+        Share(worker=workers[1], shards=1, images=100, interface_seconds=0.0, lost=True),
+    )
+    performance = replace(first.performance, shares=shares)
+    found = replace(record, results=(replace(first, performance=performance), *record.results[1:]))
+    text = " ".join(_Read(_page_of(found)).text.split())
+    for told in ("Workers", "host <1> cpu", "1,300", units.rate(650.0), "host 2 cpu, died", "dddd"):
+        assert told in text
+    assert "died" not in _Read(_page_of(record)).text
 
 
 def test_names_that_strangers_chose_are_text_and_nothing_else(page: str) -> None:

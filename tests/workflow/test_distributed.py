@@ -26,7 +26,7 @@ from assay.errors import BackendError, MissingExtraError, UsageError
 from assay.measure import cluster as clusters
 from assay.measure.memory import PeakMemory
 from assay.measure.worker import Answer, Content, Introduction, Task, Worker
-from assay.progress import Silent
+from assay.progress import Progress, Silent
 from assay.records import BatchResult, CompiledModel, OnnxModel, PreparedDataset, RunRecord
 from tests.backends import spread as slow
 from tests.messages import assert_says
@@ -49,9 +49,13 @@ def scores(record: RunRecord) -> np.ndarray[Any, np.dtype[Any]]:
 
 
 def shared(
-    artifact: CompiledModel, data: workflow.Images | PreparedDataset, out: Path, over: workflow.Spread
+    artifact: CompiledModel,
+    data: workflow.Images | PreparedDataset,
+    out: Path,
+    over: workflow.Spread,
+    progress: Progress = Silent(),
 ) -> RunRecord:
-    return workflow.bench_all([(artifact, {})], data, out, spread=over)
+    return workflow.bench_all([(artifact, {})], data, out, spread=over, progress=progress)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +85,7 @@ def holds_together(result: BatchResult) -> bool:
     assert performance.call_seconds.min() >= slow.CALL_SECONDS
     assert performance.call_ends.max() <= performance.wall_seconds
     assert {stage.items for stage in performance.stages} == {240}
-    return all(share.artifact_sha256 for share in performance.shares)
+    return all(share.worker.artifact_sha256 for share in performance.shares)
 
 
 def test_devices_of_one_machine_share_it_without_a_cluster(
@@ -153,6 +157,31 @@ def test_a_run_that_was_interrupted_goes_on_with_what_is_not_whole(
     assert result.accuracy == one.results[0].accuracy
     _, _, again = trial.trial(artifact, demo_data, tmp_path, **how)
     assert again
+
+
+class Signalling(Silent):
+    """Ctrl-C, with the first images."""
+
+    when: float | None = None
+
+    def advance(self, count: int = 1) -> None:
+        if count and self.when is None:
+            self.when = time.monotonic()
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interrupt_waits_for_no_more_than_the_batch_at_work(
+    artifact: CompiledModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A shard is seven calls, 3.5 s; when the first is whole, both devices have begun with the next.
+    monkeypatch.setenv(slow.CALL, "0.5")
+    interrupting = Signalling()
+    with pytest.raises(KeyboardInterrupt):
+        shared(artifact, demo_data, tmp_path / "out", TWO, interrupting)
+    assert interrupting.when is not None
+    assert time.monotonic() - interrupting.when < 2.5
+    kept = sum(json.loads(path.read_text())["body"]["images"] for path in tmp_path.rglob("shards/*.json"))
+    assert 0 < kept <= 2 * 28
 
 
 class _Counted(Silent):
@@ -284,6 +313,7 @@ def test_the_one_who_hands_out_to_a_thousand_nodes_holds_little(
         (["--cluster", "local", "--interleave"], "--interleave"),
         (["--device", "cpu,cpu", "--profile"], "--profile"),
         (["--device", "cpu,nine"], "nine"),
+        (["--device", "0,7"], "unknown device of backend slow '7'"),
     ],
 )
 def test_what_excludes_each_other_is_said(
@@ -369,7 +399,7 @@ class TestRay:
             import ray
 
             (hand,) = self._hands.values()
-            process = ray.get(hand.actor.process.remote())
+            process = ray.get(hand.actor.__ray_call__.remote(lambda actor: os.getpid()))
 
             def kill() -> None:
                 while not list(out.rglob("shards/*.json")):
@@ -395,6 +425,23 @@ class TestRay:
         performance = record.results[0].performance
         assert len(performance.shares) == 2
         assert all(share.images for share in performance.shares)
+
+    def test_a_node_on_which_the_artifact_does_not_open_says_why(
+        self, nodes: Any, artifact: CompiledModel, demo_data: PreparedDataset, tmp_path: Path
+    ) -> None:
+        nodes.add_node(num_cpus=1, env_vars={slow.FULL: "1"})
+        nodes.wait_for_nodes()
+        with pytest.raises(BackendError, match="the device of this node is taken"):
+            shared(artifact, demo_data, tmp_path / "out", workflow.Spread(cluster=nodes.address))
+
+    def test_a_worker_that_dies_before_it_is_ready_is_named(
+        self, nodes: Any, artifact: CompiledModel, demo_data: PreparedDataset, tmp_path: Path
+    ) -> None:
+        nodes.add_node(num_cpus=1, env_vars={slow.DEADLY: "1"})
+        nodes.wait_for_nodes()
+        with pytest.raises(BackendError) as caught:
+            shared(artifact, demo_data, tmp_path / "out", workflow.Spread(cluster=nodes.address))
+        assert_says(caught, "cpu was lost before it was ready", "run it again")
 
     def test_an_image_that_cannot_be_used_is_named(self, nodes: Any, artifact: CompiledModel, tmp_path: Path) -> None:
         from assay import demo

@@ -193,6 +193,8 @@ def compile_model(options: argparse.Namespace) -> int:
 
     if options.dry_run and options.json:
         raise UsageError("--json: --dry-run makes no record; leave one of them away")
+    if "," in (options.device or ""):
+        raise UsageError(f"--device {options.device}: an artifact is for one device; several are for run and bench")
     asked = None if options.batch is None else [options.batch]
     data = None if options.images is None else workflow.Images.of(options.images, None)
     request = workflow.BuildRequest(**build_arguments(options))

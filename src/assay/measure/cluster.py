@@ -31,7 +31,7 @@ LOCAL = "local"
 """In place of an address: a cluster of this machine alone, which ends with the run."""
 
 Compile = Callable[[Mapping[str, bytes], CompiledModel, Path], tuple[CompiledModel, bytes]]
-"""From a model's files by their names to an artifact like another, made in a folder, and its bytes."""
+"""From a model's files by their places beside it to an artifact like another, made in a folder, and its bytes."""
 
 _QUESTIONS = 5
 _CONNECT_SECONDS = 5.0
@@ -52,7 +52,6 @@ class _Hand:
 
     actor: Any
     node: str
-    address: str
     device: str
     offset: float = 0.0
 
@@ -60,7 +59,10 @@ class _Hand:
 class Cluster:
     """A crew of actors; it is connected to Ray from its making until `close`."""
 
-    def __init__(self, address: str, task: Task, compile_there: Compile, model: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, address: str, task: Task, compile_there: Compile, model: Callable[[], Mapping[str, bytes]]
+    ) -> None:
+        """`model` reads the model's files; it is called where a kind of processor needs an artifact of its own."""
         require_ray()
         self._task, self._compile_there, self._model = task, compile_there, model
         self._ours = _connect(address)
@@ -71,9 +73,7 @@ class Cluster:
 
     def gather(self) -> dict[str, Introduction]:
         """An actor for each device of the artifact's kind on each node that lives."""
-        found: dict[str, Introduction] = {}
-        for node in self._nodes():
-            found |= self._join(node)
+        found = self._join(self._nodes())
         if not found:
             raise BackendError(
                 f"no machine of the cluster has a device like {self._task.compiled.options.device}; start nodes that "
@@ -111,8 +111,9 @@ class Cluster:
         if node is None or self._restarts[hand.node] > _RESTARTS:
             return {}
         try:
-            return self._join(node, (hand.device,))
-        except (AssayError, WorkerLostError):
+            return self._join([node], hand.device)
+        except AssayError:
+            # The run goes on with those that are left, and the record says of this one that it died.
             return {}
 
     def close(self) -> None:
@@ -130,61 +131,81 @@ class Cluster:
 
         return sorted((node for node in ray.nodes() if node["Alive"]), key=lambda node: str(node["NodeID"]))
 
-    def _join(self, node: Mapping[str, Any], devices: Sequence[str] | None = None) -> dict[str, Introduction]:
-        """The workers of one node, warm; its artifact is made there first where none of its kind is known."""
+    def _join(self, nodes: Sequence[Mapping[str, Any]], device: str | None = None) -> dict[str, Introduction]:
+        """The workers of nodes, warm: for every device of the artifact's kind, or for one.
+
+        What takes its time (to look, to compile, to open and to warm up) is at work on all nodes at once. Raises
+        `BackendError` where one is lost before it is ready.
+        """
         import ray
 
+        look = ray.remote(_seen)
         options = self._task.compiled.options
-        here, cores = _on(str(node["NodeID"])), float(node["Resources"].get("CPU", 1.0))
-        look = ray.remote(_seen).options(**here, num_cpus=0)
-        found: dict[str, str] = _got(look.remote(dict(registry.BACKENDS), options))
+        seen = [look.options(**_on(node), num_cpus=0).remote(dict(registry.BACKENDS), options) for node in nodes]
+        places: list[tuple[Mapping[str, Any], dict[str, str]]] = [
+            (node, _ready(found, str(node["NodeManagerHostname"]))) for node, found in zip(nodes, seen, strict=True)
+        ]
+        self._compile_for(places)
         hands: dict[str, _Hand] = {}
-        for device, target in found.items():
-            if devices is not None and device not in devices:
-                continue
-            compiled, content = self._artifact(target, device, here)
-            actor = (
-                ray.remote(_Actor)
-                # Libraries that ask how many threads they may have are told the share of the node's cores.
-                .options(**here, num_cpus=cores / len(found), max_restarts=0, max_concurrency=AHEAD)
-                .remote(
-                    dict(registry.BACKENDS),
-                    Task(compiled, self._task.run_settings, self._task.shards),
-                    device,
-                    content,
-                )
-            )
-            name = f"{node['NodeManagerHostname']} {str(node['NodeID'])[:6]} {device}"
-            if restarted := self._restarts.get(str(node["NodeID"]), 0):
-                # Another than the one that died, whose shards may still be out.
-                name = f"{name} (start {restarted + 1})"
-            hands[name] = _Hand(actor, str(node["NodeID"]), str(node["NodeManagerAddress"]), device)
-        introduced = {}
+        for node, targets in places:
+            for name, target in targets.items():
+                if device in (None, name):
+                    hands[self._name(node, name)] = self._start(node, name, target, len(targets))
+        told = {name: hand.actor.introduce.remote() for name, hand in hands.items()}
+        introduced: dict[str, Introduction] = {name: _ready(ticket, name) for name, ticket in told.items()}
         for name, hand in hands.items():
-            told: Introduction = _got(hand.actor.introduce.remote(), _START_SECONDS)
-            introduced[name] = told
-            hand.offset = _offset(hand.actor)
+            hand.offset = _offset(hand.actor, name)
         self._hands |= hands
         return introduced
 
-    def _artifact(self, target: str, device: str, here: Mapping[str, Any]) -> tuple[CompiledModel, Any]:
-        """The artifact for a kind of device and its bytes in the object store."""
+    def _compile_for(self, places: Sequence[tuple[Mapping[str, Any], dict[str, str]]]) -> None:
+        """Puts an artifact for each kind of processor or device into the object store; each is made on such a node."""
         import ray
 
         compiled = self._task.compiled
-        if target not in self._artifacts:
-            if target == compiled.target:
-                self._artifacts[target] = compiled, ray.put(compiled.file.path.read_bytes())
-            else:
-                wanted = msgspec.structs.replace(
-                    compiled, options=msgspec.structs.replace(compiled.options, device=device)
+        self._artifacts.setdefault(compiled.target, (compiled, ray.put(compiled.file.path.read_bytes())))
+        make, model = ray.remote(_made), None
+        at_work: dict[str, tuple[str, Any]] = {}
+        for node, targets in places:
+            for device, target in targets.items():
+                if target in self._artifacts or target in at_work:
+                    continue
+                model = model if model is not None else ray.put(dict(self._model()))
+                options = msgspec.structs.replace(compiled.options, device=device)
+                wanted = msgspec.structs.replace(compiled, options=options)
+                ticket = make.options(**_on(node), num_cpus=0).remote(
+                    dict(registry.BACKENDS), self._compile_there, model, wanted
                 )
-                make = ray.remote(_made).options(**here, num_cpus=0)
-                made: tuple[CompiledModel, bytes] = _got(
-                    make.remote(dict(registry.BACKENDS), self._compile_there, ray.put(dict(self._model)), wanted)
-                )
-                self._artifacts[target] = made[0], ray.put(made[1])
-        return self._artifacts[target]
+                at_work[target] = str(node["NodeManagerHostname"]), ticket
+        for target, (host, ticket) in at_work.items():
+            # Compilers may take their time: only the death of the node ends this.
+            made: tuple[CompiledModel, bytes] = _ready(ticket, host, None)
+            self._artifacts[target] = made[0], ray.put(made[1])
+
+    def _start(self, node: Mapping[str, Any], device: str, target: str, devices: int) -> _Hand:
+        import ray
+
+        compiled, content = self._artifacts[target]
+        actor = (
+            ray.remote(_Actor)
+            # Libraries that ask how many threads they may have are told the share of the node's cores.
+            .options(
+                **_on(node),
+                num_cpus=float(node["Resources"].get("CPU", 1.0)) / devices,
+                max_restarts=0,
+                max_concurrency=AHEAD,
+            )
+            .remote(
+                dict(registry.BACKENDS), Task(compiled, self._task.run_settings, self._task.shards), device, content
+            )
+        )
+        return _Hand(actor, str(node["NodeID"]), device)
+
+    def _name(self, node: Mapping[str, Any], device: str) -> str:
+        name = f"{node['NodeManagerHostname']} {str(node['NodeID'])[:6]} {device}"
+        restarted = self._restarts.get(str(node["NodeID"]), 0)
+        # Another than the one that died, whose shards may still be out.
+        return f"{name} (start {restarted + 1})" if restarted else name
 
 
 class _Actor:
@@ -192,17 +213,18 @@ class _Actor:
 
     def __init__(self, backends: Mapping[str, str], task: Task, device: str, artifact: bytes) -> None:
         registry.take_over(backends)
+        self._task, self._device, self._artifact = task, device, artifact
         self._folder = tempfile.TemporaryDirectory(prefix="assay-")
-        self._worker = Worker(task.on(device, written(artifact, task.compiled, Path(self._folder.name))))
 
     def introduce(self) -> Introduction:
+        """Opened here: what an actor raises while it is made, Ray tells of as of its death."""
+        file = written(self._artifact, self._task.compiled, Path(self._folder.name))
+        self._worker = Worker(self._task.on(self._device, file))
+        del self._artifact
         return self._worker.introduce()
 
     def clock(self) -> float:
-        return self._worker.clock()
-
-    def process(self) -> int:
-        return self._worker.process()
+        return now()
 
     def run(self, first: int, names: Sequence[str], content: Content) -> Answer:
         return self._worker.run(first, names, content)
@@ -224,7 +246,10 @@ def _made(
 
 
 def _connect(address: str) -> bool:
-    """Connects to a cluster, or starts one; says whether that is ours to end."""
+    """Connects to a cluster, or starts one; says whether that is ours to end.
+
+    In a process that is connected already, the cluster is that one, whatever the address.
+    """
     # Ray sends usage figures away otherwise.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # A worker sees all devices of its machine and is told which one is its own.
@@ -256,11 +281,21 @@ def _require_answer(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
 
 
-def _on(node: str) -> dict[str, Any]:
+def _on(node: Mapping[str, Any]) -> dict[str, Any]:
     """Options of an actor or a task for one node and no other."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
+    return {"scheduling_strategy": NodeAffinitySchedulingStrategy(str(node["NodeID"]), soft=False)}
+
+
+def _ready(ticket: Any, who: str, timeout: float | None = _START_SECONDS) -> Any:
+    """What a worker or a node says before there is anything to hand out; its death then is an error."""
+    try:
+        return _got(ticket, timeout)
+    except WorkerLostError as error:
+        raise BackendError(
+            f"{who} was lost before it was ready ({error}); see Ray's logs there, and run it again"
+        ) from error
 
 
 def _got(ticket: Any, timeout: float | None = None) -> Any:
@@ -283,12 +318,12 @@ def _got(ticket: Any, timeout: float | None = None) -> Any:
         raise WorkerLostError(type(error).__name__) from error
 
 
-def _offset(actor: Any) -> float:
+def _offset(actor: Any, who: str) -> float:
     """What is to be added to an actor's clock to have ours."""
     found = []
     for _ in range(_QUESTIONS):
         asked = now()
-        theirs: float = _got(actor.clock.remote())
+        theirs: float = _ready(actor.clock.remote(), who)
         answered = now()
         found.append((answered - asked, (asked + answered) / 2 - theirs))
     return min(found)[1]

@@ -6,13 +6,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol
+
+import numpy as np
 
 from assay import units
 from assay.errors import BackendError
 from assay.measure.worker import Answer, Content, Introduction, Shard, Task, Worker
-
-T = TypeVar("T")
 
 AHEAD = 2
 """Shards that a worker has at once: one at work, and one that is there when it is done."""
@@ -65,6 +65,14 @@ def divided(gaps: Sequence[Shard], images: int) -> list[Shard]:
     ]
 
 
+class _Out(NamedTuple):
+    """A shard that a worker has."""
+
+    worker: str
+    shard: Shard
+    size: int
+
+
 def hand_out(
     shards: Sequence[Shard],
     workers: Sequence[str],
@@ -81,7 +89,7 @@ def hand_out(
     and `BackendError` where none is left, or one shard was the death of several.
     """
     waiting = deque(shards)
-    out: dict[Hashable, tuple[str, Shard, int]] = {}
+    out: dict[Hashable, _Out] = {}
     free = Counter(dict.fromkeys(workers, AHEAD))
     deaths: Counter[Shard] = Counter()
     held = 0
@@ -95,7 +103,7 @@ def hand_out(
                 content = load(shard, worker)
                 size = _bytes(content)
                 ticket = crew.hand(worker, shard.first, names[shard.first : shard.first + shard.images], content)
-                out[ticket] = worker, shard, size
+                out[ticket] = _Out(worker, shard, size)
                 free[worker] -= 1
                 held += size
             if not out:
@@ -104,33 +112,39 @@ def hand_out(
                     "kept: mend the cluster and run it again"
                 )
             for ticket in crew.finished(tuple(out)):
-                worker, shard, size = out.pop(ticket)
-                held -= size
+                worker, shard, size = out[ticket]
                 try:
                     answer = crew.answer(ticket)
                 except WorkerLostError as error:
-                    waiting.appendleft(shard)
-                    deaths[shard] += 1
-                    if deaths[shard] >= _LOSSES:
-                        raise BackendError(
-                            f"{units.counted(_LOSSES, 'worker')} died with the images from {names[shard.first]} on "
-                            f"({error}); look at these, or at the memory that a worker has"
-                        ) from error
                     if worker in free:
+                        _blame(next(one.shard for one in out.values() if one.worker == worker), deaths, names, error)
                         del free[worker]
                         lost(worker)
                         new = crew.replaced(worker)
                         joined(new)
                         free.update(dict.fromkeys(new, AHEAD))
-                    continue
-                if worker in free:
-                    free[worker] += 1
-                taking.append(taker.submit(take, shard, worker, answer))
+                    waiting.appendleft(shard)
+                else:
+                    if worker in free:
+                        free[worker] += 1
+                    taking.append(taker.submit(take, shard, worker, answer))
+                del out[ticket]
+                held -= size
             while taking and (len(taking) > len(free) * AHEAD or taking[0].done()):
                 # A full disk is said here, and not after all the work.
                 taking.popleft().result()
         for one in taking:
             one.result()
+
+
+def _blame(shard: Shard, deaths: Counter[Shard], names: Sequence[str], error: WorkerLostError) -> None:
+    """Counts a worker's death for the shard that it was at, its oldest; those that waited there have no part in it."""
+    deaths[shard] += 1
+    if deaths[shard] >= _LOSSES:
+        raise BackendError(
+            f"{units.counted(_LOSSES, 'worker')} died with the images from {names[shard.first]} on ({error}); look at "
+            "these, or at the memory that a worker has"
+        ) from error
 
 
 def _free(free: Counter[str]) -> Iterator[str]:
@@ -142,7 +156,7 @@ def _free(free: Counter[str]) -> Iterator[str]:
 def _bytes(content: Content) -> int:
     if content is None:
         return 0
-    return sum(len(file) for file in content) if not hasattr(content, "nbytes") else int(content.nbytes)
+    return content.nbytes if isinstance(content, np.ndarray) else sum(len(file) for file in content)
 
 
 class Devices:
@@ -154,7 +168,7 @@ class Devices:
         self._workers: dict[str, tuple[Worker, ThreadPoolExecutor]] = {}
 
     def gather(self) -> dict[str, Introduction]:
-        """One after the other: devices that warm up at once are no worse for it, but compilers in them may be."""
+        """One device after the other: while a session opens, its backend may compile, and that has no rivals here."""
         found = {}
         for number, device in enumerate(self._devices):
             worker = Worker(self._task.on(device))
@@ -187,6 +201,7 @@ class Devices:
 
     def close(self) -> None:
         """Gives the devices back."""
-        for _, thread in self._workers.values():
+        for worker, thread in self._workers.values():
+            worker.stop()
             thread.shutdown(wait=False, cancel_futures=True)
         self._stack.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import threading
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,10 @@ from assay.records import ArrayFile, CompiledModel, ImageWarning, Setting, Stage
 
 Content = Pixels | Sequence[bytes] | None
 """Of a shard: prepared pixels, uint8 N×H×W×3, or the images' files; None where the worker reads them in place."""
+
+
+class StoppedError(Exception):
+    """A worker was told to stop in the middle of a shard."""
 
 
 class Shard(NamedTuple):
@@ -85,6 +88,7 @@ class Worker:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._at_work = threading.Lock()
+        self._stopped = False
         self._stack = ExitStack()
         self._session = self._stack.enter_context(opening.open_compiled(task.compiled, task.run_settings))
         workers = 1 if task.shards is not None else environment.cores()
@@ -107,20 +111,10 @@ class Worker:
             warm_up=warm_up,
         )
 
-    @staticmethod
-    def clock() -> float:
-        """Its clock, against which the times of its calls are to be held."""
-        return now()
-
-    @staticmethod
-    def process() -> int:
-        """Its process."""
-        return os.getpid()
-
     def run(self, first: int, names: Sequence[str], content: Content) -> Answer:
         """Scores the shard that begins with image number `first`.
 
-        Raises an `AssayError` that names the image where one cannot be used.
+        Raises an `AssayError` that names the image where one cannot be used, and `StoppedError` after `stop`.
         """
         compiled = self._task.compiled
         hashes: list[str] = [] if self._task.shards is not None else [""] * len(names)
@@ -128,6 +122,8 @@ class Worker:
         scores = np.empty((len(names), compiled.model.classes), np.float32)
 
         def keep(place: int, found: Scores) -> None:
+            if self._stopped:
+                raise StoppedError
             scores[place : place + len(found)] = found
 
         chain: list[Stage[Slot]] = [
@@ -149,6 +145,10 @@ class Worker:
             image_sha256=tuple(hashes),
             warnings=tuple(ImageWarning(name=name, reason=warned[name]) for name in names if name in warned),
         )
+
+    def stop(self) -> None:
+        """Has the shard that is at work end with its next batch; every later one is refused."""
+        self._stopped = True
 
     def close(self) -> None:
         """Gives the device back."""

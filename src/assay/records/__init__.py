@@ -45,21 +45,17 @@ from assay.records.judgement import (
     SpeedTable,
     Verdict,
 )
+from assay.records.machine import DeviceUser, Environment, Machine, MachineState
 from assay.records.measurement import (
     BatchResult,
     Blocks,
-    DeviceUser,
-    Environment,
     Estimate,
     Figures,
-    Machine,
-    MachineState,
     NodeTime,
     PairedAccuracy,
     Performance,
     Profile,
     RunRecord,
-    Share,
     StageTime,
     WarmUp,
 )
@@ -78,6 +74,7 @@ from assay.records.model import (
     TensorSpec,
 )
 from assay.records.tuning import Candidate, ChoiceWorth, Objective, TrialState, Tuning, TuningTrial
+from assay.records.worker import Share, WorkerIdentity
 
 __all__ = [
     "TOP_K",
@@ -154,4 +151,5 @@ __all__ = [
     "Verdict",
     "VerdictWord",
     "WarmUp",
+    "WorkerIdentity",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from assay.records.base import Record
 from assay.records.data import Accuracy
-from assay.records.measurement import Environment
+from assay.records.machine import Environment
 from assay.records.model import OnnxModel, Parity
 
 

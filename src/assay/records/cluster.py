@@ -5,6 +5,7 @@ from __future__ import annotations
 from assay.records.base import ArrayFile, Record
 from assay.records.data import ImageWarning
 from assay.records.measurement import StageTime
+from assay.records.worker import WorkerIdentity
 
 
 class ShardAnswer(Record, frozen=True, kw_only=True):
@@ -13,7 +14,7 @@ class ShardAnswer(Record, frozen=True, kw_only=True):
     first: int
     """The number of the first image."""
     images: int
-    worker: str
+    worker: WorkerIdentity
     scores: ArrayFile
     """float32 [images, classes]."""
     calls: tuple[tuple[float, float], ...]

@@ -11,7 +11,9 @@ import numpy.typing as npt
 from assay.errors import RecordError
 from assay.records.base import ArrayFile, PixelSource, Record, Setting
 from assay.records.data import Accuracy, Dataset, Predictions
+from assay.records.machine import Environment, Machine
 from assay.records.model import CompiledModel, OnnxModel
+from assay.records.worker import Share
 
 
 class Estimate(Record, frozen=True, kw_only=True):
@@ -77,55 +79,6 @@ class WarmUp(Record, frozen=True, kw_only=True):
     """Whether the calls' times were stable at its end; otherwise its time was up."""
 
 
-class DeviceUser(Record, frozen=True, kw_only=True):
-    """A process other than this one that uses a device."""
-
-    device: str
-    """`cpu`, or the device as its vendor's tool names it."""
-    process: int
-    name: str
-    share: float | None = None
-    """Of the whole device, 0 to 1; None where the system does not say."""
-    memory_bytes: int | None = None
-
-
-class MachineState(Record, frozen=True, kw_only=True):
-    """What the machine did over some seconds; None where the system does not say."""
-
-    seconds: float
-    busy_share: float
-    """Of the processors' time, in use by everything but this process and its children, 0 to 1."""
-    steal_share: float | None = None
-    """Of the processors' time, taken by other guests of the same host."""
-    load: float | None = None
-    """Processes that ran or wanted to, over the last minute."""
-    context_switches: float | None = None
-    """A second, on the whole machine."""
-    frequency_mhz: float | None = None
-    temperature_celsius: float | None = None
-    """Of the hottest part of the processor."""
-    device_busy_share: float | None = None
-    """Of the time of the device that a measurement is to run on, in use by others, where that is not the processor."""
-
-
-class Machine(Record, frozen=True, kw_only=True):
-    """Who else was at work before, during and after a measurement."""
-
-    before: MachineState
-    during: MachineState | None = None
-    after: MachineState | None = None
-    users: tuple[DeviceUser, ...] = ()
-    """Processes that were seen to use the device or the processors."""
-
-    @property
-    def busiest(self) -> float:
-        """The largest share of the processors' or the device's time that others took, stolen time included."""
-        states = [state for state in (self.before, self.during, self.after) if state is not None]
-        return max(
-            max(state.busy_share + (state.steal_share or 0.0), state.device_busy_share or 0.0) for state in states
-        )
-
-
 class Blocks(Record, frozen=True, kw_only=True):
     """How an artifact's calls lie among those of others that were measured in turn with it."""
 
@@ -158,30 +111,6 @@ class Profile(Record, frozen=True, kw_only=True):
     """Of all nodes, in one inference call."""
     nodes: tuple[NodeTime, ...]
     """The costliest first."""
-
-
-class Share(Record, frozen=True, kw_only=True):
-    """What one worker did of a run that several shared."""
-
-    worker: str
-    """The machine's name, a number where it has several workers, and the device."""
-    node: str
-    """The machine: its address in the cluster, or its name."""
-    device: str
-    processor: str
-    artifact_sha256: str
-    """Of the file that it ran: one for each kind of processor."""
-    shards: int
-    images: int
-    interface_seconds: float
-    """In which it had an inference call in flight."""
-    lost: bool = False
-    """Whether it died before the end; what it had not given back was done again by others."""
-
-    @property
-    def interface_throughput(self) -> float:
-        """Images a second over the time in which it had an inference call in flight."""
-        return self.images / self.interface_seconds if self.interface_seconds else 0.0
 
 
 class Performance(Record, frozen=True, kw_only=True):
@@ -320,21 +249,6 @@ class Figures(Record, frozen=True, kw_only=True):
     bottleneck_busy_share: float
     top: tuple[Estimate, ...]
     """Top-1 to Top-5 in percent; empty where the images have no labels."""
-
-
-class Environment(Record, frozen=True, kw_only=True):
-    """The machine and the software that a result was made on."""
-
-    assay: str
-    python: str
-    system: str
-    machine: str
-    processor: str
-    cores: int
-    memory_bytes: int
-    packages: Mapping[str, str]
-    transform_fingerprint: str | None = None
-    """A hash of what this machine's decoders and resizers make of reference images."""
 
 
 class RunRecord(Record, frozen=True, kw_only=True):

@@ -8,7 +8,8 @@ from typing import Literal
 
 from assay.records.base import Calibrator, Precision, Record, Setting
 from assay.records.data import Accuracy
-from assay.records.measurement import BatchResult, Environment, Estimate, PairedAccuracy
+from assay.records.machine import Environment
+from assay.records.measurement import BatchResult, Estimate, PairedAccuracy
 from assay.records.model import CompiledModel, OnnxModel
 
 Objective = Literal["throughput", "latency", "end-to-end"]

@@ -69,7 +69,7 @@ def _shares(result: BatchResult) -> str:
     """What each worker did, where several shared the run."""
     rows = [
         [
-            share.worker,
+            share.worker.name,
             f"{share.images:,}",
             str(share.shards),
             units.rate(share.interface_throughput),

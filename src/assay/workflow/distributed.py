@@ -7,7 +7,7 @@ shard holds; its clock goes on too, from the end of the last one.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,9 @@ from assay.measure.worker import Answer, Content, Introduction, Shard, Task
 from assay.progress import Progress
 from assay.records import (
     CompiledModel,
+    Dataset,
     FileReference,
+    OnnxModel,
     Performance,
     Predictions,
     Setting,
@@ -34,6 +36,7 @@ from assay.records import (
     Share,
     StageTime,
     WarmUp,
+    WorkerIdentity,
 )
 from assay.workflow import artifact
 from assay.workflow.pixels import Shardable
@@ -51,16 +54,19 @@ class Spread:
     devices: tuple[str, ...] = ()
     """Of this machine, without a cluster: names, or places in the list of the backend's devices."""
 
-    def check(self) -> None:
-        """Raises where there is no Ray to connect with."""
+    def check(self, backends: Iterable[str]) -> None:
+        """Raises where there is no Ray to connect with, or a backend has no such device on this machine."""
         if self.cluster is not None:
             cluster.require_ray()
+        for backend in backends:
+            for name in self.devices:
+                registry.device(registry.get(backend), name)
 
     def crew(self, task: Task) -> Crew:
         """The workers, not yet started."""
         compiled = task.compiled
         if self.cluster is not None:
-            return cluster.Cluster(self.cluster, task, compile_there, _files_of(compiled))
+            return cluster.Cluster(self.cluster, task, compile_there, lambda: _files_of(compiled.model))
         backend = registry.get(compiled.options.backend)
         return Devices(task, [registry.device(backend, name) for name in self.devices])
 
@@ -86,7 +92,7 @@ def measured(
     finally:
         crew.close()
     seconds = max(end for answer in run.answers.values() for _, end in answer.calls)
-    predictions = run.predictions(home)
+    predictions, dataset = run.predictions(home)
     performance = Performance(
         batch=compiled.options.batch,
         images=len(source.names),
@@ -101,8 +107,6 @@ def measured(
         machine=machine.after(before, watch.during, watch.users),
         shares=run.shares(),
     )
-    dataset = source.dataset()
-    predictions = msgspec.structs.replace(predictions, dataset_fingerprint=dataset.fingerprint)
     store.write(home / "predictions.json", predictions, made_from)
     store.write(home / "dataset.json", dataset, made_from)
     store.write(home / "performance.json", performance, made_from)
@@ -112,32 +116,33 @@ def measured(
 
 def compile_there(model: Mapping[str, bytes], wanted: CompiledModel, folder: Path) -> tuple[CompiledModel, bytes]:
     """Compiles a model on another machine as an artifact was compiled here, and returns its bytes too."""
-    references = {
-        name: msgspec.structs.replace(reference, path=(folder / name).resolve())
-        for name, reference in _references(wanted).items()
-    }
-    for name, content in model.items():
-        store.write_bytes(folder / name, content)
     there = wanted.model
+    for place, content in model.items():
+        store.write_bytes(folder / place, content)
+
+    def moved_to(one: FileReference) -> FileReference:
+        return msgspec.structs.replace(one, path=(folder / _place(one, there)).resolve())
+
     moved = msgspec.structs.replace(
         there,
-        file=references[there.file.path.name],
-        data=tuple(references[one.path.name] for one in there.data),
-        exported_program=references[there.exported_program.path.name] if there.exported_program is not None else None,
+        file=moved_to(there.file),
+        data=tuple(moved_to(one) for one in there.data),
+        exported_program=moved_to(there.exported_program) if there.exported_program is not None else None,
     )
     made, _ = artifact.compile_into(moved, wanted.options, folder / "compiled")
     return msgspec.structs.replace(made, model=there), made.file.path.read_bytes()
 
 
-def _references(compiled: CompiledModel) -> dict[str, FileReference]:
-    model = compiled.model
+def _files_of(model: OnnxModel) -> dict[str, bytes]:
+    """A model's files by their places, checked; raises where one is gone or another than it was."""
     files = [model.file, *model.data, *([model.exported_program] if model.exported_program is not None else [])]
-    return {one.path.name: one for one in files}
+    return {_place(one, model): store.verified(one).read_bytes() for one in files}
 
 
-def _files_of(compiled: CompiledModel) -> dict[str, bytes]:
-    """The model's files, where they are: they are needed only where another processor wants an artifact of its own."""
-    return {name: one.path.read_bytes() for name, one in _references(compiled).items() if one.path.is_file()}
+def _place(file: FileReference, model: OnnxModel) -> str:
+    """Where a file lies as seen from its model: a file of weights may be in a folder beside it."""
+    home = model.file.path.parent
+    return str(file.path.relative_to(home)) if file.path.is_relative_to(home) else file.path.name
 
 
 class _Run:
@@ -162,15 +167,29 @@ class _Run:
         """What earlier parts of the run took."""
         self.seconds = self._before
 
+    @property
+    def identities(self) -> dict[str, WorkerIdentity]:
+        """Of the workers of this part of the run, by their names."""
+        return {
+            name: WorkerIdentity(
+                name=name,
+                machine=told.machine,
+                device=told.device,
+                processor=told.processor,
+                artifact_sha256=told.artifact_sha256,
+            )
+            for name, told in self.introduced.items()
+        }
+
     def go(self, crew: Crew) -> None:
         """Hands out what is not done yet."""
         names, batch = self.source.names, self.compiled.options.batch
-        size = shard_images(len(names), batch, len(self.introduced), max(SHARD_IMAGES, batch))
+        size = shard_images(len(names), batch, len(self.introduced), SHARD_IMAGES)
         self.progress.start(f"bench {batch}", len(names))
         self.progress.advance(sum(one.images for one in self.answers.values()))
         self._began = now()
         hand_out(
-            divided(self._gaps(), max(size, batch)),
+            divided(self._gaps(), size),
             list(self.introduced),
             crew,
             names,
@@ -195,7 +214,7 @@ class _Run:
         found = ShardAnswer(
             first=shard.first,
             images=shard.images,
-            worker=worker,
+            worker=self.identities[worker],
             scores=store.save_array(place.with_suffix(".npy"), answer.scores),
             calls=tuple((start, end) for start, end in (answer.calls - self._began + self._before).tolist()),
             stages=answer.stages,
@@ -225,8 +244,11 @@ class _Run:
             gaps.append(Shard(place, len(self.source.names) - place))
         return gaps
 
-    def predictions(self, home: Path) -> Predictions:
-        """All scores in one file; raises `RecordError` where shards do not make up the data set."""
+    def predictions(self, home: Path) -> tuple[Predictions, Dataset]:
+        """All scores in one file, and the data set with what was learned of it.
+
+        Raises `RecordError` where shards do not make up the data set.
+        """
         images, classes = len(self.source.names), self.compiled.model.classes
         answers = [answer for _, answer in sorted(self.answers.items())]
         if [one.first for one in answers] != [0, *np.cumsum([one.images for one in answers])[:-1].tolist()]:
@@ -238,7 +260,9 @@ class _Run:
                 writer.write(one.first, np.asarray(one.scores.load()))
                 self.source.took(one.first, one.image_sha256, one.warnings)
         scores = store.array_file(home / "scores.npy", (images, classes), np.float32)
-        return Predictions(names=self.source.names, dataset_fingerprint="", scores=scores)
+        dataset = self.source.dataset()
+        found = Predictions(names=self.source.names, dataset_fingerprint=dataset.fingerprint, scores=scores)
+        return found, dataset
 
     def calls(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
         """Every inference call in the order of the images."""
@@ -248,7 +272,7 @@ class _Run:
     def stages(self, seconds: float) -> tuple[StageTime, ...]:
         """Reading and posting where the shards are handed out, and between them the workers' stages, summed."""
         answers = list(self.answers.values())
-        workers = {one.worker for one in answers}
+        workers = {one.worker.name for one in answers}
         inner = []
         for position, first in enumerate(answers[0].stages):
             parts = [one.stages[position] for one in answers]
@@ -281,23 +305,18 @@ class _Run:
 
     def shares(self) -> tuple[Share, ...]:
         """What each worker did, those of an earlier part of the run as well."""
-        by_worker: dict[str, list[ShardAnswer]] = {name: [] for name in self.introduced}
+        by_worker: dict[WorkerIdentity, list[ShardAnswer]] = {one: [] for one in self.identities.values()}
         for answer in self.answers.values():
             by_worker.setdefault(answer.worker, []).append(answer)
-        return tuple(self._share(name, found) for name, found in by_worker.items())
+        return tuple(self._share(worker, found) for worker, found in by_worker.items())
 
-    def _share(self, name: str, answers: Sequence[ShardAnswer]) -> Share:
-        told = self.introduced.get(name)
+    def _share(self, worker: WorkerIdentity, answers: Sequence[ShardAnswer]) -> Share:
         return Share(
-            worker=name,
-            node=told.machine if told is not None else name.partition(" ")[0],
-            device=told.device if told is not None else name.rpartition(" ")[2],
-            processor=told.processor if told is not None else "",
-            artifact_sha256=told.artifact_sha256 if told is not None else "",
+            worker=worker,
             shards=len(answers),
             images=sum(one.images for one in answers),
             interface_seconds=_union([call for one in answers for call in one.calls]),
-            lost=name in self.lost,
+            lost=worker.name in self.lost,
         )
 
 

@@ -92,7 +92,7 @@ def bench(
     if spread is not None and shared is not None:
         if not length.once:
             raise UsageError("--duration and --iterations measure one device; leave them away to share a data set")
-        shared.stages(compiled, once=True)  # Raises where the pixels are not what the artifact takes, or damaged.
+        shared.check(compiled)
         performance, predictions = distributed.measured(
             compiled, shared, home, made_from, run_settings, spread, patience, progress
         )

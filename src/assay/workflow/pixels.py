@@ -82,6 +82,9 @@ class Shardable(Source, Protocol):
     array_files: tuple[ArrayFile, ...] | None
     """Of prepared pixels, which a worker that sees them reads in place."""
 
+    def check(self, compiled: CompiledModel) -> None:
+        """Raises where the pixels are not what the artifact takes, or damaged."""
+
     def shard(self, first: int, images: int) -> Content:
         """Consecutive images: their pixels, or their files."""
 
@@ -144,10 +147,13 @@ class _Prepared:
         prepared = self._prepared
         return ["prepared", prepared.dataset.fingerprint, [shard.file.sha256 for shard in prepared.shards]]
 
-    def stages(self, compiled: CompiledModel, once: bool) -> list[Stage[Slot]]:
+    def check(self, compiled: CompiledModel) -> None:
         require_transform(self._prepared, compiled.model)
         for shard in self._prepared.shards:
             store.verified(shard.file)
+
+    def stages(self, compiled: CompiledModel, once: bool) -> list[Stage[Slot]]:
+        self.check(compiled)
         # Normalising is all there is to do, and only for float32 input.
         return stages.from_prepared(self._reader, compiled.model.transform, workers=1)
 
@@ -188,6 +194,9 @@ class _Files:
         hashes = self._hashes if once else None
         transform, workers = compiled.model.transform, environment.cores()
         return stages.from_images(self._folder.read, self.names, transform, hashes, self._warnings, workers)
+
+    def check(self, compiled: CompiledModel) -> None:
+        """Each image is decoded to what the artifact takes."""
 
     def dataset(self) -> Dataset:
         return self._described(self.names, self._hashes, self._image_warnings())

@@ -11,7 +11,7 @@ from assay.data.transform import TransformChoice
 from assay.errors import UsageError
 from assay.records import InputKind, Precision, Reference
 from assay.search.search import require_optuna
-from assay.workflow.choice import BuildRequest
+from assay.workflow.choice import AUTO, BuildRequest
 from assay.workflow.distributed import Spread
 from assay.workflow.exporting import Weights
 from assay.workflow.pixels import Images
@@ -86,7 +86,7 @@ class RunRequest:
             raise UsageError("--on-error skip needs a prepared data set; leave --no-prepare away")
         self._check_search()
         if self.spread is not None:
-            self.spread.check()
+            self.spread.check([self.backend] if self.backend != AUTO else [])
         Images.of(self.images, self.labels, self.class_list)
 
     def _check_search(self) -> None:

@@ -114,7 +114,7 @@ def bench_all(
     if length.once:
         check_labels(candidates[0][0].model, data, progress)
     if spread is not None:
-        spread.check()
+        spread.check(compiled.options.backend for compiled, _ in candidates)
     if profiled:
         profiling.require(compiled for compiled, _ in candidates)
     with store.lock(folder):
@@ -213,7 +213,7 @@ def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[Bat
         if not (warm_up := result.performance.warm_up).steady
     ]
     found += [
-        f"batch {result.batch}: worker {share.worker} died; what it had not given back was done again by others"
+        f"batch {result.batch}: worker {share.worker.name} died; what it had not given back was done again by others"
         for result in results
         for share in result.performance.shares
         if share.lost
