@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from assay import store, workflow
+from assay.backends.onnxruntime import OnnxRuntimeSession
 from assay.errors import UsageError
 from assay.measure import stages
 from assay.records import CompiledModel, OnnxModel, PreparedDataset, RunRecord, Setting
@@ -25,6 +27,14 @@ def pair(demo_model: OnnxModel, tmp_path_factory: pytest.TempPathFactory) -> lis
         options, run_settings = workflow.build_options("onnxruntime", batch=batch)
         found.append((workflow.compile_into(demo_model, options, folder)[0], run_settings))
     return found
+
+
+def _slowly(infer: Any) -> Any:
+    def slow(session: OnnxRuntimeSession, batch: Any) -> Any:
+        time.sleep(0.02)
+        return infer(session, batch)
+
+    return slow
 
 
 @pytest.fixture
@@ -165,7 +175,9 @@ def test_it_ends_where_there_is_enough_to_tell(pair: list[Candidate], tmp_path: 
         assert len(blocks.calls) == 4
 
 
-def test_blocks_can_be_few_and_long(pair: list[Candidate], tmp_path: Path) -> None:
+def test_blocks_can_be_few_and_long(pair: list[Candidate], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Calls that take the same time on any machine, busy or not.
+    monkeypatch.setattr(OnnxRuntimeSession, "infer", _slowly(OnnxRuntimeSession.infer))
     records = workflow.bench_interleaved(pair, None, tmp_path, length=Length(seconds=0.8), blocks=4)
     for record in records.values():
         blocks = record.results[0].performance.blocks
