@@ -86,7 +86,7 @@ def match(names: Sequence[str], truth: GroundTruth, class_list: ClassList | None
     unknown = sorted(set(truth.ids) - set(truth.synset_of))
     if unknown:
         raise DatasetError(
-            f"{truth.path} has ids that {_META} does not have; give the two of one devkit",
+            f"{truth.path} has {len(unknown)} ids that {_META} does not have; give the two of one devkit",
             [str(one) for one in unknown],
         )
     number_of = numbered(truth.synset_of.values(), class_list, truth.path)
