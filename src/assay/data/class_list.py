@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.data import text_file
 from assay.errors import DatasetError
 
 
@@ -24,11 +25,7 @@ class ClassList:
 
 def read(path: Path) -> ClassList:
     """Reads a class list; every line that cannot be told from another is named."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DatasetError(f"cannot read the class list {path}: {reason}; a text file in UTF-8 is expected") from error
+    text = text_file.read(path, "class list")
     # An empty line in between would move every class behind it by one if it were passed over.
     lines = [line.strip() for line in text.rstrip().splitlines()]
     wrong = [f"line {number}: empty" for number, line in enumerate(lines, start=1) if not line]

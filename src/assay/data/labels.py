@@ -2,16 +2,17 @@
 
 The class stands last, behind a space, a tab or a comma; the name may hold spaces. Classes count from 0; with a
 class list a class may also be called by its name there, such as the synset `n01440764`. A name may stand with or
-without its suffix.
+without its suffix. ImageNet's own label files are known by what they hold: `ilsvrc.py`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from assay.data import ilsvrc, text_file
 from assay.data.class_list import ClassList
 from assay.errors import DatasetError
 
@@ -27,6 +28,14 @@ class Label(NamedTuple):
     line: int
 
 
+def classes_of(names: Sequence[str], path: Path, class_list: ClassList | None = None) -> tuple[int, ...]:
+    """Every image's class by any form of label file, in the order of the names; as strict as `match`."""
+    truth = ilsvrc.ground_truth(path)
+    if truth is not None:
+        return ilsvrc.match(names, truth, class_list)
+    return match(names, read(path, class_list), str(path))
+
+
 def read(path: Path, class_list: ClassList | None = None) -> dict[str, int]:
     """Reads a label file into name → class; every line that cannot be used is named."""
     return {name: label.number for name, label in read_lines(path, class_list).items()}
@@ -34,11 +43,9 @@ def read(path: Path, class_list: ClassList | None = None) -> dict[str, int]:
 
 def read_lines(path: Path, class_list: ClassList | None = None) -> dict[str, Label]:
     """As `read`, with the line that each label stands in."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DatasetError(f"cannot read the labels {path}: {reason}; a text file in UTF-8 is expected") from error
+    text = text_file.read(path, "labels")
+    if text.startswith(ilsvrc.KAGGLE_HEADER):
+        return {name: Label(*found) for name, found in ilsvrc.solution(path, text, class_list).items()}
     labels: dict[str, Label] = {}
     wrong: list[str] = []
     twice: list[str] = []

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from assay import environment, store
 from assay.data import transform as image_transform
-from assay.data.sources.folder import ImageFolder
+from assay.data.sources import Source
 from assay.errors import DatasetError
 from assay.progress import Progress
 from assay.records import ArrayFile, Dataset, ImageFailure, ImageTransform, ImageWarning, PreparedDataset, Record
@@ -51,7 +51,7 @@ class Shard(Record, frozen=True, kw_only=True):
 
 
 def prepare(
-    source: ImageFolder,
+    source: Source,
     transform: ImageTransform,
     folder: Path,
     progress: Progress,
@@ -135,7 +135,7 @@ class Reader:
 class _Preparation:
     """One data set on its way: while one shard is written, the images of the next are decoded."""
 
-    def __init__(self, source: ImageFolder, transform: ImageTransform, folder: Path, progress: Progress) -> None:
+    def __init__(self, source: Source, transform: ImageTransform, folder: Path, progress: Progress) -> None:
         self.source, self.transform, self.folder, self.progress = source, transform, folder, progress
         self.made: dict[int, Future[Shard]] = {}
         self.decoding: deque[_ShardUnderWay] = deque()

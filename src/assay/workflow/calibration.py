@@ -99,7 +99,7 @@ def calibrate(
 
 
 def calibration_data(path: Path) -> CalibrationData:
-    """The data at a path: a prepared data set, or a folder of images."""
+    """The data at a path: a prepared data set, or images."""
     return dataset.load_prepared(path) if dataset.is_prepared(path) else Images.of(path, None)
 
 
@@ -169,10 +169,10 @@ def pick(
         return tuple(names[place] for place in places), tuple(hashes[place] for place in places), out
     found = []
     for number, place in enumerate(places):
-        content = data.folder.read(data.folder.names[place])
+        content = data.source.read(data.source.names[place])
         out[number] = pixels(content, model.transform)
         found.append(hashlib.sha256(content).hexdigest())
-    return tuple(data.folder.names[place] for place in places), tuple(found), out
+    return tuple(data.source.names[place] for place in places), tuple(found), out
 
 
 def batches(model: OnnxModel, images: Pixels) -> Iterator[Mapping[str, npt.NDArray[Any]]]:

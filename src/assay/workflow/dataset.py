@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 
@@ -11,10 +11,9 @@ from assay import environment, store, units
 from assay.data import class_list as class_lists
 from assay.data import labels as label_files
 from assay.data import prepared as preparation
+from assay.data import sources
 from assay.data.prepared import RECORD, OnError
-from assay.data.sources import folder as folder_source
-from assay.data.sources.folder import ImageFolder
-from assay.errors import DatasetError, UsageError
+from assay.data.sources import Source
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import Dataset, ImageFailure, ImageTransform, ImageWarning, PreparedDataset
 
@@ -32,9 +31,9 @@ def prepare(
     on_error: OnError = "stop",
     progress: Progress = Silent(),
 ) -> PreparedDataset:
-    """Decodes, resizes and crops every image of a folder once; raises `DatasetError` naming what cannot be used."""
+    """Decodes, resizes and crops every image once; raises `DatasetError` naming what cannot be used."""
     watch = Stopwatch()
-    source = folder_source.find(images)
+    source = sources.find(images)
     classes = classes_of(source, labels, class_list)
     stamps = [(name, source.stamp(name)) for name in source.names]
     # The labels play no part in the pixels: to correct one is no reason to decode all images again.
@@ -65,7 +64,7 @@ def prepare(
     return prepared
 
 
-def _labelled(prepared: PreparedDataset, source: ImageFolder, classes: Sequence[int] | None) -> PreparedDataset:
+def _labelled(prepared: PreparedDataset, source: Source, classes: Sequence[int] | None) -> PreparedDataset:
     """The prepared set with these classes of all images in `source`."""
     dataset = prepared.dataset
     given = describe(source, dataset.names, dataset.image_sha256, classes, dataset.failures, dataset.warnings)
@@ -84,39 +83,21 @@ def prepared(path: Path, transform: ImageTransform, out: Path, progress: Progres
 
 def is_prepared(path: Path) -> bool:
     """Whether a prepared data set stands at a path, and not images."""
-    return path.is_file() or (path / RECORD).is_file()
+    return (path / RECORD).is_file() or (path.is_file() and not sources.is_archive(path))
 
 
-def classes_of(source: ImageFolder, labels: Path | None, class_list: Path | None = None) -> tuple[int, ...] | None:
-    """Every image's class: from the label file, or else from the class folders, or else unknown.
+def classes_of(source: Source, labels: Path | None, class_list: Path | None = None) -> tuple[int, ...] | None:
+    """Every image's class: from the label file, or else as the source itself has it, or else unknown.
 
     Names of classes, in the label file or of folders, are numbered by the class list; without one, folders are
     numbered in their own order. Raises `DatasetError` with what has no class or no image.
     """
     known = class_lists.read(class_list) if class_list is not None else None
-    if labels is not None:
-        return label_files.match(source.names, label_files.read(labels, known), str(labels))
-    if source.class_of is None:
-        if known is not None:
-            raise UsageError(
-                f"--class-list {known.path}: the images of {source.path} lie in no class folders; give --labels too"
-            )
-        return None
-    if known is None:
-        return tuple(source.class_of[name] for name in source.names)
-    folders = [PurePosixPath(name).parent.name for name in source.names]
-    unknown = sorted(set(folders) - set(known.number_of))
-    if unknown:
-        raise DatasetError(
-            f"{len(unknown)} class folders in {source.path} are not in {known.path}; add them there, in the model's "
-            "order, or take them away",
-            unknown,
-        )
-    return tuple(known.number_of[folder] for folder in folders)
+    return label_files.classes_of(source.names, labels, known) if labels is not None else source.classes(known)
 
 
 def describe(
-    source: ImageFolder,
+    source: Source,
     names: Sequence[str],
     image_sha256: Sequence[str],
     classes: Sequence[int] | None,

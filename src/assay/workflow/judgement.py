@@ -39,7 +39,7 @@ PUBLISHED = "published"
 def labels_of(predictions: Predictions, labels: Path, class_list: Path | None = None) -> tuple[int, ...]:
     """The classes of the predicted images; each image must have its label and each label its image."""
     known = class_lists.read(class_list) if class_list is not None else None
-    return label_files.match(predictions.names, label_files.read(labels, known), str(labels))
+    return label_files.classes_of(predictions.names, labels, known)
 
 
 def evaluate(predictions: Predictions, labels: Path, class_list: Path | None = None) -> Accuracy:

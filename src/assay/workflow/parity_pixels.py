@@ -25,7 +25,7 @@ def parity_pixels(model: OnnxModel, data: Data = None) -> Pixels:
     if isinstance(data, PreparedDataset):
         return _prepared(data, model)
     if isinstance(data, Images):
-        return np.stack([_decoded(data, name, model.transform) for name in data.folder.names[:PARITY_IMAGES]])
+        return np.stack([_decoded(data, name, model.transform) for name in data.source.names[:PARITY_IMAGES]])
     return demo_pixels(model.transform, PARITY_IMAGES)
 
 
@@ -38,8 +38,8 @@ def _prepared(data: PreparedDataset, model: OnnxModel) -> Pixels:
 
 def _decoded(data: Images, name: str, transform: ImageTransform) -> Pixels:
     try:
-        return pixels(data.folder.read(name), transform)
+        return pixels(data.source.read(name), transform)
     except DatasetError as error:
         raise DatasetError(
-            f"image {data.folder.path / name} cannot be used: {error.message}; mend or remove it"
+            f"image {data.source.path / name} cannot be used: {error.message}; mend or remove it"
         ) from error

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from assay import environment, store
+from assay.data import sources
 from assay.data.prepared import Reader
-from assay.data.sources import folder as folder_source
-from assay.data.sources.folder import ImageFolder
 from assay.errors import UsageError
 from assay.guide.info import InfoFile
 from assay.measure import stages
@@ -26,14 +25,14 @@ from assay.workflow import dataset as dataset_step
 class Images:
     """Images that are decoded on the way, in place of a prepared data set."""
 
-    folder: ImageFolder
+    source: sources.Source
     classes: tuple[int, ...] | None
-    """Every image's class, in the order of the folder's names; None where they have none."""
+    """Every image's class, in the order of the source's names; None where they have none."""
 
     @staticmethod
-    def of(folder: Path, labels: Path | None, class_list: Path | None = None) -> Images:
-        """The images of a folder; raises `DatasetError` where labels and images do not match."""
-        source = folder_source.find(folder)
+    def of(path: Path, labels: Path | None, class_list: Path | None = None) -> Images:
+        """The images at a path; raises `DatasetError` where labels and images do not match."""
+        source = sources.find(path)
         return Images(source, dataset_step.classes_of(source, labels, class_list))
 
 
@@ -181,19 +180,19 @@ class _Files:
     array_files: tuple[ArrayFile, ...] | None = None
 
     def __init__(self, images: Images) -> None:
-        self._folder, self.labels = images.folder, images.classes
-        self.names = images.folder.names
+        self._source, self.labels = images.source, images.classes
+        self.names = images.source.names
         self._hashes = [""] * len(self.names)
         self._warnings: dict[str, str] = {}
 
     def identity(self) -> object:
-        return ["images", [self._folder.stamp(name) for name in self.names], environment.decoders()]
+        return ["images", [self._source.stamp(name) for name in self.names], environment.decoders()]
 
     def stages(self, compiled: CompiledModel, once: bool) -> list[Stage[Slot]]:
         # Only a pass over every image once has a use for the images' hashes.
         hashes = self._hashes if once else None
         transform, workers = compiled.model.transform, environment.cores()
-        return stages.from_images(self._folder.read, self.names, transform, hashes, self._warnings, workers)
+        return stages.from_images(self._source.read, self.names, transform, hashes, self._warnings, workers)
 
     def check(self, compiled: CompiledModel) -> None:
         """Each image is decoded to what the artifact takes."""
@@ -205,14 +204,14 @@ class _Files:
         return self._described(kept.names, kept.image_sha256, kept.warnings)
 
     def shard(self, first: int, images: int) -> Content:
-        return [self._folder.read(name) for name in self.names[first : first + images]]
+        return [self._source.read(name) for name in self.names[first : first + images]]
 
     def took(self, first: int, hashes: Sequence[str], warnings: Sequence[ImageWarning]) -> None:
         self._hashes[first : first + len(hashes)] = hashes
         self._warnings.update({warning.name: warning.reason for warning in warnings})
 
     def _described(self, names: Sequence[str], hashes: Sequence[str], warnings: tuple[ImageWarning, ...]) -> Dataset:
-        return dataset_step.describe(self._folder, names, hashes, self.labels, warnings=warnings)
+        return dataset_step.describe(self._source, names, hashes, self.labels, warnings=warnings)
 
     def _image_warnings(self) -> tuple[ImageWarning, ...]:
         return tuple(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from assay import store, units
+from assay.data import sources
 from assay.data import transform as image_transform
 from assay.data.prepared import RECORD, Reader
+from assay.data.sources import Source
 from assay.errors import AssayError, RecordError
 from assay.records import BatchResult, Dataset, PairedAccuracy, Predictions, PreparedDataset, RunRecord
 from assay.render.content import Gallery, Picture
@@ -198,17 +201,25 @@ class _Pixels:
             self.reader.read(place, 1, pixels)
             first: npt.NDArray[np.uint8] = pixels[0]
             return first
-        path = self.dataset.source / name
-        # A record may come from anybody, and its names must not reach for other files.
-        if not path.resolve().is_relative_to(self.dataset.source.resolve()):
-            return None
         try:
-            content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() != self.dataset.image_sha256[place]:
+            content = self._content(name)
+            if content is None or hashlib.sha256(content).hexdigest() != self.dataset.image_sha256[place]:
                 return None
             return image_transform.pixels_and_warning(content, self.transform)[0]
         except (OSError, AssayError):
             return None
+
+    def _content(self, name: str) -> bytes | None:
+        """The bytes of an image's file; None where it is none of the images there."""
+        path = self.dataset.source / name
+        if path.is_file():
+            # A record may come from anybody, and its names must not reach for other files.
+            return path.read_bytes() if path.resolve().is_relative_to(self.dataset.source.resolve()) else None
+        return self._source.read(name) if name in self._source.names else None
+
+    @cached_property
+    def _source(self) -> Source:
+        return sources.find(self.dataset.source)
 
 
 def _reader(path: Path, record: RunRecord, dataset: Dataset) -> Reader | None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay import store
+from assay.data.class_list import ClassList
+from assay.data.sources import class_folders
 from assay.errors import DatasetError
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -38,18 +40,39 @@ class ImageFolder:
         except OSError:
             return None
 
+    def classes(self, class_list: ClassList | None) -> tuple[int, ...] | None:
+        """Every image's class by its folder."""
+        return class_folders.numbered(self.names, self.class_of, self.path, class_list)
+
+
+def is_image(name: str) -> bool:
+    """Whether a file is an image by its name."""
+    return name[name.rfind(".") :].lower() in SUFFIXES
+
 
 def find(path: Path) -> ImageFolder:
     """Lists the images in a flat folder, or in the class folders below it where it holds no image itself."""
     if not path.is_dir():
-        raise DatasetError(f"no folder of images at {path}; give a folder of files or of class folders")
+        raise DatasetError(
+            f"no folder of images at {path}; give a folder of files or of class folders, or a .tar of them"
+        )
+    found = look(path)
+    if found is None:
+        raise DatasetError(
+            f"no image in {path} or in folders directly below it; images end in {', '.join(sorted(SUFFIXES))}"
+        )
+    return found
+
+
+def look(path: Path) -> ImageFolder | None:
+    """The images of a folder that is there; None where it holds none."""
     try:
-        return _find(path)
+        return _look(path)
     except OSError as error:
         raise DatasetError(f"cannot list {error.filename or path}: {error.strerror or error}") from error
 
 
-def _find(path: Path) -> ImageFolder:
+def _look(path: Path) -> ImageFolder | None:
     images, skipped = _split(_files(path), "")
     if images:
         return ImageFolder(path, tuple(sorted(images)), None, tuple(sorted(skipped)))
@@ -60,9 +83,7 @@ def _find(path: Path) -> ImageFolder:
         class_of.update(dict.fromkeys(inside, number))
         skipped += not_images
     if not class_of:
-        raise DatasetError(
-            f"no image in {path} or in folders directly below it; images end in {', '.join(sorted(SUFFIXES))}"
-        )
+        return None
     return ImageFolder(path, tuple(sorted(class_of)), class_of, tuple(sorted(skipped)))
 
 
@@ -72,6 +93,6 @@ def _files(folder: Path) -> list[str]:
 
 
 def _split(names: list[str], prefix: str) -> tuple[list[str], list[str]]:
-    images = [prefix + name for name in names if Path(name).suffix.lower() in SUFFIXES]
-    others = [prefix + name for name in names if Path(name).suffix.lower() not in SUFFIXES]
+    images = [prefix + name for name in names if is_image(name)]
+    others = [prefix + name for name in names if not is_image(name)]
     return images, others
