@@ -77,6 +77,7 @@ from assay.records.model import (
     Sensitivity,
     TensorSpec,
 )
+from assay.records.scenario import LoadGenTest, ScenarioMode, ScenarioOutcome, ScenarioRecord, Validity
 from assay.records.tuning import Candidate, ChoiceWorth, Objective, TrialState, Tuning, TuningTrial
 
 __all__ = [
@@ -115,6 +116,7 @@ __all__ = [
     "InterleavedOutcome",
     "Interpolation",
     "LayerCost",
+    "LoadGenTest",
     "Machine",
     "MachineState",
     "NamedAccuracy",
@@ -137,6 +139,9 @@ __all__ = [
     "Record",
     "Reference",
     "RunRecord",
+    "ScenarioMode",
+    "ScenarioOutcome",
+    "ScenarioRecord",
     "ScoredImage",
     "Sensitivity",
     "Setting",
@@ -151,6 +156,7 @@ __all__ = [
     "TrialState",
     "Tuning",
     "TuningTrial",
+    "Validity",
     "Verdict",
     "VerdictWord",
     "WarmUp",
