@@ -79,32 +79,25 @@ def answers(path: Path, images: int, classes: int) -> npt.NDArray[np.float32]:
     """The scores that LoadGen logged, float32 [images, classes] in the library's order: of each image exactly once."""
     scores = np.empty((images, classes), np.float32)
     seen = np.zeros(images, bool)
-    for number, answer in _answers(path):
-        index, values = answer.qsl_idx, np.frombuffer(answer.data, "<f4")
-        if not 0 <= index < images or seen[index] or len(values) != classes:
+    for number, index, data in _answers(path):
+        if not 0 <= index < images or seen[index] or len(data) != scores[index].nbytes:
             raise RecordError(
                 f"{path}, line {number}: expected {classes} scores of each of {images} images once; run the test again"
             )
-        scores[index], seen[index] = values, True
+        scores[index], seen[index] = np.frombuffer(data, "<f4"), True
     if not seen.all():
         raise RecordError(f"{path}: {int((~seen).sum())} of {images} images have no answer; run the test again")
     return scores
 
 
-@dataclass(frozen=True)
-class _Answer:
-    qsl_idx: int
-    data: bytes
-
-
-class _AnswerLine(msgspec.Struct, frozen=True):
+class _Answer(msgspec.Struct, frozen=True):
     qsl_idx: int
     data: str
 
 
-def _answers(path: Path) -> Iterator[tuple[int, _Answer]]:
-    """Every answer with its line; the log of 50,000 images is some hundred megabytes, so none but one is held."""
-    decoder = msgspec.json.Decoder(_AnswerLine)
+def _answers(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """The line, the image and the bytes of every answer; the log of 50,000 images is some hundred megabytes, so none but one is held."""
+    decoder = msgspec.json.Decoder(_Answer)
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -112,7 +105,7 @@ def _answers(path: Path) -> Iterator[tuple[int, _Answer]]:
                 if text in (b"[", b"]", b""):
                     continue
                 found = decoder.decode(text)
-                yield number, _Answer(found.qsl_idx, bytes.fromhex(found.data))
+                yield number, found.qsl_idx, bytes.fromhex(found.data)
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror or error}; run the test again") from error
     except (msgspec.DecodeError, ValueError) as error:

@@ -36,7 +36,7 @@ from assay.records import (
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from assay.measure.stages import Scores
+    from assay.measure.stages import Scores, Slot
 
 SUMMARY, DETAIL, ACCURACY, CONFIGURATION = (
     "mlperf_log_summary.txt",
@@ -123,9 +123,9 @@ def drive(test: Test) -> Driven:
 
     test.folder.mkdir(parents=True, exist_ok=True)
     with opening.open_compiled(test.compiled, test.run_settings) as session:
-        batch = np.zeros(session.input.shape, session.input.dtype)
-        warm_up = clock.warm_up(lambda: session.infer(batch))
-        configuration = test.load.configuration(_reached(session))
+        ring = stages.slots(session, session.slots)
+        warm_up = clock.warm_up(lambda: session.infer(ring[0].batch))
+        configuration = test.load.configuration(_reached(session, ring))
         (test.folder / CONFIGURATION).write_text(configuration, encoding="utf-8")
         settings = _settings(mlperf_loadgen, test)
         attempt = _Attempt(mlperf_loadgen, test, session)
@@ -146,12 +146,12 @@ def drive(test: Test) -> Driven:
         )
 
 
-def _reached(session: Session) -> float:
+def _reached(session: Session, ring: Sequence[Slot]) -> float:
     """Images a second of a short trial with every slot at work."""
     batch = int(session.input.shape[0])
     jobs = stages.repeated(batch, batch, stages.for_seconds(_TRIAL_SECONDS))
     infer = stages.infer(session, lambda _: "synthetic")
-    outcome = pipeline.run(jobs, [infer], stages.slots(session, session.slots), infer.name)
+    outcome = pipeline.run(jobs, [infer], ring, infer.name)
     return outcome.items / outcome.wall_seconds
 
 

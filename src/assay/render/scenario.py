@@ -24,15 +24,20 @@ def _table(record: ScenarioRecord) -> str:
     known = [name for name in _LATENCIES if name in test.latency]
     rate = units.rate(record.throughput) if record.throughput is not None else "–"
     row = [str(options.batch), f"{test.queries_issued:,}", rate]
-    row += [units.milliseconds(test.latency[name]) for name in known]
+    row += [_time(test.latency[name]) for name in known]
     headers = ["batch", "queries", "images", *known]
     bound = f" · bound {units.milliseconds(record.latency_bound)} at p99" if record.latency_bound is not None else ""
     sent = f" · sent {units.rate(record.target_qps)}" if record.scenario == "server" else ""
     title = (
-        f"{record.scenario} · LoadGen {test.version.split()[0]} · {record.compiled.model.name} · {options.backend} · {record.device} · "
-        f"{options.precision}{sent}{bound}"
+        f"{record.scenario} · LoadGen {test.version.split()[0]} · {record.compiled.model.name} · {options.backend} · "
+        f"{record.device} · {options.precision}{sent}{bound}"
     )
     return f"{title}\n{aligned(headers, [row], left=set())}"
+
+
+def _time(seconds: float) -> str:
+    """A latency; of an offline query that is the whole test, seconds."""
+    return units.milliseconds(seconds) if seconds < 1 else units.seconds(seconds)
 
 
 def _accuracy(record: ScenarioRecord) -> list[str]:

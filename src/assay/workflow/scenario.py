@@ -26,6 +26,7 @@ from assay.records import (
     Dataset,
     Gate,
     LoadGenTest,
+    Machine,
     Predictions,
     PreparedDataset,
     ScenarioMode,
@@ -272,12 +273,12 @@ def _validity(record: ScenarioRecord, reported: ReportedRun) -> Check:
         high=None,
         reference=None,
         reason=f"{reported.notes[0]}{counted}",
-        detail="; ".join([*record.performance.reasons, *errors]),
+        detail=" ".join([*record.performance.reasons, *errors]),
         differences=tuple(f"not official: {departure}" for departure in record.departures),
     )
 
 
-def _warnings(driven: Driven, seen: machine.Machine, tests: Sequence[LoadGenTest | None]) -> tuple[str, ...]:
+def _warnings(driven: Driven, seen: Machine, tests: Sequence[LoadGenTest | None]) -> tuple[str, ...]:
     """What a reader of the record should know before trusting its figures."""
     found = []
     if not driven.warm_up.steady:
