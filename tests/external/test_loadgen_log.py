@@ -89,11 +89,8 @@ def answers(content: str, folder: Path) -> np.ndarray[tuple[int, ...], np.dtype[
 
 
 def test_answers_stand_in_the_order_of_the_library(tmp_path: Path) -> None:
-    lines = [
-        '{ "seq_id" : 0, "qsl_idx" : 1, "data" : "00000040" }',
-        '{ "seq_id" : 1, "qsl_idx" : 0, "data" : "0000803f" }',
-    ]
-    assert answers("[\n" + ",\n".join(lines) + "\n]\n", tmp_path).tolist() == [[1.0], [2.0]]
+    first, second = '{ "qsl_idx" : 1, "data" : "00000040" }', '{ "qsl_idx" : 0, "data" : "0000803f" }'
+    assert answers(f"[\n{first},\n{second}\n]\n", tmp_path).tolist() == [[1.0], [2.0]]
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 def _answers(path: Path) -> Iterator[tuple[int, int, bytes]]:
-    """The line, the image and the bytes of every answer; the log of 50,000 images is some hundred megabytes, so none but one is held."""
+    """The line, the image and the bytes of every answer; of 50,000 images they are too many to hold at once."""
     decoder = msgspec.json.Decoder(_Answer)
     try:
         with path.open("rb") as file:

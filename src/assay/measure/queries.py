@@ -80,7 +80,7 @@ class Library:
 
 
 class SystemUnderTest:
-    """Threads around a session, one for each batch that it holds in flight, from the start of a test to its end.
+    """Threads around a session: one for each batch that it holds in flight, and one that fills the next meanwhile.
 
     They live until the test has ended, whatever happens: LoadGen crashes when a thread ends that has answered.
     """
@@ -100,10 +100,13 @@ class SystemUnderTest:
         self._ended, self._broken = threading.Event(), threading.Event()
         self._resting = threading.Semaphore(0)
         self.queries = self.issued = 0
-        self._completed = [0] * session.slots
+        # Who gathers what waits had better not take it before there is a slot for it.
+        threads = session.slots if gathers else session.slots + 1
+        self._slots = threading.Semaphore(session.slots)
+        self._completed = [0] * threads
         self._threads = [
             threading.Thread(target=self._run, args=(number,), name="assay-answers", daemon=True)
-            for number in range(session.slots)
+            for number in range(threads)
         ]
         for thread in self._threads:
             thread.start()
@@ -145,7 +148,8 @@ class SystemUnderTest:
         try:
             while not self._broken.is_set() and (samples := self._taken()) is not None:
                 self._library.gather(samples, batch)
-                scores = self._session.infer(batch)
+                with self._slots:
+                    scores = self._session.infer(batch)
                 self._complete(samples, scores[: len(samples)])
                 self._completed[number] += len(samples)
         except BaseException as error:
