@@ -20,12 +20,20 @@ from assay.data import transform as image_transform
 from assay.measure.stages import PixelReader, Pixels, Scores
 from assay.records import ImageTransform
 
+_REST_SECONDS = 60.0
+"""How long a call that is under way is waited for after another has failed."""
+
 
 class Sample(Protocol):
     """An image of a query, as LoadGen hands it over."""
 
-    id: int
-    index: int
+    @property
+    def id(self) -> int:
+        """By which it is answered."""
+
+    @property
+    def index(self) -> int:
+        """Of the image in the library."""
 
 
 Complete = Callable[[Sequence[Sample], Scores], None]
@@ -132,7 +140,7 @@ class SystemUnderTest:
         for _ in self._threads:
             self._waiting.put(None)
         for _ in self._threads:
-            self._resting.acquire()
+            self._resting.acquire(timeout=_REST_SECONDS)
 
     def end(self) -> None:
         """Ends the threads, after the test has ended."""
