@@ -33,6 +33,7 @@ SUBJECTS = (
     "search_overhead",
     "ray_overhead",
     "ray_two_nodes",
+    "loadgen_vs_own",
 )
 """One file each; a file's `measure()` returns its row."""
 

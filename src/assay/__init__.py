@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from assay.workflow import Images as Images
     from assay.workflow import Length as Length
     from assay.workflow import RunRequest as RunRequest
+    from assay.workflow import ScenarioRequest as ScenarioRequest
     from assay.workflow import adopt as adopt
     from assay.workflow import bench as bench
     from assay.workflow import bench_all as bench_all
     from assay.workflow import bench_interleaved as bench_interleaved
+    from assay.workflow import bench_scenario as bench_scenario
     from assay.workflow import build_options as build_options
     from assay.workflow import compare as compare
     from assay.workflow import compare_all as compare_all
@@ -60,10 +62,12 @@ _HOMES = {
             "Images",
             "Length",
             "RunRequest",
+            "ScenarioRequest",
             "adopt",
             "bench",
             "bench_all",
             "bench_interleaved",
+            "bench_scenario",
             "build_options",
             "compare",
             "compare_all",

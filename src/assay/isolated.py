@@ -58,18 +58,21 @@ def run(
     timeout: float,
     memory_bytes: int | None = None,
     remedy: str = REMEDY,
+    look_seconds: float = _LOOK_SECONDS,
 ) -> T:
     """The function's result; function and arguments are picklable, and so importable.
 
     An `AssayError` of the function is raised as itself. A crash, another exception, more than `timeout` seconds or more
-    than `memory_bytes` (by default what the machine has at hand) are a `BackendError` that begins with `name`. Within
-    such a child the function is simply called: the child is the protection already.
+    than `memory_bytes` (by default what the machine has at hand) are a `BackendError` that begins with `name`. The last
+    two are looked for every `look_seconds`. Within such a child the function is simply called: the child is the
+    protection already.
     """
     if _serving:
         return function(*arguments)
     child = _taken(name)
     try:
-        result = child.call(function, arguments, doing, timeout, memory_bytes or child.memory() + _at_hand(), remedy)
+        most = memory_bytes or child.memory() + _at_hand()
+        result = child.call(function, arguments, doing, timeout, most, remedy, look_seconds)
     except AssayError:
         _give_back(child)
         raise
@@ -195,6 +198,7 @@ class _Child:
         timeout: float,
         memory_bytes: int,
         remedy: str,
+        look_seconds: float,
     ) -> object:
         """One call's result; a `BackendError` that ends the child where it ends badly."""
         work = pickle.dumps((function, arguments))
@@ -203,7 +207,7 @@ class _Child:
         os.ftruncate(self._log.fileno(), 0)
         try:
             self._connection.send_bytes(pickle.dumps((str(Path.cwd()), dict(os.environ), sys.path, work)))
-            problem = self._wait(timeout, memory_bytes)
+            problem = self._wait(timeout, memory_bytes, look_seconds)
             if problem is None:
                 result, error, other = pickle.loads(self._connection.recv_bytes())  # noqa: S301 - our own child's
         except (EOFError, OSError):
@@ -221,10 +225,10 @@ class _Child:
             raise BackendError(f"{self.name} {what}; {remedy}") from _RemoteTraceback(f"\n{trace}")
         return result
 
-    def _wait(self, timeout: float, memory_bytes: int) -> str | None:
+    def _wait(self, timeout: float, memory_bytes: int, look_seconds: float) -> str | None:
         """Waits for the answer; what is wrong where none will come in time or in the memory allowed."""
         ends = time.monotonic() + timeout
-        while not self._connection.poll(_LOOK_SECONDS):
+        while not self._connection.poll(look_seconds):
             if self.memory() > memory_bytes:
                 return f"took more than {units.memory(memory_bytes)} of memory while {{doing}} and was ended"
             if time.monotonic() > ends:

@@ -23,6 +23,7 @@ from assay.cli.options import (
     spread,
     transform_options,
 )
+from assay.cli.scenario import bench_scenario, refuse_without_scenario, scenario_options
 from assay.errors import EXIT_DONE, EXIT_GATE, UsageError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def add(commands: Commands) -> None:
         "  assay bench model_bs16.onnx --data prepared -o BENCH\n"
         "  assay bench model.onnx --batch 1,16 --synthetic --duration 5 -o BENCH\n"
         "  assay bench a.onnx b.blob --synthetic --interleave -o BENCH\n"
+        "  assay bench model_bs1.onnx --data prepared --scenario server --target-qps 100 -o SERVER\n"
         "  assay compare BENCH/A --against BENCH/B",
     )
     made.add_argument("artifacts", nargs="+", type=path, metavar="ARTIFACT|MODEL.onnx")
@@ -83,6 +85,7 @@ def add(commands: Commands) -> None:
     idle_option(made)
     made.add_argument("-o", "--out", required=True, type=path, metavar="DIR")
     output_option(made)
+    scenario_options(made)
     gate_options(made)
     build_options(made)
     transform_options(made)
@@ -125,6 +128,9 @@ def bench(options: argparse.Namespace) -> int:
     for name, value in (("--duration", options.duration), ("--iterations", options.iterations)):
         if value is not None and value <= 0:
             raise UsageError(f"{name} {value:g}: give more than 0")
+    if options.scenario is not None:
+        return bench_scenario(options, _artifacts)
+    refuse_without_scenario(options)
     shared = spread(options)
     for name, given in (("--interleave", options.interleave), ("--profile", options.profile)):
         if shared is not None and given:

@@ -73,6 +73,7 @@ from assay.records.model import (
     Sensitivity,
     TensorSpec,
 )
+from assay.records.scenario import LoadGenTest, ScenarioMode, ScenarioOutcome, ScenarioRecord, Validity
 from assay.records.tuning import Candidate, ChoiceWorth, Objective, TrialState, Tuning, TuningTrial
 from assay.records.worker import Share, WorkerIdentity
 
@@ -112,6 +113,7 @@ __all__ = [
     "InterleavedOutcome",
     "Interpolation",
     "LayerCost",
+    "LoadGenTest",
     "Machine",
     "MachineState",
     "NamedAccuracy",
@@ -134,6 +136,9 @@ __all__ = [
     "Record",
     "Reference",
     "RunRecord",
+    "ScenarioMode",
+    "ScenarioOutcome",
+    "ScenarioRecord",
     "ScoredImage",
     "Sensitivity",
     "Setting",
@@ -148,6 +153,7 @@ __all__ = [
     "TrialState",
     "Tuning",
     "TuningTrial",
+    "Validity",
     "Verdict",
     "VerdictWord",
     "WarmUp",

@@ -68,6 +68,8 @@ if TYPE_CHECKING:
     from assay.workflow.quantization import quantize as quantize
     from assay.workflow.reporting import write_report as write_report
     from assay.workflow.rows import to_rows as to_rows
+    from assay.workflow.scenario import bench_scenario as bench_scenario
+    from assay.workflow.scenario_request import ScenarioRequest as ScenarioRequest
     from assay.workflow.trial import bench_all as bench_all
     from assay.workflow.tuning.request import TUNED_BATCHES as TUNED_BATCHES
     from assay.workflow.tuning.request import TuneRequest as TuneRequest
@@ -153,6 +155,8 @@ _HOMES = {
     ),
     "assay.workflow.reporting": ("write_report",),
     "assay.workflow.rows": ("to_rows",),
+    "assay.workflow.scenario": ("bench_scenario",),
+    "assay.workflow.scenario_request": ("ScenarioRequest",),
     "assay.workflow.trial": ("bench_all",),
     "assay.workflow.tuning.request": ("TUNED_BATCHES", "TuneRequest"),
     "assay.workflow.tuning.searching": ("load_tuning", "tune"),

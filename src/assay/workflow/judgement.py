@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from assay import store
 from assay.data import class_list as class_lists
 from assay.data import labels as label_files
@@ -31,6 +33,8 @@ from assay.score import paired as score_paired
 from assay.score import speed_table as score_speed
 
 RUN_RECORD, VERDICT_RECORD = "run.json", "verdict.json"
+REPORTED_RECORD = "reported.json"
+"""What LoadGen reported of a scenario."""
 DEFAULT_MAX_DROP = 1.0
 PUBLISHED = "published"
 """What a gate calls the figures that are published of a model."""
@@ -90,6 +94,10 @@ def load_record(path: Path) -> RunRecord | ReportedRun:
         return guide.load(name)
     if path.is_file() and store.kind_of(path) == ReportedRun.__name__:
         return store.read(path, ReportedRun)
+    reported = path / REPORTED_RECORD
+    if reported.is_file() and not (path / RUN_RECORD).is_file():
+        # Every one has the name of LoadGen's file: as of a run, its folder tells them apart.
+        return msgspec.structs.replace(store.read(reported, ReportedRun), name=name)
     return load_run(path)
 
 

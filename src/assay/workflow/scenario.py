@@ -1,0 +1,218 @@
+"""artifact and images ─LoadGen→ a scenario's figures, VALID or INVALID, and the accuracy of its accuracy mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from assay import environment, store, units
+from assay.data import transform_fingerprint
+from assay.errors import UsageError
+from assay.external import loadgen as summary
+from assay.external import loadgen_log
+from assay.guide import published
+from assay.measure import loadgen, machine
+from assay.measure.loadgen import Driven
+from assay.measure.machine import Patience
+from assay.measure.scenarios import Load
+from assay.progress import Progress, Silent, Stopwatch
+from assay.records import (
+    Accuracy,
+    CompiledModel,
+    Dataset,
+    LoadGenTest,
+    Machine,
+    Predictions,
+    PreparedDataset,
+    ScenarioMode,
+    ScenarioOutcome,
+    ScenarioRecord,
+    Setting,
+)
+from assay.report_file import ReportFile
+from assay.reported import ReportedResult, ReportedRun
+from assay.score import accuracy as score_accuracy
+from assay.workflow import judgement, measurement, pixels, trial
+from assay.workflow.scenario_request import ScenarioRequest
+
+SCENARIO_RECORD = "scenario.json"
+
+
+def bench_scenario(
+    compiled: CompiledModel,
+    data: PreparedDataset | None,
+    folder: Path,
+    request: ScenarioRequest,
+    *,
+    run_settings: Mapping[str, Setting],
+    wait_idle: float = 0.0,
+    command: str | None = None,
+    progress: Progress = Silent(),
+) -> ScenarioOutcome:
+    """Lets LoadGen drive one artifact, and writes its record and the figures that a comparison takes into the folder.
+
+    LoadGen's logs are kept whole below `bench`. The official way also runs the accuracy mode, and so needs images.
+    """
+    request.check()
+    load = request.load
+    load.check_batch(compiled.options.batch)
+    if request.official and data is None:
+        raise UsageError("--mlperf runs the accuracy mode too, which needs images; give --data or --images")
+    if data is not None:
+        trial.check_labels(compiled.model, data, progress)
+        # Raises where the pixels are not what the artifact takes, or damaged.
+        pixels.source_of(data).stages(compiled, once=True)
+    with store.lock(folder):
+        home = measurement.new_home(folder / "bench", compiled)
+        tests = _Tests(compiled, data, load, home, run_settings, progress)
+        before = Patience(wait_idle).look(compiled.options.device, progress)
+        driven, performance = tests.run("performance")
+        seen = machine.after(before, driven.during, driven.users)
+        accuracy_test = tests.run("accuracy")[1] if request.official else None
+        predictions, accuracy = tests.scored() if request.official else (None, None)
+        reported = _reported(compiled, data, home / "performance", accuracy)
+        departures = load.departures(len(data.dataset.names) if data is not None else None)
+        record = ScenarioRecord(
+            scenario=load.scenario.name,
+            compiled=compiled,
+            run_settings=run_settings,
+            device=driven.device,
+            slots=driven.slots,
+            source="synthetic" if data is None else "prepared",
+            dataset=data.dataset if data is not None else None,
+            official=not departures,
+            departures=departures,
+            target_qps=driven.target_qps,
+            latency_bound=load.bound,
+            performance=performance,
+            throughput=reported.results[0].throughput.get("scenario"),
+            warm_up=driven.warm_up,
+            machine=seen,
+            peak_memory_bytes=driven.peak_memory_bytes,
+            accuracy_test=accuracy_test,
+            predictions=predictions,
+            accuracy=accuracy,
+            environment=msgspec.structs.replace(
+                environment.describe(), transform_fingerprint=transform_fingerprint.of_this_machine()
+            ),
+            warnings=_warnings(driven, seen, (performance, accuracy_test)),
+            command=command,
+        )
+        store.write(folder / judgement.REPORTED_RECORD, reported)
+        store.write(folder / SCENARIO_RECORD, record)
+        outcome = ScenarioOutcome(scenario=record, verdict=request.verdict(record, reported))
+        store.write(folder / judgement.VERDICT_RECORD, outcome.verdict)
+    return outcome
+
+
+class _Tests:
+    """The tests of one artifact, each with LoadGen's logs in a folder of its own."""
+
+    def __init__(
+        self,
+        compiled: CompiledModel,
+        data: PreparedDataset | None,
+        load: Load,
+        home: Path,
+        run_settings: Mapping[str, Setting],
+        progress: Progress,
+    ) -> None:
+        self._compiled, self._data, self._load, self._home = compiled, data, load, home
+        self._run_settings, self._progress = run_settings, progress
+
+    def run(self, mode: ScenarioMode) -> tuple[Driven, LoadGenTest]:
+        """One test by LoadGen, and what its logs say of it."""
+        watch = Stopwatch()
+        self._progress.start(f"{self._load.scenario.name} {mode}", None)
+        folder = self._home / mode
+        driven = loadgen.run(
+            loadgen.Test(
+                compiled=self._compiled,
+                run_settings=self._run_settings,
+                shards=self._data.shards if self._data is not None else None,
+                load=self._load,
+                mode=mode,
+                folder=folder,
+            )
+        )
+        found = loadgen_log.read(folder / loadgen.DETAIL)
+        test = LoadGenTest(
+            mode=mode,
+            version=found.version,
+            result=found.result,
+            reasons=found.reasons,
+            settings=found.settings,
+            errors=found.errors,
+            warnings=found.warnings,
+            queries_issued=driven.queries_issued,
+            samples_issued=driven.samples_issued,
+            samples_completed=driven.samples_completed,
+            latency=found.latency,
+            logs=tuple(store.reference(path) for path in sorted(folder.iterdir())),
+        )
+        self._progress.finish(
+            "loadgen",
+            f"{self._load.scenario.name} · {mode}",
+            f"{driven.queries_issued:,} queries of {driven.samples_completed:,} images",
+            watch.seconds,
+        )
+        return driven, test
+
+    def scored(self) -> tuple[Predictions, Accuracy | None]:
+        """The answers of the accuracy mode as predictions, and their accuracy where the images have labels."""
+        assert self._data is not None  # noqa: S101 - the accuracy mode was run, which needs images
+        dataset: Dataset = self._data.dataset
+        log = self._home / "accuracy" / loadgen.ACCURACY
+        scores = loadgen_log.answers(log, len(dataset.names), self._compiled.model.classes)
+        predictions = Predictions(
+            names=dataset.names,
+            dataset_fingerprint=dataset.fingerprint,
+            scores=store.save_array(self._home / "scores.npy", scores),
+        )
+        store.write(self._home / "predictions.json", predictions)
+        labels = dataset.labels
+        return predictions, score_accuracy.evaluate(predictions, labels) if labels is not None else None
+
+
+def _reported(
+    compiled: CompiledModel, data: PreparedDataset | None, folder: Path, accuracy: Accuracy | None
+) -> ReportedRun:
+    """LoadGen's summary as it is read of anybody's run, with all that is known of this one."""
+    place = folder / loadgen.SUMMARY
+    text = place.read_text(encoding="utf-8")
+    found = summary.read(
+        ReportFile(name=place.name, text=text, batch=compiled.options.batch, path=str(place)),
+    )
+    model = compiled.model
+    top = {k: accuracy.top(k) for k in range(1, len(accuracy.correct_at) + 1)} if accuracy is not None else {}
+    result: ReportedResult = msgspec.structs.replace(found.results[0], top=top)
+    return msgspec.structs.replace(
+        found,
+        sources=(str(place),),
+        model=model.checkpoint.architecture if model.checkpoint is not None else model.name,
+        weights_md5=published.weights_md5(model.checkpoint) if model.checkpoint is not None else None,
+        input_side=model.transform.crop,
+        device=compiled.options.device,
+        dies=1,
+        precision=compiled.options.precision,
+        pixels="synthetic" if data is None else "dataset",
+        transfers=True,
+        images=accuracy.count if accuracy is not None else None,
+        results=(result,),
+    )
+
+
+def _warnings(driven: Driven, seen: Machine, tests: Sequence[LoadGenTest | None]) -> tuple[str, ...]:
+    """What a reader of the record should know before trusting its figures."""
+    found = []
+    if not driven.warm_up.steady:
+        found.append(f"batch times were still changing after {units.seconds(driven.warm_up.seconds)} of warm-up")
+    if not machine.is_idle(seen):
+        who = machine.named(seen.users) or "no process that can be seen from here"
+        found.append(f"the machine was busy while measuring ({units.share(seen.busiest)}) with {who}")
+    for test in tests:
+        if test is not None:
+            found += [f"LoadGen ({test.mode}): {said}" for said in (*test.errors, *test.warnings)]
+    return tuple(found)

@@ -1,0 +1,242 @@
+"""Scenarios by the real LoadGen, in short: its logs, its result, its answers, and what goes wrong."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from assay import isolated, store, workflow
+from assay.errors import BackendError, MissingExtraError, UsageError
+from assay.measure import loadgen
+from assay.records import (
+    CompiledModel,
+    OnnxModel,
+    PreparedDataset,
+    ScenarioOutcome,
+    ScenarioRecord,
+)
+from assay.reported import ReportedRun
+from assay.workflow import ScenarioRequest
+from tests.measure import breaking
+from tests.messages import assert_says
+
+pytest.importorskip("mlperf_loadgen", reason="LoadGen has no wheel for this Python")
+
+SEED = 2085463073848966840
+"""MLPerf's own, of its round 6.0."""
+Compiled = Callable[[str, int], CompiledModel]
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory, demo_model: OnnxModel) -> Compiled:
+    folder = tmp_path_factory.mktemp("artifacts")
+
+    def of(backend: str, batch: int) -> CompiledModel:
+        options, _ = workflow.build_options(backend, batch=batch)
+        return workflow.compile_into(demo_model, options, folder)[0]
+
+    return of
+
+
+def measured(
+    artifact: CompiledModel, data: PreparedDataset | None, folder: Path, request: ScenarioRequest
+) -> ScenarioOutcome:
+    return workflow.bench_scenario(artifact, data, folder, request, run_settings={})
+
+
+@pytest.fixture(scope="module")
+def rehearsal(
+    tmp_path_factory: pytest.TempPathFactory, compiled: Compiled, demo_data: PreparedDataset
+) -> tuple[ScenarioOutcome, Path]:
+    """The official way through the server scenario, but for its length, with an artifact that is never full."""
+    folder = tmp_path_factory.mktemp("server")
+    request = ScenarioRequest("server", official=True, seconds=0.5, target_qps=40.0, latency_bound=60.0)
+    return measured(compiled("onnxruntime", 4), demo_data, folder, request), folder
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "images_per_query"),
+    [("single-stream", 1, 1), ("multi-stream", 8, 8), ("multi-stream", 1, 8), ("offline", 16, None)],
+)
+def test_a_short_test_has_loadgens_figures_and_is_not_official(
+    name: str, batch: int, images_per_query: int | None, compiled: Compiled, tmp_path: Path
+) -> None:
+    outcome = measured(compiled("null", batch), None, tmp_path, ScenarioRequest(name, seconds=0.2))
+    record = outcome.scenario
+    test = record.performance
+    assert (record.scenario, record.official, record.source) == (name, False, "synthetic")
+    assert any("made up" in departure for departure in record.departures)
+    assert test.samples_completed == test.samples_issued >= 1
+    if images_per_query is None:
+        assert test.queries_issued == 1
+    else:
+        assert test.samples_issued == images_per_query * test.queries_issued
+    assert test.settings["qsl_rng_seed"] == SEED
+    assert test.settings["min_duration_ms"] == 200
+    assert (record.throughput is None) == (name == "multi-stream")
+    assert 0 < test.latency["p50"] <= test.latency["p99"] <= test.latency["max"]
+    assert not test.errors
+    assert outcome.verdict.checks == ()
+    assert store.read(tmp_path / "scenario.json", ScenarioRecord) == record
+
+
+def test_the_logs_are_kept_whole(rehearsal: tuple[ScenarioOutcome, Path]) -> None:
+    outcome, folder = rehearsal
+    for test in (outcome.scenario.performance, outcome.scenario.accuracy_test):
+        assert test is not None
+        names = {log.path.name for log in test.logs}
+        assert {loadgen.SUMMARY, loadgen.DETAIL, loadgen.ACCURACY, loadgen.CONFIGURATION} <= names
+        for log in test.logs:
+            assert store.verified(log).is_relative_to(folder / "bench")
+    assert outcome.scenario.performance.version.startswith("6.0.")
+
+
+def test_the_official_way_takes_mlperfs_settings_and_says_what_departs(
+    rehearsal: tuple[ScenarioOutcome, Path],
+) -> None:
+    record = rehearsal[0].scenario
+    settings = record.performance.settings
+    assert settings["qsl_rng_seed"] == SEED
+    assert settings["sample_index_rng_seed"] == 2747215439041700203
+    assert settings["schedule_rng_seed"] == 16159082839903944936
+    assert settings["performance_sample_count"] == 1024
+    assert settings["target_latency_percentile"] == 0.99
+    assert settings["target_latency_ns"] == 60 * 10**9
+    assert settings["target_qps"] == 40.0
+    assert len(record.departures) == 3
+    assert not record.official
+
+
+def test_official_offline_sends_as_many_images_as_mlperf_asks_for(
+    compiled: Compiled, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    request = ScenarioRequest("offline", official=True, seconds=0.1)
+    outcome = measured(compiled("null", 16), demo_data, tmp_path, request)
+    assert outcome.scenario.performance.samples_completed >= 24_576
+    assert outcome.verdict.checks[0].gate.text == "valid"
+
+
+def test_the_answers_of_the_accuracy_mode_are_the_predictions_of_a_bench(
+    rehearsal: tuple[ScenarioOutcome, Path], compiled: Compiled, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    found = rehearsal[0].scenario
+    bench = workflow.bench(compiled("onnxruntime", 4), demo_data, tmp_path, run_settings={})
+    assert bench.predictions is not None
+    assert found.predictions is not None
+    assert found.predictions.names == bench.predictions.names
+    assert found.predictions.dataset_fingerprint == bench.predictions.dataset_fingerprint
+    assert np.array_equal(found.predictions.scores.load(), bench.predictions.scores.load())
+    record = workflow.bench_all([(compiled("onnxruntime", 4), {})], demo_data, tmp_path / "whole")
+    assert found.accuracy == record.results[0].accuracy
+
+
+def test_the_verdict_repeats_loadgens_result(rehearsal: tuple[ScenarioOutcome, Path]) -> None:
+    outcome, _ = rehearsal
+    (check,) = outcome.verdict.checks
+    assert check.reason.startswith(f"LoadGen calls the run {outcome.scenario.performance.result}")
+    assert (check.verdict == "PASS") == (outcome.scenario.performance.result == "VALID")
+    assert outcome.verdict.artifact_sha256 == (outcome.scenario.compiled.file.sha256,)
+
+
+def test_too_slow_for_the_bound_is_invalid_in_loadgens_own_words(compiled: Compiled, tmp_path: Path) -> None:
+    request = ScenarioRequest("server", seconds=0.5, target_qps=50.0, latency_bound=1e-6, gates=["valid"])
+    outcome = measured(compiled("null", 1), None, tmp_path, request)
+    (check,) = outcome.verdict.checks
+    assert check.verdict == "FAIL"
+    assert "INVALID: not satisfied performance constraints" in check.reason
+    assert "Reduce target QPS to improve latency" in check.detail
+    assert "Reduce target QPS to improve latency." in outcome.scenario.performance.reasons
+    assert not outcome.verdict.passes()
+
+
+def test_a_folder_of_a_scenario_is_compared_as_reported_figures(
+    rehearsal: tuple[ScenarioOutcome, Path], compiled: Compiled, tmp_path: Path
+) -> None:
+    reported = workflow.load_record(rehearsal[1])
+    assert isinstance(reported, ReportedRun)
+    assert (reported.scenario, reported.name, reported.images) == ("Server", str(rehearsal[1]), 240)
+    assert reported.results[0].batch == 4
+    assert reported.results[0].throughput == {"scenario": rehearsal[0].scenario.throughput}
+    measured(compiled("null", 1), None, tmp_path, ScenarioRequest("offline", seconds=0.1))
+    gate = f"scenario/{tmp_path}>=0.5"
+    comparison, _ = workflow.compare_all([rehearsal[1]], against=[tmp_path], gates=[gate])
+    assert [check.verdict for check in comparison.verdicts[0].checks if check.gate.text == gate] == ["NOT COMPARABLE"]
+    assert "another scenario" in comparison.verdicts[0].checks[-1].reason
+
+
+def test_a_gate_on_the_figure_is_judged(compiled: Compiled, tmp_path: Path) -> None:
+    request = ScenarioRequest("offline", seconds=0.1, gates=["scenario>=1", "scenario>=1000000000"])
+    verdict = measured(compiled("null", 16), None, tmp_path, request).verdict
+    assert [check.verdict for check in verdict.checks] == ["PASS", "FAIL"]
+
+
+@pytest.mark.parametrize(
+    ("drive", "said"),
+    [
+        (breaking.refusing, ["onnxruntime refused a batch"]),
+        (breaking.dying, ["LoadGen was killed (SIGKILL) while running offline", "its logs are in"]),
+    ],
+)
+def test_what_breaks_under_loadgen_is_one_line(
+    drive: Callable[..., object], said: list[str], compiled: Compiled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loadgen, "drive", drive)
+    with pytest.raises(BackendError) as caught:
+        measured(compiled("onnxruntime", 1), None, tmp_path, ScenarioRequest("offline", seconds=0.1))
+    assert_says(caught, *said)
+    assert isolated._spare is None
+    assert not (tmp_path / "scenario.json").exists()
+
+
+def test_an_interrupt_ends_loadgens_process(
+    compiled: Compiled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loadgen, "drive", breaking.hanging)
+    monkeypatch.setattr(loadgen, "_LOOK_SECONDS", 0.2)
+    over = threading.Event()
+
+    def interrupt() -> None:
+        while not over.is_set() and not list(tmp_path.rglob("at-work")):
+            time.sleep(0.05)
+        if not over.is_set():
+            _thread.interrupt_main()
+
+    waiter = threading.Thread(target=interrupt)
+    waiter.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            measured(compiled("onnxruntime", 1), None, tmp_path, ScenarioRequest("offline", seconds=0.1))
+    finally:
+        over.set()
+        waiter.join()
+    assert isolated._spare is None
+
+
+def test_the_official_way_needs_images(compiled: Compiled, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        measured(compiled("null", 1), None, tmp_path, ScenarioRequest("offline", official=True))
+    assert_says(caught, "--mlperf", "accuracy mode", "--data")
+
+
+def test_without_loadgen_it_says_what_to_install_and_for_which_python(
+    compiled: Compiled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = compiled("null", 1)
+    monkeypatch.setattr(loadgen, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError) as caught:
+        measured(artifact, None, tmp_path, ScenarioRequest("offline"))
+    assert_says(caught, "assay[loadgen]", "wheels for Python 3.11 to 3.13")
+
+
+def test_pixels_of_another_size_are_refused(compiled: Compiled, demo_data: PreparedDataset, tmp_path: Path) -> None:
+    other = msgspec.structs.replace(demo_data, transform=msgspec.structs.replace(demo_data.transform, resize=80))
+    with pytest.raises(UsageError) as caught:
+        measured(compiled("null", 1), other, tmp_path, ScenarioRequest("offline"))
+    assert_says(caught, "resized to 80")
