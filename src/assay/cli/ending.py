@@ -3,7 +3,7 @@
 Python raises an interrupt in the main thread, between two of its instructions. One that is in a vendor's call, or waits
 for a thread that is, raises it when that call returns. So the signal's number goes into a pipe as well, at once. A
 thread reads it, gives the command a second to end by itself, and then ends the process with all that it started. What
-was finished is whole on the disk, a lock is gone with its process, and what was half written the next run removes.
+was finished is whole on the disk, a lock is gone with its process, and what is half written is removed.
 """
 
 from __future__ import annotations
@@ -69,7 +69,14 @@ def end(status: int) -> NoReturn:
         with suppress(OSError, ValueError):
             stream.flush()
     _kill_children()
+    _abandon()
     os._exit(status)
+
+
+def _abandon() -> None:
+    """Removes what is half written; a folder that nobody locks again would keep it."""
+    if "assay.store" in sys.modules:
+        sys.modules["assay.store"].abandon()
 
 
 def _watch(reading: int) -> None:
@@ -90,6 +97,7 @@ def _watch(reading: int) -> None:
             said = b"" if told.is_set() else f"{INTERRUPTED}\n".encode()
             os.write(_STANDARD_ERROR, said + (_SHOW_CURSOR.encode() if os.isatty(_STANDARD_ERROR) else b""))
         _kill_children()
+        _abandon()
         os._exit(EXIT_INTERRUPTED)
 
 
