@@ -9,6 +9,7 @@
     ├── DatasetError                    images or labels that cannot be used
     ├── BackendError                    a backend that refused or failed
     ├── ParityError                     a step changed the scores by more than it may
+    ├── StalledError                    a stage that held one thing for longer than it may
     └── RecordError                     a record or a file of a run that cannot be read or written
 
 Every message is one line: what, where, and what to do next. A list of files may follow it.
@@ -100,6 +101,16 @@ class BackendError(AssayError):
 
 class ParityError(AssayError):
     """A step that changed the scores by more than it may."""
+
+
+class StalledError(AssayError):
+    """A stage that held one thing for longer than it may; it may hold it still."""
+
+    def __init__(self, stage: str, what: str, seconds: float) -> None:
+        super().__init__(
+            f"{stage} has been at {what} for more than {seconds:g} s and is taken to hang; look at that, or give a "
+            "longer --timeout"
+        )
 
 
 class RecordError(AssayError):

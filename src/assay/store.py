@@ -7,8 +7,11 @@ step that made it. A step is not done again while `made_from` and its outputs ar
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import os
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -21,15 +24,40 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
+from assay import disk
+from assay.disk import abandon, replacing, scratch, scratch_folder
 from assay.errors import RecordError
 from assay.records import ArrayFile, FileReference, Record
+
+__all__ = [
+    "SCHEMA",
+    "abandon",
+    "array_file",
+    "files_of",
+    "hash_file",
+    "hash_of",
+    "is_intact",
+    "kept",
+    "kind_of",
+    "lock",
+    "read",
+    "reference",
+    "replacing",
+    "save_array",
+    "scratch",
+    "scratch_folder",
+    "stamp",
+    "to_json",
+    "verified",
+    "write",
+    "write_bytes",
+]
 
 SCHEMA = 2
 """Raised when a record's fields change their meaning, so that older files can be told apart."""
 
-_PARTIAL = ".assay-partial"
-"""How the name of a file ends that is being written; the number of the process stands before it."""
 _LOCK = ".lock"
+_COMMAND = 200
 
 R = TypeVar("R", bound=Record)
 
@@ -87,32 +115,6 @@ def verified(file: FileReference) -> Path:
             f"{file.path} is not what its record says (its sha256 differs); delete it and run the step again"
         )
     return file.path
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the place of `path` when the block ends well."""
-    with scratch(path) as beside:
-        yield beside
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-
-
-@contextmanager
-def scratch(path: Path) -> Iterator[Path]:
-    """A path beside `path`, of this process alone, to write to; what stands there when the block ends is removed."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield beside
-    except OSError as error:
-        raise RecordError(
-            f"cannot write {path}: {error.strerror or error}; free the space or choose another folder"
-        ) from error
-    finally:
-        with suppress(OSError):
-            beside.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -195,11 +197,11 @@ def lock(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         held.acquire()
-        holder.write_text(f"process {os.getpid()}\n", encoding="utf-8")
-        for left in folder.rglob(f".*{_PARTIAL}"):
-            process = left.name.removesuffix(_PARTIAL).rpartition(".")[2]
+        holder.write_text(_this_process(), encoding="utf-8")
+        for left in folder.rglob(f".*{disk.PARTIAL}"):
+            process = left.name.removesuffix(disk.PARTIAL).rpartition(".")[2]
             if not (process.isdecimal() and psutil.pid_exists(int(process))):
-                left.unlink(missing_ok=True)
+                disk.remove(left)
     except filelock.Timeout as error:
         raise RecordError(
             f"{folder} is in use by another assay ({_holder(holder)}); wait for it or choose another folder"
@@ -214,11 +216,21 @@ def lock(folder: Path) -> Iterator[None]:
         held.release()
 
 
+def _this_process() -> str:
+    since = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+    command = " ".join(shlex.join(sys.orig_argv).split())
+    short = command if len(command) <= _COMMAND else f"{command[: _COMMAND - 1]}…"
+    return f"process {os.getpid()} since {since}: {short}\n"
+
+
 def _holder(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip() or "process unknown"
-    except OSError:
-        return "process unknown"
+    """Who holds a folder; one that was killed left its words behind, and the next may not have written its own yet."""
+    with suppress(OSError, IndexError):
+        said = path.read_text(encoding="utf-8", errors="replace").strip()
+        process = said.split()[1]
+        if process.isdecimal() and psutil.pid_exists(int(process)):
+            return said
+    return "process unknown"
 
 
 def _envelope(path: Path) -> _Envelope:

@@ -14,7 +14,6 @@ import queue
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from assay import store
 from assay.backends.base import Batch, Scores, Settings, Start
 from assay.errors import BackendError
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
@@ -95,8 +95,8 @@ class Ascend:
     def compile(self, model: OnnxModel, options: BuildOptions, out: Path) -> None:
         """Runs the compiler, in a folder of its own that takes what it leaves behind."""
         program = _compiler()
-        with tempfile.TemporaryDirectory(prefix=".assay-atc-", dir=out.parent) as folder:
-            made = Path(folder) / f"artifact{self.suffix}"
+        with store.scratch_folder(out.parent) as folder:
+            made = folder / f"artifact{self.suffix}"
             words = self.command(model, options, made)
             done = subprocess.run([program, *words[1:]], cwd=folder, capture_output=True, text=True, check=False)
             if done.returncode != 0 or not made.is_file():

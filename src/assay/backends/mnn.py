@@ -12,7 +12,6 @@ import queue
 import re
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Self
 
 import numpy as np
 
-from assay import environment
+from assay import environment, store
 from assay.backends import mnn_constants, native_output
 from assay.backends.base import Batch, Scores, Settings, Start
 from assay.errors import BackendError
@@ -87,10 +86,10 @@ class Mnn:
         # The file keeps this mark, so that artifacts whose scores differ are different files.
         mark = f"assay-{options.settings['winograd']}"
         out.unlink(missing_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.resolve().parent) as folder:
+        with store.scratch_folder(out.resolve().parent) as folder:
             graph = model.file.path.resolve()
             if halves:
-                graph = Path(folder).resolve() / "halves.onnx"
+                graph = folder / "halves.onnx"
                 mnn_constants.split(model.file.path, graph)
             order = ["mnnconvert", "-f", "ONNX", "--modelFile", str(graph), "--MNNModel", str(out.resolve())]
             order += ["--bizCode", mark]

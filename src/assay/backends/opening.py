@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from assay import isolated, store
+from assay import isolated, stalling, store
 from assay.backends import registry
 from assay.backends.base import Session
 from assay.errors import BackendError
@@ -14,16 +14,23 @@ from assay.records import CompiledModel, OnnxModel, Setting
 
 
 @contextmanager
-def open_compiled(compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> Iterator[Session]:
+def open_compiled(
+    compiled: CompiledModel, run_settings: Mapping[str, Setting], timeout: float | None = None
+) -> Iterator[Session]:
     """A session of an artifact whose bytes are those of its record, made by this version for this machine.
 
     Raises `RecordError` where the bytes have changed, and `BackendError` where the artifact is of another version or
-    processor, with the command that makes it again; also where memory does not suffice for its batch.
+    processor, with the command that makes it again; also where memory does not suffice for its batch. Raises
+    `StalledError` where opening takes longer than the timeout.
     """
     require_present(compiled)
     store.verified(compiled.file)
     backend, batch = registry.get(compiled.options.backend), compiled.options.batch
-    with memory_suffices(backend.name, batch), backend.open(compiled, run_settings) as session:
+
+    def opened() -> Session:
+        return stalling.within(timeout, "open", str(compiled.file.path), lambda: backend.open(compiled, run_settings))
+
+    with memory_suffices(backend.name, batch), opened() as session:
         yield session
 
 

@@ -17,6 +17,7 @@ from assay.cli.options import (
     label_options,
     output_option,
     path,
+    timeout_option,
     transform_options,
     weights,
 )
@@ -92,6 +93,7 @@ def add(commands: Commands) -> None:
     label_options(made)
     made.add_argument("--like", type=path, metavar="MODEL.onnx", help="the transform of this model")
     made.add_argument("--on-error", choices=["stop", "skip"], default="stop", help="at images that cannot be decoded")
+    timeout_option(made)
     made.add_argument("-o", "--output", required=True, type=path, metavar="DIR")
     transform_options(made)
 
@@ -246,6 +248,7 @@ def prepare(options: argparse.Namespace) -> int:
             labels=options.labels,
             class_list=options.class_list,
             on_error=options.on_error,
+            timeout=options.timeout,
             progress=progress,
         )
     count = len(prepared.dataset.names)

@@ -22,6 +22,7 @@ from assay.cli.options import (
     path,
     seconds,
     spread,
+    timeout_option,
     transform_options,
     weights,
 )
@@ -80,6 +81,7 @@ def add_whole_way(commands: Commands) -> None:
     made.add_argument("--on-error", choices=["stop", "skip"], default="stop", help="at images that cannot be decoded")
     cluster_option(made)
     idle_option(made)
+    timeout_option(made)
     made.add_argument("--no-images", action="store_true", help="leave pictures of the images out of the page")
     made.add_argument("-o", "--out", required=True, type=path, metavar="RUN")
     output_option(made)
@@ -167,6 +169,7 @@ def run(options: argparse.Namespace) -> int:
         max_drop=options.max_drop,
         gates=options.gate,
         wait_idle=options.wait_idle,
+        timeout=options.timeout,
         spread=spread(options),
         page_images=not options.no_images,
         command=options.command_line,

@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from assay.cli import build, exchange, guide, judge, measure, report, tune
+from assay.cli import build, ending, exchange, guide, judge, measure, report, tune
 from assay.errors import EXIT_FAULT, EXIT_INTERRUPTED, AssayError
 
 _EXAMPLES = """examples:
@@ -44,8 +44,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status."""
-    words = sys.argv[1:] if arguments is None else arguments
+    """Runs one command; returns the exit status. Without arguments it is the whole process, with the words it got."""
+    if arguments is not None:
+        return _status(arguments)
+    with ending.on_interrupt():
+        status = _status(sys.argv[1:])
+    return ending.leave(status)
+
+
+def _status(words: Sequence[str]) -> int:
     options = parser().parse_args(words)
     options.command_line = shlex.join(["assay", *words])
     try:
@@ -54,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"assay: {error}", file=sys.stderr)  # noqa: T201 - the one place for messages
         return error.exit_code
     except KeyboardInterrupt:
-        print("assay: interrupted; what was finished is kept", file=sys.stderr)  # noqa: T201 - likewise
+        ending.told.set()
+        print(ending.INTERRUPTED, file=sys.stderr)  # noqa: T201 - likewise
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader has gone; without this, Python complains once more when it flushes at exit.

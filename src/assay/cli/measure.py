@@ -21,6 +21,7 @@ from assay.cli.options import (
     output_option,
     path,
     spread,
+    timeout_option,
     transform_options,
 )
 from assay.cli.scenario import bench_scenario, refuse_without_scenario, scenario_options
@@ -83,6 +84,7 @@ def add(commands: Commands) -> None:
     made.add_argument("--profile", action="store_true", help="show the ten costliest nodes, by a pass of its own")
     cluster_option(made)
     idle_option(made)
+    timeout_option(made)
     made.add_argument("-o", "--out", required=True, type=path, metavar="DIR")
     output_option(made)
     scenario_options(made)
@@ -184,7 +186,7 @@ def _how(options: argparse.Namespace) -> dict[str, Any]:
     from assay import workflow
 
     return {
-        "length": workflow.Length(seconds=options.duration, batches=options.iterations),
+        "length": workflow.Length(seconds=options.duration, batches=options.iterations, timeout=options.timeout),
         "wait_idle": options.wait_idle,
         "profiled": options.profile,
         "command": options.command_line,

@@ -72,6 +72,16 @@ def idle_option(made: argparse.ArgumentParser) -> None:
     )
 
 
+def timeout_option(made: argparse.ArgumentParser) -> None:
+    """When a stage is taken to hang."""
+    made.add_argument(
+        "--timeout",
+        type=positive_seconds,
+        metavar="SECONDS",
+        help="give up, naming stage and images, where one is at the same ones for longer; default: wait",
+    )
+
+
 def gate_options(made: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """What must hold; returns the group for further options."""
     group = made.add_argument_group("gates")
@@ -235,6 +245,13 @@ def seconds(text: str) -> float:
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds such as 60, or a time such as 10m or 2h")
     return float(found[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
+
+
+def positive_seconds(text: str) -> float:
+    """Reads a length of time that is more than none."""
+    if not (found := seconds(text)):
+        raise argparse.ArgumentTypeError(f"{text!r}: give more than 0")
+    return found
 
 
 def path(text: str) -> Path:

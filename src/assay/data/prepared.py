@@ -12,17 +12,18 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from assay import environment, store
+from assay import environment, stalling, store
 from assay.data import transform as image_transform
 from assay.data.sources import Source
 from assay.errors import DatasetError
 from assay.progress import Progress
 from assay.records import ArrayFile, Dataset, ImageFailure, ImageTransform, ImageWarning, PreparedDataset, Record
+from assay.stalling import Holds
 
 SHARD_IMAGES = 128
 """19 MB at 224×224: little is lost when a run is killed, little memory is held, and little is left to write last."""
@@ -38,6 +39,7 @@ _LARGE_BLOCK = 24 << 20
 
 OnError = Literal["stop", "skip"]
 Pixels = npt.NDArray[np.uint8]
+T = TypeVar("T")
 
 
 class Shard(Record, frozen=True, kw_only=True):
@@ -56,17 +58,19 @@ def prepare(
     folder: Path,
     progress: Progress,
     on_error: OnError = "stop",
+    timeout: float | None = None,
 ) -> tuple[tuple[Shard, ...], tuple[ImageFailure, ...]]:
     """Writes the shards of all images; images that cannot be decoded are named together, or left out and listed.
 
-    Raises `DatasetError` with every file that cannot be decoded, where `on_error` is `stop`.
+    Raises `DatasetError` with every file that cannot be decoded, where `on_error` is `stop`, and `StalledError` where
+    one thing takes longer than the timeout.
     """
     image_transform.check(transform)
     progress.start("prepare", len(source.names))
     folder.mkdir(parents=True, exist_ok=True)
     # What the record of an earlier set names is about to be replaced.
     (folder / RECORD).unlink(missing_ok=True)
-    shards = _Preparation(source, transform, folder, progress).shards()
+    shards = _Preparation(source, transform, folder, progress, timeout).shards()
     failures = tuple(failure for shard in shards for failure in shard.failures)
     if failures and on_error == "stop":
         raise DatasetError(
@@ -135,8 +139,16 @@ class Reader:
 class _Preparation:
     """One data set on its way: while one shard is written, the images of the next are decoded."""
 
-    def __init__(self, source: Source, transform: ImageTransform, folder: Path, progress: Progress) -> None:
+    def __init__(
+        self,
+        source: Source,
+        transform: ImageTransform,
+        folder: Path,
+        progress: Progress,
+        timeout: float | None,
+    ) -> None:
         self.source, self.transform, self.folder, self.progress = source, transform, folder, progress
+        self.timeout, self.holds = timeout, Holds()
         self.made: dict[int, Future[Shard]] = {}
         self.decoding: deque[_ShardUnderWay] = deque()
         self.writing: deque[tuple[Future[Shard], Pixels]] = deque()
@@ -147,7 +159,7 @@ class _Preparation:
         # glibc gives an image's memory back to the system and faults it in again for the next one, a third more
         # time, until it has seen a large block freed: then it keeps what is smaller. This one is never touched.
         np.empty(_LARGE_BLOCK, np.uint8)
-        with ThreadPoolExecutor(environment.cores()) as workers, ThreadPoolExecutor(1) as writer:
+        with stalling.pool("prepare", environment.cores()) as workers, stalling.pool("write", 1) as writer:
             for number, start in enumerate(range(0, len(names), SHARD_IMAGES)):
                 part = names[start : start + SHARD_IMAGES]
                 path = self.folder / _SHARD.format(f"{number:05}")
@@ -165,7 +177,7 @@ class _Preparation:
                     self._write_oldest(writer)
             while self.decoding:
                 self._write_oldest(writer)
-            return tuple(self.made[number].result() for number in sorted(self.made))
+            return tuple(self._result(self.made[number]) for number in sorted(self.made))
 
     def _begun(
         self, number: int, path: Path, names: Sequence[str], made_from: str, workers: ThreadPoolExecutor
@@ -180,8 +192,10 @@ class _Preparation:
 
     def _decode(self, name: str, out: Pixels) -> _Outcome:
         try:
-            content = self.source.read(name)
-            out[...], warning = image_transform.pixels_and_warning(content, self.transform)
+            with self.holds.at("read", f"image {name}"):
+                content = self.source.read(name)
+            with self.holds.at("decode", f"image {name}"):
+                out[...], warning = image_transform.pixels_and_warning(content, self.transform)
         except DatasetError as error:
             return _Outcome("", None, ImageFailure(name=name, reason=error.message))
         warned = ImageWarning(name=name, reason=warning) if warning is not None else None
@@ -194,7 +208,7 @@ class _Preparation:
             return np.empty((min(SHARD_IMAGES, len(self.source.names)), crop, crop, 3), np.uint8)
         shard, buffer = self.writing.popleft()
         # A full disk is said here, and not after all the work.
-        shard.result()
+        self._result(shard)
         return buffer
 
     def _write_oldest(self, writer: ThreadPoolExecutor) -> None:
@@ -202,12 +216,19 @@ class _Preparation:
         oldest = self.decoding.popleft()
         outcomes: list[_Outcome] = []
         for decoded in oldest.outcomes:
-            found = decoded.result()
+            found = self._result(decoded)
             outcomes += found
             self.progress.advance(len(found))
-        shard = writer.submit(_written, oldest.path, oldest.names, outcomes, oldest.pixels, oldest.made_from)
+        shard = writer.submit(self._write, oldest, outcomes)
         self.writing.append((shard, oldest.pixels))
         self.made[oldest.number] = shard
+
+    def _write(self, shard: _ShardUnderWay, outcomes: Sequence[_Outcome]) -> Shard:
+        with self.holds.at("write", str(shard.path)):
+            return _written(shard.path, shard.names, outcomes, shard.pixels, shard.made_from)
+
+    def _result(self, future: Future[T]) -> T:
+        return stalling.result(future, self.holds, self.timeout)
 
 
 class _Outcome(NamedTuple):

@@ -2,13 +2,13 @@
 
 A job takes a slot from the ring, passes through every stage in turn and gives the slot back. Each stage has its
 own workers, which count what they did, how long they worked, and how long they waited on either side, so that
-the slowest stage can be named. The first failure stops every stage and is raised to the caller.
+the slowest stage can be named. The first failure stops every stage and is raised to the caller; so is a stage that
+holds one job for longer than a limit, where there is one.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -16,11 +16,14 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from assay import stalling
+from assay.errors import StalledError
+from assay.measure.channel import Channel, StoppedError
 from assay.measure.clock import Intervals, now
 from assay.records import StageTime
+from assay.stalling import Hold
 
 S = TypeVar("S")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,15 @@ class Stage(Generic[S]):
 
 
 @dataclass(frozen=True)
+class Limit(Generic[S]):
+    """How long a stage may hold one job."""
+
+    seconds: float
+    described: Callable[[Job, S], str]
+    """What is being worked on, for the one who reads that it hangs."""
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a run of the pipeline measured."""
 
@@ -52,18 +64,25 @@ class Outcome:
     """float64 [jobs, 2]: start and end of each job in the timed stage, in seconds from the start of the run."""
 
 
-def run(jobs: Iterator[Job], stages: Sequence[Stage[S]], slots: Sequence[S], timed: str) -> Outcome:
+def run(
+    jobs: Iterator[Job],
+    stages: Sequence[Stage[S]],
+    slots: Sequence[S],
+    timed: str,
+    limit: Limit[S] | None = None,
+) -> Outcome:
     """Runs all jobs through all stages; `timed` names the stage whose single jobs are timed.
 
-    Raises what the first failing worker raised, after every worker has stopped.
+    Raises what the first failing worker raised, after every worker has stopped; or `StalledError` where one holds a job
+    for longer than the limit, which then holds it still.
     """
     if not slots or any(stage.workers < 1 for stage in stages):
         raise ValueError("a pipeline needs at least one slot, and one worker in each stage")
-    ring: _Channel[S] = _Channel(len(slots), producers=1)
+    ring: Channel[S] = Channel(len(slots), producers=1)
     for slot in slots:
         ring.put(slot)
     # Between two stages as many jobs may wait as the next stage has workers: more would only hold slots.
-    links = [_Channel[tuple[Job, S]](stage.workers, stages[number].workers) for number, stage in enumerate(stages[1:])]
+    links = [Channel[tuple[Job, S]](stage.workers, stages[number].workers) for number, stage in enumerate(stages[1:])]
     source = _Source(jobs, ring)
     workers: list[_Worker[S]] = []
     for number, stage in enumerate(stages):
@@ -74,7 +93,7 @@ def run(jobs: Iterator[Job], stages: Sequence[Stage[S]], slots: Sequence[S], tim
             _Worker(stage, take, put, done, timed=stage.name == timed, first=number == 0) for _ in range(stage.workers)
         ]
     begin = now()
-    _run_all(workers, [ring, *links])
+    _run_all(workers, [ring, *links], limit)
     finished = max(worker.last_output for worker in workers)
     if finished < begin:
         raise ValueError("a pipeline needs at least one job")
@@ -87,60 +106,10 @@ def run(jobs: Iterator[Job], stages: Sequence[Stage[S]], slots: Sequence[S], tim
     )
 
 
-class _StoppedError(Exception):
-    """The run was stopped while a worker waited."""
-
-
-class _Channel(Generic[T]):
-    """A bounded queue that ends when its producers are done, and can be stopped under those who wait."""
-
-    def __init__(self, capacity: int, producers: int) -> None:
-        self._items: deque[T] = deque()
-        self._capacity = capacity
-        self._producers = producers
-        self._stopped = False
-        lock = threading.Lock()
-        self._readable = threading.Condition(lock)
-        self._writable = threading.Condition(lock)
-
-    def put(self, item: T) -> None:
-        with self._writable:
-            while len(self._items) >= self._capacity and not self._stopped:
-                self._writable.wait()
-            if self._stopped:
-                raise _StoppedError
-            self._items.append(item)
-            self._readable.notify()
-
-    def get(self) -> T | None:
-        """The next item; None when there will be no more."""
-        with self._readable:
-            while not self._items and self._producers and not self._stopped:
-                self._readable.wait()
-            if self._stopped:
-                raise _StoppedError
-            if not self._items:
-                return None
-            item = self._items.popleft()
-            self._writable.notify()
-            return item
-
-    def producer_done(self) -> None:
-        with self._readable:
-            self._producers -= 1
-            self._readable.notify_all()
-
-    def stop(self) -> None:
-        with self._readable:
-            self._stopped = True
-            self._readable.notify_all()
-            self._writable.notify_all()
-
-
 class _Source(Generic[S]):
     """Gives the first stage its jobs, each with a free slot."""
 
-    def __init__(self, jobs: Iterator[Job], ring: _Channel[S]) -> None:
+    def __init__(self, jobs: Iterator[Job], ring: Channel[S]) -> None:
         self._jobs = jobs
         self._ring = ring
         self._lock = threading.Lock()
@@ -171,6 +140,8 @@ class _Worker(Generic[S]):
     waiting_in: float = 0.0
     waiting_out: float = 0.0
     last_output: float = 0.0
+    held: tuple[float, Job, S] | None = None
+    """Since when it works on which job."""
     intervals: Intervals = field(default_factory=Intervals)
 
     def run(self) -> None:
@@ -179,7 +150,9 @@ class _Worker(Generic[S]):
         while (taken := take()) is not None:
             job, slot = taken
             start = now()
+            self.held = start, job, slot
             work(job, slot)
+            self.held = None
             end = now()
             put(taken)
             if self.timed:
@@ -198,8 +171,12 @@ class _Worker(Generic[S]):
         self.done()
 
 
-def _run_all(workers: Sequence[_Worker[S]], channels: Sequence[_Channel[S] | _Channel[tuple[Job, S]]]) -> None:
-    """Runs every worker in a thread of its own until all are done or one has failed."""
+def _run_all(
+    workers: Sequence[_Worker[S]],
+    channels: Sequence[Channel[S] | Channel[tuple[Job, S]]],
+    limit: Limit[S] | None,
+) -> None:
+    """Runs every worker in a thread of its own until all are done, one has failed, or one hangs."""
     failures: list[BaseException] = []
 
     def stop() -> None:
@@ -209,21 +186,26 @@ def _run_all(workers: Sequence[_Worker[S]], channels: Sequence[_Channel[S] | _Ch
     def guarded(worker: _Worker[S]) -> None:
         try:
             worker.run()
-        except _StoppedError:
+        except StoppedError:
             pass
         except BaseException as error:
             failures.append(error)
             stop()
 
     threads = [
-        threading.Thread(target=guarded, args=(worker,), name=f"assay-{worker.stage.name}", daemon=True)
+        threading.Thread(target=guarded, args=(worker,), name=f"{stalling.THREAD}{worker.stage.name}", daemon=True)
         for worker in workers
     ]
     for thread in threads:
         thread.start()
     try:
         for thread in threads:
-            thread.join()
+            _join(thread, workers, limit)
+    except StalledError:
+        stop()
+        if failures:
+            raise failures[0] from None
+        raise
     except BaseException:
         # An interrupt reaches only this thread: the workers end with the job they are at.
         stop()
@@ -232,6 +214,22 @@ def _run_all(workers: Sequence[_Worker[S]], channels: Sequence[_Channel[S] | _Ch
         raise
     if failures:
         raise failures[0]
+
+
+def _join(thread: threading.Thread, workers: Sequence[_Worker[S]], limit: Limit[S] | None) -> None:
+    """Waits for the end of one worker, and looks meanwhile at what each of them holds."""
+
+    def ended(seconds: float | None) -> bool:
+        thread.join(seconds)
+        return not thread.is_alive()
+
+    def held() -> Iterator[Hold]:
+        for worker in workers:
+            if limit is not None and (holds := worker.held) is not None:
+                since, job, slot = holds
+                yield Hold(since, worker.stage.name, limit.described(job, slot))
+
+    stalling.wait(ended, held, limit.seconds if limit is not None else None)
 
 
 def _stage_time(stage: Stage[S], workers: Sequence[_Worker[S]], begin: float, finished: float) -> StageTime:
@@ -247,7 +245,7 @@ def _stage_time(stage: Stage[S], workers: Sequence[_Worker[S]], begin: float, fi
     )
 
 
-def _release(ring: _Channel[S]) -> Callable[[tuple[Job, S]], None]:
+def _release(ring: Channel[S]) -> Callable[[tuple[Job, S]], None]:
     return lambda taken: ring.put(taken[1])
 
 

@@ -36,6 +36,8 @@ class Slot:
     """What the session takes: the pixels themselves, or float32 N×3×H×W."""
     files: list[bytes] = field(default_factory=list)
     scores: Scores | None = None
+    at: int | None = None
+    """Which image of the batch a stage is at, where it takes them one by one."""
 
 
 def slots(session: Session, count: int) -> list[Slot]:
@@ -119,20 +121,21 @@ def from_images(
     """
 
     def read(job: Job, slot: Slot) -> None:
-        slot.files = [read_file(name) for name in names[job.first : job.first + job.items]]
+        slot.files = [read_file(names[image]) for image in _one_by_one(job, slot)]
         if hashes is not None:
             for offset, content in enumerate(slot.files):
                 hashes[job.first + offset] = hashlib.sha256(content).hexdigest()
 
     def preprocess(job: Job, slot: Slot) -> None:
-        for offset, content in enumerate(slot.files):
+        for image in _one_by_one(job, slot):
+            offset = image - job.first
             try:
-                slot.pixels[offset], warning = image_transform.pixels_and_warning(content, transform)
+                slot.pixels[offset], warning = image_transform.pixels_and_warning(slot.files[offset], transform)
                 if warning is not None:
-                    warnings[names[job.first + offset]] = warning
+                    warnings[names[image]] = warning
             except DatasetError as error:
                 raise DatasetError(
-                    f"image {names[job.first + offset]} cannot be used ({error.message}); mend or remove it, "
+                    f"image {names[image]} cannot be used ({error.message}); mend or remove it, "
                     "or prepare the images with --on-error skip"
                 ) from error
         slot.files = []
@@ -150,7 +153,7 @@ def from_tensors(paths: Sequence[str], hashes: list[str] | None) -> list[Stage[S
     """
 
     def read(job: Job, slot: Slot) -> None:
-        slot.files = [_content(path) for path in paths[job.first : job.first + job.items]]
+        slot.files = [_content(paths[image]) for image in _one_by_one(job, slot)]
         if hashes is not None:
             for offset, content in enumerate(slot.files):
                 hashes[job.first + offset] = hashlib.sha256(content).hexdigest()
@@ -167,6 +170,13 @@ def from_tensors(paths: Sequence[str], hashes: list[str] | None) -> list[Stage[S
         slot.batch[job.items :] = 0
 
     return [Stage("read", read, _READERS), Stage("preprocess", preprocess)]
+
+
+def _one_by_one(job: Job, slot: Slot) -> Iterator[int]:
+    """The numbers of a job's images, with a note in the slot of which one a stage is at."""
+    for slot.at in range(job.items):
+        yield job.first + slot.at
+    slot.at = None
 
 
 def _content(path: str) -> bytes:
@@ -186,6 +196,14 @@ def infer(session: Session, name_of: Callable[[int], str]) -> Stage[Slot]:
             raise type(error)(f"{error.message} (batch from image {name_of(job.first)} on)") from error
 
     return Stage("infer", work, session.slots)
+
+
+def described(job: Job, slot: Slot, name_of: Callable[[int], str]) -> str:
+    """The images that a stage is at: the one, or the first and the last of the batch."""
+    if slot.at is not None:
+        return f"image {name_of(job.first + slot.at)}"
+    first, last = name_of(job.first), name_of(job.first + job.items - 1)
+    return f"a batch of {job.items} images" + (f" ({first})" if first == last else f" ({first} to {last})")
 
 
 class ScoreWriter:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import numpy.typing as npt
 import onnx
 import torch
 
+from assay import store
 from assay.errors import ModelError, UsageError
 
 OPSET = 11
@@ -35,12 +35,11 @@ def export(network: torch.nn.Module, side: int, opset: int | None, out: Path, da
     Weights that are too many for one ONNX file go into `data`, which stands beside `out`. Without an opset it is the
     guide's, or the lowest that the network's operators allow; then what that one lacks is returned.
     """
-    size = sum(value.numel() * value.element_size() for value in network.state_dict().values())
-    if size < _LARGEST_FILE:
+    if size_of(network) < _LARGEST_FILE:
         return _export(network, side, opset, out)
     # torch puts each large tensor into a file of its own.
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as folder:
-        traced = Path(folder) / "model.onnx"
+    with store.scratch_folder(out.parent) as folder:
+        traced = folder / "model.onnx"
         lacking = _export(network, side, opset, traced)
         # What stands there would be written into, not replaced.
         data.unlink(missing_ok=True)
@@ -48,6 +47,11 @@ def export(network: torch.nn.Module, side: int, opset: int | None, out: Path, da
         # onnx makes that file readable for its owner alone.
         data.chmod(out.stat().st_mode)
     return lacking
+
+
+def size_of(network: torch.nn.Module) -> int:
+    """The bytes of all weights."""
+    return sum(value.numel() * value.element_size() for value in network.state_dict().values())
 
 
 def _export(network: torch.nn.Module, side: int, opset: int | None, out: Path) -> str | None:

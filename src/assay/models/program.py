@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 
@@ -30,9 +31,11 @@ def write(network: torch.nn.Module, side: int, out: Path) -> None:
             raise ModelError(
                 f"torch.export cannot follow the network: {said}; leave --pt2 away, and use another backend than torch"
             ) from error
-        # A file without this suffix is warned of, and while it is written it has another.
-        with out.open("wb") as file:
-            torch.export.save(exported, file)
+        # Into memory first: where a disk is full torch's writer raises, and once more as it is taken apart, which ends
+        # the process. A path whose suffix is not this format's, as of what is being written, would be warned of.
+        content = io.BytesIO()
+        torch.export.save(exported, content)
+    out.write_bytes(content.getbuffer())
 
 
 def load(path: Path) -> torch.nn.Module:

@@ -8,7 +8,8 @@ from typing import Literal
 from assay.records.base import FileReference, PixelSource, Record, Setting
 from assay.records.data import Accuracy, Dataset, Predictions
 from assay.records.judgement import Verdict
-from assay.records.measurement import Environment, Machine, WarmUp
+from assay.records.machine import Environment, Machine
+from assay.records.measurement import WarmUp
 from assay.records.model import CompiledModel
 
 ScenarioMode = Literal["performance", "accuracy"]

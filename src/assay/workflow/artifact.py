@@ -182,7 +182,8 @@ def _compile(
         content = [handed.file.sha256, *([program.sha256] if program else [])]
         key = store.hash_of(*content, options, backend.version(), target, _RECIPE)
         artifact, record = place(key)
-        with store.replacing(artifact) as beside:
+        size = max(file.size for file in (handed.file, *model.data))
+        with store.replacing(artifact, expected=size) as beside:
             described = CompiledModel(
                 # Nothing is there yet: the reference is made anew where the file is.
                 file=FileReference(path=beside.resolve(), sha256="", size=0, modified_ns=0),

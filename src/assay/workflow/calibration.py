@@ -132,7 +132,7 @@ def make_ready(model: OnnxModel, folder: Path) -> OnnxModel:
         return found
     for part in (model.file, *model.data):
         store.verified(part)
-    with store.replacing(file) as beside:
+    with store.replacing(file, expected=model.file.size) as beside:
         described = isolated.run(
             _made_ready,
             model,

@@ -25,6 +25,7 @@ from assay.workflow import artifact, asked, choice, dataset, float32, judgement,
 from assay.workflow.adoption import adopt, record_of
 from assay.workflow.choice import AUTO
 from assay.workflow.exporting import export
+from assay.workflow.measurement import Length
 from assay.workflow.pixels import Data, Images
 from assay.workflow.run_request import USUAL_BATCHES, RunRequest
 from assay.workflow.trial import Candidate
@@ -52,10 +53,12 @@ def run(request: RunRequest, out: Path, progress: Progress = Silent()) -> Outcom
         search = _search(request, classifier, data, out, progress)
         tuned = _tuned(search, progress)
         compiled = [tuned] if tuned is not None else _compile(request, classifier, batches, data, out, progress)
+        length = Length(timeout=request.timeout)
         results, used = trial.measure_all(
             compiled,
             data,
             out / "bench",
+            length=length,
             reuse=True,
             patience=Patience(request.wait_idle),
             spread=request.spread,
@@ -63,7 +66,7 @@ def run(request: RunRequest, out: Path, progress: Progress = Silent()) -> Outcom
         )
         record = trial.record_of(classifier, used, results, request.command)
         if _is_paired(request, compiled):
-            reference = float32.predictions(classifier, data, out / "reference", progress)
+            reference = float32.predictions(classifier, data, out / "reference", progress, length)
             pairs = float32.with_pairs(results, reference, used)
             record = msgspec.structs.replace(record, results=pairs, reference=reference)
         store.write(out / judgement.RUN_RECORD, record)
@@ -137,6 +140,7 @@ def _data(request: RunRequest, classifier: OnnxModel, out: Path, progress: Progr
             labels=request.labels,
             class_list=request.class_list,
             on_error=request.on_error,
+            timeout=request.timeout,
             progress=progress,
         )
     return Images.of(request.images, request.labels, request.class_list)

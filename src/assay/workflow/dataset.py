@@ -29,9 +29,13 @@ def prepare(
     labels: Path | None = None,
     class_list: Path | None = None,
     on_error: OnError = "stop",
+    timeout: float | None = None,
     progress: Progress = Silent(),
 ) -> PreparedDataset:
-    """Decodes, resizes and crops every image once; raises `DatasetError` naming what cannot be used."""
+    """Decodes, resizes and crops every image once; raises `DatasetError` naming what cannot be used.
+
+    Raises `StalledError` where one image, or the writing of a shard, takes more seconds than the timeout.
+    """
     watch = Stopwatch()
     source = sources.find(images)
     classes = classes_of(source, labels, class_list)
@@ -49,7 +53,7 @@ def prepare(
         progress.finish("prepare", described, _detail(found), None)
         return labelled
     with store.lock(out):
-        shards, failures = preparation.prepare(source, transform, out, progress, on_error)
+        shards, failures = preparation.prepare(source, transform, out, progress, on_error, timeout)
         dataset = describe(
             source,
             [name for shard in shards for name in shard.names],

@@ -117,7 +117,7 @@ def export(
         class_names=trained.class_names,
         published=trained.published,
     )
-    with store.replacing(out) as beside:
+    with store.replacing(out, expected=exporter.size_of(trained.network)) as beside:
         data = out.with_name(f"{out.name}.data")
         lacking = exporter.export(trained.network, transform.crop, opset, beside, data)
         progress.advance()
@@ -160,7 +160,7 @@ def _program(
     from assay.models import export, program
 
     place = program_of(out)
-    with store.replacing(place) as beside:
+    with store.replacing(place, expected=export.size_of(trained.network)) as beside:
         program.write(trained.network, trained.transform.crop, beside)
         parity = score_parity.compare(
             export.score_function(trained.network),

@@ -12,6 +12,7 @@ from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BatchResult, BuildOptions, CompiledModel, Dataset, OnnxModel, PairedAccuracy, Predictions
 from assay.score import paired
 from assay.workflow import artifact, asked, measurement, quantization
+from assay.workflow.measurement import Length
 from assay.workflow.pixels import Data
 
 BACKEND = "onnxruntime"
@@ -24,7 +25,9 @@ def is_reference(options: BuildOptions) -> bool:
     return (options.backend, options.device, options.precision) == (BACKEND, "cpu", "fp32")
 
 
-def predictions(model: OnnxModel, data: Data, out: Path, progress: Progress = Silent()) -> Predictions:
+def predictions(
+    model: OnnxModel, data: Data, out: Path, progress: Progress = Silent(), length: Length = Length()
+) -> Predictions:
     """The model's predictions in ONNX Runtime and float32, once over the data; kept below `out`."""
     watch = Stopwatch()
     # A model of 8 bits is paired with the one that it was made from, not with itself.
@@ -33,7 +36,7 @@ def predictions(model: OnnxModel, data: Data, out: Path, progress: Progress = Si
     options, run_settings = asked.build_options(BACKEND, batch=batch)
     compiled, _ = artifact.compile_into(model, options, out / "compiled")
     measured = measurement.bench(
-        compiled, data, out / "bench", run_settings=run_settings, reuse=True, progress=progress
+        compiled, data, out / "bench", run_settings=run_settings, length=length, reuse=True, progress=progress
     )
     assert measured.predictions is not None  # noqa: S101 - it went once over the data
     count = units.counted(len(measured.predictions.names), "image")

@@ -106,8 +106,9 @@ def _measured(
     with ExitStack() as opened:
         turns = []
         for compiled, run_settings in candidates:
-            session = opened.enter_context(opening.open_compiled(compiled, run_settings))
-            turns.append(_Turns(Passage(compiled, session, source_of(data), once=False), run_settings))
+            session = opened.enter_context(opening.open_compiled(compiled, run_settings, plan.length.timeout))
+            passage = Passage(compiled, session, source_of(data), once=False, timeout=plan.length.timeout)
+            turns.append(_Turns(passage, run_settings))
         progress.start("bench", None)
         for turn in turns:
             turn.warm_up(plan)

@@ -23,6 +23,7 @@ from assay.workflow.passage import Passage
 from assay.workflow.pixels import Data, Sink, Source, shardable, source_of
 
 SYNTHETIC_SECONDS = 10.0
+ONE_PROCESS = "--timeout watches this process alone; leave it away to share a data set"
 _RECIPE = 1
 
 
@@ -34,6 +35,8 @@ class Length:
     batches: int | None = None
     warm_up: float = clock.WARM_UP_LIMIT_SECONDS
     """Seconds after which a warm-up ends, steady or not; how long a run takes does not hang on it."""
+    timeout: float | None = None
+    """Seconds after which a stage that is still at the same images hangs, and the run is given up."""
 
     @property
     def once(self) -> bool:
@@ -90,6 +93,8 @@ def bench(
     else:
         home = new_home(folder, compiled)
     if spread is not None and shared is not None:
+        if length.timeout is not None:
+            raise UsageError(ONE_PROCESS)
         if not length.once:
             raise UsageError("--duration and --iterations measure one device; leave them away to share a data set")
         shared.check(compiled)
@@ -98,8 +103,8 @@ def bench(
         )
         return Measured(performance, predictions, shared.dataset(), kept=False)
     before = patience.look(compiled.options.device, progress)
-    with opening.open_compiled(compiled, run_settings) as session:
-        passage = Passage(compiled, session, source, length.once)
+    with opening.open_compiled(compiled, run_settings, length.timeout) as session:
+        passage = Passage(compiled, session, source, length.once, length.timeout)
         return _measured(passage, home, made_from, run_settings, length, sinks, before, progress)
 
 

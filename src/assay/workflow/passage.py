@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from assay import stalling
 from assay.backends.base import Session
 from assay.measure import clock, pipeline, stages
-from assay.measure.pipeline import Job
+from assay.measure.pipeline import Job, Limit
 from assay.measure.stages import Slot
 from assay.progress import Progress
 from assay.records import CompiledModel, WarmUp
@@ -19,10 +20,13 @@ from assay.workflow.pixels import Sink, Source
 class Passage:
     """An open session between the stages that feed it and those that take its scores."""
 
-    def __init__(self, compiled: CompiledModel, session: Session, source: Source, once: bool) -> None:
+    def __init__(
+        self, compiled: CompiledModel, session: Session, source: Source, once: bool, timeout: float | None = None
+    ) -> None:
         self.compiled, self.session, self.source = compiled, session, source
         self.batch = compiled.options.batch
         self.names = source.names
+        self.timeout = timeout
         self._input_stages = source.stages(compiled, once)
         self._ring = self._filled_ring()
 
@@ -34,22 +38,33 @@ class Passage:
     def warm_up(self, limit: float) -> WarmUp:
         """Calls until their times are steady, or so many seconds are up."""
         batch = self._ring[0].batch
-        return clock.warm_up(lambda: self.session.infer(batch), limit)
+        what = f"a call on a batch of {self.batch}"
+
+        def call() -> object:
+            return stalling.within(self.timeout, "warm-up", what, lambda: self.session.infer(batch))
+
+        return clock.warm_up(call, limit)
 
     def run(
         self, jobs: Iterator[Job], progress: Progress, scores: Path | None = None, sinks: Sequence[Sink] = ()
     ) -> pipeline.Outcome:
         """All jobs through all stages; every image's scores go into the file, where there is one, and to the sinks."""
-        infer = stages.infer(self.session, lambda image: self.names[image] if self.names else "synthetic")
+        infer = stages.infer(self.session, self._name_of)
+        limit = None
+        if self.timeout is not None:
+            limit = Limit[Slot](self.timeout, lambda job, slot: stages.described(job, slot, self._name_of))
         if scores is None:
             chain = [*self._input_stages, infer]
             if self.names:
                 chain.append(stages.post((), progress.advance))
-            return pipeline.run(jobs, chain, self._ring, infer.name)
+            return pipeline.run(jobs, chain, self._ring, infer.name, limit)
         with scores.open("wb") as file:
             writer = stages.ScoreWriter(file.fileno(), len(self.names), self.compiled.model.classes)
             chain = [*self._input_stages, infer, stages.post((writer.write, *sinks), progress.advance)]
-            return pipeline.run(jobs, chain, self._ring, infer.name)
+            return pipeline.run(jobs, chain, self._ring, infer.name, limit)
+
+    def _name_of(self, image: int) -> str:
+        return self.names[image] if self.names else "synthetic"
 
     def _filled_ring(self) -> list[Slot]:
         ring = stages.slots(self.session, self._in_flight())

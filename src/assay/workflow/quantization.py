@@ -90,7 +90,7 @@ def quantize(
         watch = Stopwatch()
         progress.start("quantize", None)
         checked = _some(model, data, images, _CHECKED_IMAGES)
-        with store.replacing(out) as beside:
+        with store.replacing(out, expected=graph.file.size) as beside:
             count, change, elsewhere = isolated.run(
                 _written,
                 graph,

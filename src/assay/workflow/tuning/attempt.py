@@ -6,7 +6,6 @@ All of it is in one process, which nothing else runs beside; where memory is ask
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from assay import isolated, units
+from assay import isolated, store, units
 from assay.backends import registry
 from assay.errors import AssayError
 from assay.progress import Stopwatch
@@ -217,11 +216,11 @@ class Attempt:
         """The speed by the objective, scaled by the best one's, which was measured in turn."""
         data = self.bench.data if self.bench.objective == "end-to-end" else None
         both = [runnable] if best is None else [runnable, best[1]]
-        with tempfile.TemporaryDirectory(prefix="assay-", dir=self.bench.folder) as folder:
+        with store.scratch_folder(self.bench.folder) as folder:
             # Of how long the slowest calls take, a few calls say nothing.
             prunes = self.bench.objective != "latency"
             seconds = SPEED_SECONDS if prunes else LATENCY_SECONDS
-            found = self._alone(alone.speeds, both, data, Path(folder), seconds, prunes, doing="measuring")
+            found = self._alone(alone.speeds, both, data, folder, seconds, prunes, doing="measuring")
             if best is None or best[0].speed is None:
                 return objective.speed_of(found[0], self.bench.objective), None
             ratio = objective.ratio(found[0], found[1], self.bench.objective)

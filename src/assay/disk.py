@@ -1,0 +1,111 @@
+"""Files written whole or not at all; what is half written has a name that tells so, and whose it is.
+
+Where a library of others failed to write a file, whatever it said of that, the disk is asked whether it has room.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from assay.errors import AssayError, RecordError
+
+PARTIAL = ".assay-partial"
+"""How the name of a file ends that is being written; the number of the process stands before it."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SAID = 200
+"""Of a library's own words at most."""
+
+_under_way: set[Path] = set()
+"""What this process is writing."""
+
+
+@contextmanager
+def replacing(path: Path, expected: int = 0) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes the place of `path` when the block ends well.
+
+    Where another's library does the writing, `expected` is about how many bytes: a full disk is told then, whatever the
+    library makes of it.
+    """
+    with scratch(path, expected) as beside:
+        yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+
+
+@contextmanager
+def scratch(path: Path, expected: int = 0) -> Iterator[Path]:
+    """A path beside `path`, of this process alone, to write to; what stands there when the block ends is removed."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+    _under_way.add(beside)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield beside
+    except OSError as error:
+        raise _unwritten(path, error.strerror or str(error)) from error
+    except RecordError:
+        raise
+    except Exception as error:
+        why = no_room(path.parent, expected) if expected else None
+        if why is None:
+            raise
+        # Of our own messages, what the library is taken to lack is left out: it is not that.
+        fault = error.message.partition("; ")[0] if isinstance(error, AssayError) else str(error)
+        said = " ".join(fault.split())[:_SAID] or type(error).__name__
+        raise _unwritten(path, f"{why} ({said})") from error
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+        _under_way.discard(beside)
+
+
+def _unwritten(path: Path, why: str) -> RecordError:
+    return RecordError(f"cannot write {path}: {why}; free the space or choose another folder")
+
+
+@contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """A folder in another one, for what a library leaves beside its work; removed when the block ends."""
+    with tempfile.TemporaryDirectory(prefix=".", suffix=f".{os.getpid()}{PARTIAL}", dir=folder) as made:
+        _under_way.add(Path(made))
+        try:
+            yield Path(made)
+        finally:
+            _under_way.discard(Path(made))
+
+
+def abandon() -> None:
+    """Removes what this process is writing, since it will not end by itself."""
+    for left in list(_under_way):
+        remove(left)
+
+
+def remove(left: Path) -> None:
+    """Removes a file or folder that was left half written, if it can."""
+    with suppress(OSError):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink()
+
+
+def no_room(folder: Path, size: int) -> str | None:
+    """Why a folder cannot take one more file of so many bytes, in the system's words; None where it can.
+
+    The file is not written, its space is only asked for. Where the system cannot be asked, nothing is known.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return None
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            os.posix_fallocate(probe.fileno(), 0, max(size, 1))
+    except OSError as error:
+        return error.strerror if error.errno in _FULL else None
+    return None

@@ -1,0 +1,74 @@
+"""Commands in processes of their own, as a person starts them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from assay import demo, workflow
+from assay.records import RunRecord
+
+ROOT = Path(__file__).parents[2]
+TRANSFORM = ("--resize", "72", "--crop", "64", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25")
+DATA = ("--images", str(demo.IMAGES), "--labels", str(demo.LABELS))
+RUN = ("run", str(demo.ONNX), *DATA, *TRANSFORM, "--reference=top1=92.5")
+
+
+def start(
+    words: Sequence[str], module: str = "assay", environment: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """A command at work; what it says on standard error can be read."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path, **(environment or {})},
+    )
+
+
+def finish(words: Sequence[str], module: str = "assay", environment: dict[str, str] | None = None) -> tuple[int, str]:
+    """A command's exit status, and all that it said on standard error."""
+    with start(words, module, environment) as process:
+        _, said = process.communicate(timeout=300)
+        return process.returncode, said
+
+
+def wait_until(reached: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Waits until something is so, while the command is at work."""
+    while not reached():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+
+
+def assert_same_result(found: RunRecord, expected: RunRecord) -> None:
+    """The accuracy of both is the same, and each score bit for bit."""
+    for one, two in zip(found.results, expected.results, strict=True):
+        assert one.accuracy == two.accuracy
+        assert one.predictions is not None
+        assert two.predictions is not None
+        assert one.predictions.names == two.predictions.names
+        np.testing.assert_array_equal(one.predictions.scores.load(), two.predictions.scores.load(), strict=True)
+
+
+def load(folder: Path) -> RunRecord:
+    """The record of a run that ended."""
+    return workflow.load_run(folder)
+
+
+def whole_steps(out: Path) -> dict[str, tuple[int, int]]:
+    """The files that finished steps of a run left, each with what tells that it was written anew."""
+    records = ("model.json", "prepared/prepared.json", "compiled/*/compiled.json", "bench/*/performance.json")
+    found = [path for pattern in records for path in out.glob(pattern)]
+    # The records of single shards go once the set is whole; their pixels stay.
+    shards = [path.with_suffix("").with_suffix(".npy") for path in out.glob("prepared/*.shard.json")]
+    if (out / "prepared" / "prepared.json").exists():
+        shards = list(out.glob("prepared/*.npy"))
+    return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in [*found, *shards]}

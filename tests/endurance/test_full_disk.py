@@ -1,0 +1,119 @@
+"""A disk that fills in each step: one line with the file and the fault, and the next run goes on from what is whole."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from assay import demo
+from assay.records import RunRecord
+from tests.endurance import commands, filling
+
+pytest.importorskip("resource", reason="this system has no limit for the size of files")
+
+RUN = (*commands.RUN, "--batch", "16", "--no-images")
+SIZE = "16m"
+VENDOR_ROOM = 1_300_000
+"""For the graph that a vendor is handed, and half of the artifact that it writes."""
+
+
+@pytest.fixture(params=["a disk", "a limit"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A folder that is a small disk, or that is not: then the size of files is limited."""
+    if request.param == "a limit":
+        yield tmp_path
+        return
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", tmp_path], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("only root can make a small disk")
+    try:
+        yield tmp_path
+    finally:
+        subprocess.run(["umount", "--lazy", tmp_path], check=True)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+    """A run that nothing disturbed."""
+    out = tmp_path_factory.mktemp("full disk") / "RUN"
+    status, said = commands.finish([*RUN, "-o", str(out)])
+    assert status == 0, said
+    return commands.load(out)
+
+
+def fails(place: Path, moment: str, room: int, words: list[str]) -> str:
+    """What a command says, in one line, whose disk fills at a moment."""
+    status, said = commands.finish([str(place), moment, str(room), *words], "tests.endurance.filling")
+    assert status == 1, said
+    assert "Traceback" not in said
+    assert said.count("assay: ") == 1
+    line = said.splitlines()[-1]
+    assert re.match(r"assay: cannot write (to )?\S+: (No space left on device|File too large)\b", line), said
+    return line
+
+
+@pytest.mark.parametrize(
+    ("moment", "room", "file"),
+    [
+        ("at once", 0, ""),
+        ("at once", 200_000, "model.onnx"),
+        ("a shard is whole", 0, "prepared/images-00001.npy"),
+        ("prepare ends", 0, "fused.onnx"),
+        ("bench 16 begins", 0, "scores.npy"),
+        ("bench ends", 0, "run.json"),
+    ],
+)
+def test_in_each_step_of_a_run(moment: str, room: int, file: str, place: Path, whole: RunRecord) -> None:
+    out = place / "RUN"
+    line = fails(place, moment, room, [*RUN, "-o", str(out)])
+    assert file in line
+    assert not (out / "verdict.json").exists()
+    before = commands.whole_steps(out)
+    assert (not before) == (moment == "at once")
+    (place / filling.BALLAST).unlink(missing_ok=True)
+    status, said = commands.finish([*RUN, "-o", str(out)])
+    assert status == 0, said
+    commands.assert_same_result(commands.load(out), whole)
+    assert before.items() <= commands.whole_steps(out).items()
+    assert not list(out.rglob("*.assay-partial"))
+
+
+@pytest.mark.parametrize("place", ["a disk"], indirect=True)
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino", "mnn"])
+def test_while_a_vendor_writes_its_artifact(backend: str, place: Path) -> None:
+    pytest.importorskip({"mnn": "MNN"}.get(backend, backend))
+    words = ["compile", str(demo.ONNX), "--backend", backend, *commands.TRANSFORM, "-o", str(place / "artifact")]
+    line = fails(place, "at once", VENDOR_ROOM, words)
+    assert line.startswith(f"assay: cannot write {place}/artifact: No space left on device (")
+    assert backend in line
+    assert sorted(path.name for path in place.iterdir()) == [filling.BALLAST]
+    (place / filling.BALLAST).unlink()
+    assert commands.finish(words)[0] == 0
+
+
+@pytest.mark.parametrize("place", ["a limit"], indirect=True)
+def test_an_artifact_that_is_larger_than_its_graph(place: Path) -> None:
+    pytest.importorskip("openvino")
+    words = ["compile", str(demo.ONNX), "--backend", "openvino", *commands.TRANSFORM, "-o", str(place / "artifact")]
+    line = fails(place, "at once", 850_000, words)
+    assert f"{place}/artifact: File too large (openvino could not compile demo" in line
+
+
+def test_while_a_model_is_quantized(place: Path) -> None:
+    words = ["quantize", str(demo.ONNX), "--calibration", str(demo.IMAGES), *commands.TRANSFORM]
+    line = fails(place, "at once", 100_000, [*words, "-o", str(place / "model.int8.onnx")])
+    assert "model.int8.onnx" in line or "float32-" in line
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("room", [2_000_000, 6_000_000])
+def test_while_a_checkpoint_is_exported(room: int, place: Path) -> None:
+    pytest.importorskip("torch")
+    words = ["export", "--random-weights", "--arch", "squeezenet1_0", "--pt2", "-o", str(place / "model.onnx")]
+    line = fails(place, "at once", room, words)
+    assert ("model.onnx" in line) == (room == 2_000_000) or place.joinpath("model.pt2").exists()
+    assert not [path for path in place.iterdir() if path.name != filling.BALLAST]

@@ -1,0 +1,123 @@
+"""Ctrl-C: the command ends within two seconds whatever it is at, with exit status 130; what was whole stays."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from assay import demo
+from tests.endurance import commands, stuck
+
+SECONDS = 2.0
+NAMES = [line.split()[0] for line in demo.LABELS.read_text().splitlines()]
+
+
+@pytest.fixture
+def reached(tmp_path: Path) -> Path:
+    """The file that is made once a command hangs."""
+    return tmp_path / "reached"
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("interrupts") / "prepared"
+    words = ["prepare", str(demo.IMAGES), "--labels", str(demo.LABELS), *commands.TRANSFORM, "-o", str(folder)]
+    assert commands.finish(words)[0] == 0
+    return folder
+
+
+def interrupt(process: subprocess.Popen[str]) -> str:
+    """Presses Ctrl-C, once; what the command said in all."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, said = process.communicate(timeout=60)
+    took = time.monotonic() - began
+    assert process.returncode == 130, said
+    assert took < SECONDS
+    assert "Traceback" not in said
+    assert said.splitlines()[-1] == "assay: interrupted; what was finished is kept"
+    # What dies is gone a moment after its parent.
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    return said
+
+
+@pytest.mark.parametrize("backend", ["compiling", "opening", "warming", "inferring"])
+def test_a_vendors_call_does_not_hold_it_up(backend: str, reached: Path, tmp_path: Path) -> None:
+    run = [*commands.RUN, "--backend", backend, "--batch", "16", "-o", str(tmp_path / "RUN")]
+    with commands.start(run, "tests.endurance.stuck", {stuck.REACHED: str(reached)}) as process:
+        commands.wait_until(reached.exists, process)
+        interrupt(process)
+    # The folder is free, what was half written goes, and what was whole is not made again.
+    status, said = commands.finish([*commands.RUN, "--batch", "16", "-o", str(tmp_path / "RUN")])
+    assert status == 0, said
+    assert next(line for line in said.splitlines() if line.startswith("prepare")).endswith("kept")
+    assert not list((tmp_path / "RUN").rglob("*.assay-partial"))
+
+
+def test_decoding_stops_and_whole_shards_stay(reached: Path, tmp_path: Path) -> None:
+    words = ["prepare", str(demo.IMAGES), *commands.TRANSFORM, "-o", str(tmp_path / "P")]
+    where = {stuck.REACHED: str(reached), stuck.IMAGE: str(demo.IMAGES / NAMES[200])}
+    first = tmp_path / "P" / "images-00000.npy"
+    with commands.start(words, "tests.endurance.stuck", where) as process:
+        commands.wait_until(lambda: reached.exists() and first.with_suffix(".shard.json").exists(), process)
+        interrupt(process)
+    before = first.stat()
+    assert commands.finish(words)[0] == 0
+    assert first.stat().st_ino == before.st_ino
+
+
+def test_a_search_stops_in_the_middle_of_a_trial(reached: Path, prepared: Path, tmp_path: Path) -> None:
+    tune = ["tune", str(demo.ONNX), "--data", str(prepared), "--backends", "compiling", "--no-int8", "--batch", "16"]
+    words = [*tune, *commands.TRANSFORM, "--budget", "5m", "-o", str(tmp_path / "T")]
+    with commands.start(words, "tests.endurance.stuck", {stuck.REACHED: str(reached)}) as process:
+        commands.wait_until(reached.exists, process)
+        interrupt(process)
+
+
+def interrupted_at(words: Sequence[str], at: Callable[[subprocess.Popen[str]], object]) -> None:
+    with commands.start(words) as process:
+        commands.wait_until(lambda: at(process), process)
+        interrupt(process)
+
+
+def test_quantizing_stops(prepared: Path, tmp_path: Path) -> None:
+    words = ["quantize", str(demo.ONNX), "--calibration", str(prepared), "--calibrator", "entropy"]
+
+    def calibrates(process: subprocess.Popen[str]) -> bool:
+        return bool(list(tmp_path.glob(".model.int8.onnx*")))
+
+    interrupted_at([*words, *commands.TRANSFORM, "-o", str(tmp_path / "model.int8.onnx")], calibrates)
+    assert not (tmp_path / "model.int8.onnx").exists()
+
+
+@pytest.mark.torch
+def test_an_export_stops(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    words = ["export", "--random-weights", "--arch", "resnet18", "-o", str(tmp_path / "model.onnx")]
+
+    def exports(process: subprocess.Popen[str]) -> bool:
+        return bool(list(tmp_path.glob(".model.onnx*")))
+
+    def imports(process: subprocess.Popen[str]) -> bool:
+        return "libtorch" in Path(f"/proc/{process.pid}/maps").read_text()
+
+    for moment in (imports, exports):
+        interrupted_at(words, moment)
+        assert not (tmp_path / "model.onnx").exists()
+        for left in tmp_path.glob(".model.onnx*"):
+            left.unlink()
+
+
+def test_a_second_one_does_not_wait(reached: Path, tmp_path: Path) -> None:
+    run = [*commands.RUN, "--backend", "inferring", "--batch", "16", "-o", str(tmp_path / "RUN")]
+    with commands.start(run, "tests.endurance.stuck", {stuck.REACHED: str(reached)}) as process:
+        commands.wait_until(reached.exists, process)
+        process.send_signal(signal.SIGINT)
+        interrupt(process)

@@ -1,0 +1,106 @@
+"""What hangs is named, with its images, and the command ends although the thread never returns."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from assay import demo
+from tests.endurance import commands, stuck
+
+NAMES = [line.split()[0] for line in demo.LABELS.read_text().splitlines()]
+TIMEOUT = ("--timeout", "1.5")
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {stuck.REACHED: str(tmp_path / "reached")}
+
+
+def ends(words: list[str], environment: dict[str, str]) -> str:
+    """The only line that a command which hangs says of it."""
+    status, said = commands.finish([*words, *TIMEOUT], "tests.endurance.stuck", environment)
+    assert status == 1, said
+    assert "Traceback" not in said
+    *_, last = said.splitlines()
+    assert said.count("assay: ") == 1
+    return last
+
+
+def test_a_file_that_never_can_be_read_is_named(tmp_path: Path, environment: dict[str, str]) -> None:
+    shutil.copytree(demo.IMAGES, tmp_path / "images")
+    (tmp_path / "images" / NAMES[7]).unlink()
+    os.mkfifo(tmp_path / "images" / NAMES[7])
+    words = ["prepare", str(tmp_path / "images"), *commands.TRANSFORM, "-o", str(tmp_path / "P")]
+    assert ends(words, environment) == (
+        f"assay: read has been at image {NAMES[7]} for more than 1.5 s and is taken to hang; look at that, or give a "
+        "longer --timeout"
+    )
+
+
+def test_an_image_that_no_decoder_gets_through_is_named(tmp_path: Path, environment: dict[str, str]) -> None:
+    environment[stuck.IMAGE] = str(demo.IMAGES / NAMES[200])
+    words = ["prepare", str(demo.IMAGES), *commands.TRANSFORM, "-o", str(tmp_path / "P")]
+    assert ends(words, environment).startswith(f"assay: decode has been at image {NAMES[200]} for more than 1.5 s")
+    # The first 128 images were done: their shard is whole, and is not decoded again.
+    first = tmp_path / "P" / "images-00000.npy"
+    before = first.stat()
+    status, said = commands.finish(words)
+    assert status == 0, said
+    assert first.stat().st_ino == before.st_ino
+
+
+def test_a_stage_is_named_with_the_one_image_that_it_is_at(tmp_path: Path, environment: dict[str, str]) -> None:
+    environment[stuck.IMAGE] = str(demo.IMAGES / NAMES[40])
+    run = [*commands.RUN, "--backend", "null", "--batch", "16", "--no-prepare", "-o", str(tmp_path / "RUN")]
+    assert ends(run, environment).startswith(f"assay: preprocess has been at image {NAMES[40]} for more than")
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        ("opening", "open has been at {artifact} for"),
+        ("warming", "warm-up has been at a call on a batch of 16 for"),
+        ("inferring", f"infer has been at a batch of 16 images ({NAMES[32]} to {NAMES[47]}) for"),
+    ],
+)
+def test_a_vendors_call_that_hangs_is_named(
+    backend: str, said: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    run = [*commands.RUN, "--backend", backend, "--batch", "16", "-o", str(tmp_path / "RUN")]
+    line = ends(run, environment)
+    artifact = next((tmp_path / "RUN" / "compiled").glob("*/artifact.json"))
+    assert line.startswith(f"assay: {said.format(artifact=artifact)} more than 1.5 s")
+    assert not list((tmp_path / "RUN").rglob("performance.json"))
+
+
+def test_artifacts_in_turn_are_watched_too(tmp_path: Path, environment: dict[str, str]) -> None:
+    words = ["prepare", str(demo.IMAGES), *commands.TRANSFORM, "-o", str(tmp_path / "P")]
+    assert commands.finish(words)[0] == 0
+    bench = ["bench", str(demo.ONNX), "--backend", "inferring", "--batch", "8,16", "--interleave", *commands.TRANSFORM]
+    assert ends([*bench, "--data", str(tmp_path / "P"), "-o", str(tmp_path / "B")], environment).startswith(
+        "assay: infer has been at a batch of 8 images ("
+    )
+
+
+def test_a_timeout_that_nothing_reaches_changes_nothing(tmp_path: Path) -> None:
+    run = [*commands.RUN, "--batch", "16", "--no-images"]
+    for words in ([*run, "-o", str(tmp_path / "A")], [*run, "--timeout", "5m", "-o", str(tmp_path / "B")]):
+        assert commands.finish(words)[0] == 0
+    commands.assert_same_result(commands.load(tmp_path / "A"), commands.load(tmp_path / "B"))
+
+
+@pytest.mark.parametrize("wrong", ["0", "soon"])
+def test_a_timeout_is_a_time(wrong: str) -> None:
+    status, said = commands.finish([*commands.RUN, "--timeout", wrong, "-o", "x"])
+    assert status == 2
+    assert "--timeout" in said.splitlines()[-1]
+
+
+def test_workers_elsewhere_are_not_watched_and_that_is_said(tmp_path: Path) -> None:
+    status, said = commands.finish([*commands.RUN, "--cluster", "local", *TIMEOUT, "-o", str(tmp_path / "RUN")])
+    assert status == 2
+    assert said.splitlines()[-1] == ("assay: --timeout watches this process alone; leave it away to share a data set")
