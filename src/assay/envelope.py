@@ -15,6 +15,10 @@ from assay.errors import RecordError
 from assay.migration import SCHEMA, migrated
 
 _FIRST_HASHED = 3
+_MARKS = (b'"record"', b'"schema"', b'"made_from"', b'"sha256"', b'"body"')
+_MARKED = 3
+_HEAD = 1024
+"""Bytes in which all of the marks stand."""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,23 +48,31 @@ def seal(record: str, made_from: str, body: bytes) -> bytes:
     return msgspec.json.format(msgspec.json.encode(envelope), indent=1) + b"\n"
 
 
+def is_ours(content: bytes) -> bool:
+    """Whether what cannot be read was a record of assay's, whatever befell it, and not a user's own file."""
+    return sum(mark in content[:_HEAD] for mark in _MARKS) >= _MARKED
+
+
 def read(path: Path) -> Envelope:
     """A record's file; raises `RecordError` where it is none, is damaged, or is of a newer assay."""
     try:
-        envelope = msgspec.json.decode(path.read_bytes(), type=Envelope)
+        content = path.read_bytes()
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror or error}; give a record that assay wrote") from error
+    try:
+        envelope = msgspec.json.decode(content, type=Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if is_ours(content):
+            raise RecordError.damaged(path, str(error)) from error
         raise RecordError(
-            f"{path} is no assay record: {error}; give one, read another tool's file with assay import, or, where "
-            f"assay did write it, {RecordError.AGAIN}"
+            f"{path} is no assay record: {error}; give one, or read another tool's file with assay import"
         ) from error
     if envelope.schema > SCHEMA:
         raise RecordError(
             f"{path} was made by a newer assay (schema version {envelope.schema}; this one knows {SCHEMA}): "
             f"update assay, or {RecordError.AGAIN}"
         )
-    if envelope.schema < 1 or (envelope.schema >= _FIRST_HASHED or envelope.sha256) and not _is_whole(envelope):
+    if envelope.schema < 1 or ((envelope.schema >= _FIRST_HASHED or envelope.sha256) and not _is_whole(envelope)):
         raise RecordError.damaged(path, "its content is not what was written (the sha256 differs)")
     return envelope
 

@@ -20,6 +20,7 @@ from assay.cli.options import (
     label_options,
     output_option,
     path,
+    repair_option,
     spread,
     transform_options,
 )
@@ -81,6 +82,7 @@ def add(commands: Commands) -> None:
     made.add_argument("--profile", action="store_true", help="show the ten costliest nodes, by a pass of its own")
     cluster_option(made)
     idle_option(made)
+    repair_option(made)
     made.add_argument("-o", "--out", required=True, type=path, metavar="DIR")
     output_option(made)
     gate_options(made)
@@ -134,6 +136,8 @@ def bench(options: argparse.Namespace) -> int:
     if options.gate:
         raise UsageError("--gate judges artifacts that are measured in turn; add --interleave, or give it to compare")
     with on_standard_error() as progress:
+        if options.repair:
+            workflow.repair(options.out, progress)
         data = _data(options)
         record = workflow.bench_all(
             _artifacts(options, data, progress),
@@ -156,6 +160,8 @@ def _bench_interleaved(options: argparse.Namespace) -> int:
     from assay.render.comparison import comparison
 
     with on_standard_error() as progress:
+        if options.repair:
+            workflow.repair(options.out, progress)
         data = _data(options)
         records = workflow.bench_interleaved(
             _artifacts(options, data, progress), data, options.out, **_how(options), progress=progress
