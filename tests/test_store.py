@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
-from assay import store
+from assay import envelope, store
 from assay.errors import RecordError
 from assay.records import ArrayFile, FileReference, ImageTransform, Predictions, PreparedDataset
 from tests import factories
@@ -183,7 +184,7 @@ def test_a_file_is_verified_by_its_hash(tmp_path: Path) -> None:
     os.utime(path, ns=(before, before))
     with pytest.raises(RecordError) as caught:
         store.verified(found)
-    assert_says(caught, str(path), "sha256 differs", "delete it and run the step again")
+    assert_says(caught, str(path), "sha256 differs", "with --repair")
 
 
 def test_a_file_that_is_gone_cannot_be_verified(tmp_path: Path) -> None:
@@ -226,7 +227,7 @@ def test_a_file_above_the_folder_is_found_again(tmp_path: Path) -> None:
 def test_the_file_says_what_it_holds(tmp_path: Path) -> None:
     store.write(tmp_path / "t.json", factories.transform(), made_from="abc")
     text = (tmp_path / "t.json").read_text(encoding="utf-8")
-    for part in ('"record": "ImageTransform"', '"schema": 2', '"made_from": "abc"'):
+    for part in ('"record": "ImageTransform"', '"schema": 3', '"made_from": "abc"', '"sha256": "'):
         assert part in text
 
 
@@ -260,45 +261,70 @@ def test_a_record_of_another_type_says_both_types(tmp_path: Path) -> None:
     assert_says(caught, str(path), "ImageTransform", "not ArrayFile")
 
 
-def test_a_newer_schema_says_to_upgrade(tmp_path: Path) -> None:
+def test_a_newer_schema_says_to_update(tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     store.write(path, factories.transform())
-    path.write_text(path.read_text(encoding="utf-8").replace('"schema": 2', '"schema": 3'), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace('"schema": 3', '"schema": 4'), encoding="utf-8")
     with pytest.raises(RecordError) as caught:
         store.read(path, ImageTransform)
-    assert_says(caught, str(path), "schema version 3", "upgrade assay")
+    assert_says(caught, str(path), "newer assay", "schema version 4", "update assay", "--repair")
+
+
+def _older(path: Path) -> str:
+    """Makes of a record's file one of schema version 1, which had no hash; returns its text."""
+    lines = path.read_text(encoding="utf-8").replace('"schema": 3', '"schema": 1').splitlines()
+    path.write_text("\n".join(line for line in lines if '"sha256"' not in line), encoding="utf-8")
+    return path.read_text(encoding="utf-8")
 
 
 def test_a_record_of_an_earlier_assay_says_so_where_it_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     store.write(path, factories.transform())
-    older = path.read_text(encoding="utf-8").replace('"schema": 2', '"schema": 1')
-    path.write_text(older, encoding="utf-8")
+    older = _older(path)
     assert store.read(path, ImageTransform) == factories.transform()
     path.write_text(older.replace('"crop"', '"cut"'), encoding="utf-8")
     with pytest.raises(RecordError) as caught:
         store.read(path, ImageTransform)
-    assert_says(caught, str(path), "of an earlier assay (schema version 1)", "run the step again")
+    assert_says(caught, str(path), "of an earlier assay (schema version 1)", "--repair")
+    assert store.kept(path, ImageTransform, "") is None
 
 
 @pytest.mark.parametrize(
-    ("whole", "damaged", "where"),
+    ("whole", "damaged"),
     [
-        ('"crop": 8', '"crop": "eight"', "$.crop"),
-        ('"crop": 8', '"krop": 8', "krop"),
-        ('"bilinear"', '"nearest"', "$.interpolation"),
-        ('"resize": 10,', "", "resize"),
+        ('"crop": 8', '"crop": 9'),
+        ('"schema": 3', '"schema": 2'),
+        ('"made_from": ""', '"made_from": "0"'),
+        ('"record": "ImageTransform"', '"record": "ArrayFile"'),
+        ('"sha256"', '"sha257"'),
+        ('"resize": 10,', ""),
     ],
 )
-def test_a_damaged_record_says_where_and_what_to_do(tmp_path: Path, whole: str, damaged: str, where: str) -> None:
+def test_a_damaged_record_says_so_and_what_to_do(tmp_path: Path, whole: str, damaged: str) -> None:
     path = tmp_path / "t.json"
     store.write(path, factories.transform())
     text = path.read_text(encoding="utf-8")
     assert whole in text
     path.write_text(text.replace(whole, damaged), encoding="utf-8")
+    for read in (store.read, lambda path, kind: store.kept(path, kind, "")):
+        with pytest.raises(RecordError) as caught:
+            read(path, ImageTransform)
+        assert_says(caught, f"{path} is damaged", "the sha256 differs", "with --repair")
+
+
+def test_a_record_that_was_only_laid_out_anew_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    store.write(path, factories.transform())
+    path.write_bytes(msgspec.json.format(path.read_bytes(), indent=-1))
+    assert store.read(path, ImageTransform) == factories.transform()
+
+
+def test_a_hash_over_what_is_no_such_record_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    path.write_bytes(envelope.seal("ImageTransform", "", b'{"resize":10,"crop":"eight","mean":[0,0,0],"std":[1,1,1]}'))
     with pytest.raises(RecordError) as caught:
         store.read(path, ImageTransform)
-    assert_says(caught, f"{path} is damaged", where, "delete it and run the step again")
+    assert_says(caught, f"{path} is damaged", "$.crop")
 
 
 @pytest.mark.parametrize("damaged", [b"5", b'"arr\xff.npy"'])
@@ -344,21 +370,44 @@ def test_a_step_is_kept_when_its_output_was_only_touched(tmp_path: Path) -> None
     assert store.kept(path, ArrayFile, "these inputs") == array
 
 
-def test_a_step_whose_output_changed_or_vanished_is_not_kept(tmp_path: Path) -> None:
+def test_a_step_whose_output_changed_is_refused_by_name(tmp_path: Path) -> None:
     path, array = _kept_array(tmp_path)
     content = bytearray(array.file.path.read_bytes())
     content[-1] ^= 1
     _overwrite(array.file.path, bytes(content))
-    assert store.kept(path, ArrayFile, "these inputs") is None
+    with pytest.raises(RecordError) as caught:
+        store.kept(path, ArrayFile, "these inputs")
+    assert_says(caught, f"{array.file.path} is damaged", "the sha256 differs", "with --repair")
+    assert store.kept(path, ArrayFile, "other inputs") is None
+
+
+def test_a_step_whose_output_vanished_is_not_kept(tmp_path: Path) -> None:
+    path, array = _kept_array(tmp_path)
     array.file.path.unlink()
     assert store.kept(path, ArrayFile, "these inputs") is None
+    # Were the step killed once it has made its file again, a record that is left would call that damaged.
+    assert not path.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"record": "ArrayFile", "schema": 2, "made_from": "", "body": 3}'])
-def test_a_damaged_record_is_not_kept(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"record": "ArrayFile", "schema": 3, "made_from": "", "body": 3}'])
+def test_a_damaged_record_is_refused_and_not_passed_over(tmp_path: Path, content: bytes) -> None:
     path, _ = _kept_array(tmp_path)
     path.write_bytes(content)
-    assert store.kept(path, ArrayFile, "these inputs") is None
+    with pytest.raises(RecordError) as caught:
+        store.kept(path, ArrayFile, "these inputs")
+    assert_says(caught, str(path), "with --repair")
+
+
+def test_an_array_that_changed_is_refused_where_it_is_read(tmp_path: Path) -> None:
+    array = store.save_array(tmp_path / "array.npy", np.array([1.0, 2.0]))
+    before = array.file.path.stat().st_mtime_ns
+    content = bytearray(array.file.path.read_bytes())
+    content[-1] ^= 1
+    array.file.path.write_bytes(content)
+    os.utime(array.file.path, ns=(before, before))
+    with pytest.raises(RecordError) as caught:
+        array.load()
+    assert_says(caught, f"{array.file.path} is damaged", "the sha256 differs", "with --repair")
 
 
 def test_every_file_that_a_step_made_must_be_there(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 EXIT_DONE = 0
@@ -115,3 +116,11 @@ class StalledError(AssayError):
 
 class RecordError(AssayError):
     """A record or a file of a run that cannot be read or written."""
+
+    AGAIN = "run the command that made it again, with --repair"
+    """What to do about what is damaged."""
+
+    @classmethod
+    def damaged(cls, path: Path, why: str = "it is not what its record says (the sha256 differs)") -> RecordError:
+        """The error of a file that is not what was written."""
+        return cls(f"{path} is damaged: {why}; {cls.AGAIN}")

@@ -1,8 +1,8 @@
 """Records and arrays on disk: whole or not at all, versioned, and hashed.
 
 A file is written beside its place, flushed to the disk and renamed, so what has its name is whole. A record's
-file is an envelope around the record: its type, its schema version and `made_from`, a hash of the inputs of the
-step that made it. A step is not done again while `made_from` and its outputs are what they were.
+file is an envelope around the record (see `envelope.py`), with `made_from`, a hash of the inputs of the step that made
+it. A step is not done again while `made_from` and its outputs are what they were; where they are damaged, that is said.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from assay import disk
+from assay import disk, envelope
 from assay.disk import abandon, replacing, scratch, scratch_folder
 from assay.errors import RecordError
 from assay.records import ArrayFile, FileReference, Record
 
 __all__ = [
-    "SCHEMA",
     "abandon",
     "array_file",
     "files_of",
     "hash_file",
     "hash_of",
     "is_intact",
+    "is_there",
     "kept",
     "kind_of",
     "lock",
@@ -53,20 +53,10 @@ __all__ = [
     "write_bytes",
 ]
 
-SCHEMA = 2
-"""Raised when a record's fields change their meaning, so that older files can be told apart."""
-
 _LOCK = ".lock"
 _COMMAND = 200
 
 R = TypeVar("R", bound=Record)
-
-
-class _Envelope(msgspec.Struct, frozen=True):
-    record: str
-    schema: int
-    made_from: str
-    body: msgspec.Raw
 
 
 def hash_file(path: Path) -> str:
@@ -111,10 +101,17 @@ def verified(file: FileReference) -> Path:
     if not file.path.is_file():
         raise RecordError(f"{file.path} is missing; run the step that makes it again")
     if hash_file(file.path) != file.sha256:
-        raise RecordError(
-            f"{file.path} is not what its record says (its sha256 differs); delete it and run the step again"
-        )
+        raise RecordError.damaged(file.path)
     return file.path
+
+
+def is_there(file: FileReference) -> bool:
+    """Whether a file is there, its size and time (or else its hash) what they were; raises `RecordError` otherwise."""
+    if not file.path.exists():
+        return False
+    if not is_intact(file):
+        raise RecordError.damaged(file.path)
+    return True
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -147,8 +144,7 @@ def to_json(record: Record, made_from: str = "", folder: Path | None = None) -> 
     other path is absolute; without a folder, all are.
     """
     body = msgspec.json.encode(record, enc_hook=partial(_encode_path, folder, _tree(folder)))
-    envelope = _Envelope(record=type(record).__name__, schema=SCHEMA, made_from=made_from, body=msgspec.Raw(body))
-    return msgspec.json.format(msgspec.json.encode(envelope), indent=1) + b"\n"
+    return envelope.seal(type(record).__name__, made_from, body)
 
 
 def write(path: Path, record: Record, made_from: str = "") -> None:
@@ -158,23 +154,47 @@ def write(path: Path, record: Record, made_from: str = "") -> None:
 
 def read(path: Path, kind: type[R]) -> R:
     """Reads a record's file; anything that is not a whole record of this type is an error that says why."""
-    return _read(path, kind)[0]
+    found = envelope.read(path)
+    if found.record != kind.__name__:
+        raise RecordError(f"{path} holds a record of type {found.record}, not {kind.__name__}; give one of those")
+    try:
+        return _decoded(path, kind, found)
+    except msgspec.DecodeError as error:
+        if found.older:
+            raise RecordError(
+                f"{path} is of an earlier assay (schema version {found.schema}) and cannot be read any more: {error}; "
+                f"{RecordError.AGAIN}"
+            ) from error
+        raise RecordError.damaged(path, str(error)) from error
 
 
 def kind_of(path: Path) -> str:
     """The name of the type of record that a file holds."""
-    return _envelope(path).record
+    return envelope.read(path).record
 
 
 def kept(path: Path, kind: type[R], made_from: str) -> R | None:
-    """The record at `path`, if a step with these very inputs made it and its files are still what they were."""
+    """The record at `path`, if a step with these very inputs made it and its files are there.
+
+    Raises `RecordError` where it or one of them is damaged, or of a newer assay: a step that is done again without a
+    word would hide it.
+    """
     if not path.is_file():
         return None
-    try:
-        record, found = _read(path, kind)
-    except RecordError:
+    found = envelope.read(path)
+    if found.record != kind.__name__ or found.made_from != made_from:
         return None
-    return record if found == made_from and all(is_intact(file) for file in files_of(record)) else None
+    try:
+        record = _decoded(path, kind, found)
+    except msgspec.DecodeError as error:
+        if found.older:
+            return None
+        raise RecordError.damaged(path, str(error)) from error
+    if all([is_there(file) for file in files_of(record)]):
+        return record
+    # The step is about to make other files: a record that is left, were it killed, would call them damaged.
+    path.unlink(missing_ok=True)
+    return None
 
 
 def files_of(record: Record) -> Iterator[FileReference]:
@@ -233,32 +253,13 @@ def _holder(path: Path) -> str:
     return "process unknown"
 
 
-def _envelope(path: Path) -> _Envelope:
+def _decoded(path: Path, kind: type[R], found: envelope.Envelope) -> R:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Envelope)
-    except OSError as error:
-        raise RecordError(f"cannot read {path}: {error.strerror or error}; give a record that assay wrote") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecordError(
-            f"{path} is no assay record: {error}; give one, or read another tool's file with assay import"
-        ) from error
-
-
-def _read(path: Path, kind: type[R]) -> tuple[R, str]:
-    envelope = _envelope(path)
-    if envelope.schema > SCHEMA:
-        raise RecordError(
-            f"{path} has schema version {envelope.schema}, newer than this assay's {SCHEMA}; upgrade assay"
+        return msgspec.json.decode(
+            envelope.body_of(found), type=kind, dec_hook=partial(_decode_path, path.resolve().parent)
         )
-    if envelope.record != kind.__name__:
-        raise RecordError(f"{path} holds a record of type {envelope.record}, not {kind.__name__}; give one of those")
-    try:
-        decoded = msgspec.json.decode(envelope.body, type=kind, dec_hook=partial(_decode_path, path.resolve().parent))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        old = f"of an earlier assay (schema version {envelope.schema})"
-        state = "damaged" if envelope.schema == SCHEMA else old
-        raise RecordError(f"{path} is {state}: {error}; delete it and run the step again") from error
-    return decoded, envelope.made_from
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def _tree(folder: Path | None) -> Path | None:

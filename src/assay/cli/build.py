@@ -17,6 +17,7 @@ from assay.cli.options import (
     label_options,
     output_option,
     path,
+    repair_option,
     timeout_option,
     transform_options,
     weights,
@@ -55,6 +56,7 @@ def add(commands: Commands) -> None:
         "--pt2", action="store_true", help="also write the exported program that --backend torch compiles"
     )
     made.add_argument("-o", "--output", required=True, type=path, metavar="FILE.onnx")
+    repair_option(made)
     transform_options(made)
 
     _add_quantize(commands)
@@ -77,6 +79,7 @@ def add(commands: Commands) -> None:
         help="print the command that a backend such as ascend runs, and write the graph that it reads; run nothing",
     )
     made.add_argument("-o", "--out", required=True, type=path, metavar="FILE")
+    repair_option(made)
     output_option(made)
     build_options(made)
     transform_options(made)
@@ -95,6 +98,7 @@ def add(commands: Commands) -> None:
     made.add_argument("--on-error", choices=["stop", "skip"], default="stop", help="at images that cannot be decoded")
     timeout_option(made)
     made.add_argument("-o", "--output", required=True, type=path, metavar="DIR")
+    repair_option(made)
     transform_options(made)
 
 
@@ -137,6 +141,7 @@ def _add_quantize(commands: Commands) -> None:
         "--sensitivity", action="store_true", help="write no model: list the layers that cost most in 8 bits"
     )
     wanted.add_argument("-o", "--out", type=path, metavar="FILE.onnx")
+    repair_option(made)
     output_option(made)
     transform_options(made)
 
@@ -149,6 +154,8 @@ def export(options: argparse.Namespace) -> int:
     if (options.checkpoint is None) != options.random_weights:
         raise UsageError("give a CHECKPOINT, or --random-weights for speed only")
     with on_standard_error() as progress:
+        if options.repair:
+            workflow.repair(options.output, progress)
         model = workflow.export(
             options.arch,
             options.output,
@@ -183,6 +190,8 @@ def quantize(options: argparse.Namespace) -> int:
             costs = workflow.measure_sensitivity(model, data, **how, progress=progress)
             answer(options, costs, sensitivity.table(costs))
             return EXIT_DONE
+        if options.repair:
+            workflow.repair(options.out, progress)
         made = workflow.quantize(model, data, options.out, **how, float_layers=options.keep_float, progress=progress)
     answer(options, made, f"{options.out} and its record {options.out.with_suffix('.json').name}")
     return EXIT_DONE
@@ -213,6 +222,8 @@ def compile_model(options: argparse.Namespace) -> int:
             progress.note(f"not run; the graph that it reads is {options.out.name}.onnx")
             print(shlex.join(words))  # noqa: T201 - the answer
             return EXIT_DONE
+        if options.repair:
+            workflow.repair(options.out, progress)
         trials = options.out.with_name(f"{options.out.name}.choice.json")
         build, run_settings = workflow.resolve(request, model, batch, trials, progress=progress, data=data)
         _refuse_run_settings(options, run_settings)
@@ -241,6 +252,8 @@ def prepare(options: argparse.Namespace) -> int:
         transform, source = choose(choice(options), None, None)
     with on_standard_error() as progress:
         progress.note(f"transform: {source}")
+        if options.repair:
+            workflow.repair(options.output, progress)
         prepared = workflow.prepare(
             options.images,
             transform,

@@ -20,6 +20,7 @@ from assay.cli.options import (
     label_options,
     output_option,
     path,
+    repair_option,
     seconds,
     spread,
     timeout_option,
@@ -82,6 +83,7 @@ def add_whole_way(commands: Commands) -> None:
     cluster_option(made)
     idle_option(made)
     timeout_option(made)
+    repair_option(made)
     made.add_argument("--no-images", action="store_true", help="leave pictures of the images out of the page")
     made.add_argument("-o", "--out", required=True, type=path, metavar="RUN")
     output_option(made)
@@ -175,6 +177,8 @@ def run(options: argparse.Namespace) -> int:
         command=options.command_line,
     )
     with on_standard_error() as progress:
+        if options.repair:
+            workflow.repair(options.out, progress)
         outcome = workflow.run(request, options.out, progress)
     return _end(options, outcome, options.out, options.allow_inconclusive)
 

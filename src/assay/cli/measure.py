@@ -20,6 +20,7 @@ from assay.cli.options import (
     label_options,
     output_option,
     path,
+    repair_option,
     spread,
     timeout_option,
     transform_options,
@@ -85,6 +86,7 @@ def add(commands: Commands) -> None:
     cluster_option(made)
     idle_option(made)
     timeout_option(made)
+    repair_option(made)
     made.add_argument("-o", "--out", required=True, type=path, metavar="DIR")
     output_option(made)
     scenario_options(made)
@@ -142,6 +144,8 @@ def bench(options: argparse.Namespace) -> int:
     if options.gate:
         raise UsageError("--gate judges artifacts that are measured in turn; add --interleave, or give it to compare")
     with on_standard_error() as progress:
+        if options.repair:
+            workflow.repair(options.out, progress)
         data = _data(options)
         record = workflow.bench_all(
             _artifacts(options, data, progress),
@@ -164,6 +168,8 @@ def _bench_interleaved(options: argparse.Namespace) -> int:
     from assay.render.comparison import comparison
 
     with on_standard_error() as progress:
+        if options.repair:
+            workflow.repair(options.out, progress)
         data = _data(options)
         records = workflow.bench_interleaved(
             _artifacts(options, data, progress), data, options.out, **_how(options), progress=progress

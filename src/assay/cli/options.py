@@ -61,6 +61,15 @@ def output_option(made: argparse.ArgumentParser) -> None:
     made.add_argument("--output", metavar="NAME", help="the model's output of classes, where it has several")
 
 
+def repair_option(made: argparse.ArgumentParser) -> None:
+    """Whether what is damaged is made again."""
+    made.add_argument(
+        "--repair",
+        action="store_true",
+        help="hold every file that is kept to its hash, remove what is damaged, and make that again",
+    )
+
+
 def idle_option(made: argparse.ArgumentParser) -> None:
     """How long to wait for a machine of one's own."""
     made.add_argument(

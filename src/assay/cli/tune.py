@@ -14,6 +14,7 @@ from assay.cli.options import (
     command,
     output_option,
     path,
+    repair_option,
     seconds,
     transform_options,
 )
@@ -40,6 +41,7 @@ def add(commands: Commands) -> None:
     made.add_argument("model", type=path, metavar="MODEL.onnx")
     made.add_argument("--data", required=True, type=path, metavar="PREPARED", help="the images to evaluate on")
     search_options(made)
+    repair_option(made)
     made.add_argument("-o", "--out", required=True, type=path, metavar="DIR")
     output_option(made)
     transform_options(made)
@@ -73,6 +75,8 @@ def tune(options: argparse.Namespace) -> int:
     from assay.render import tuning
 
     with on_standard_error() as progress:
+        if options.repair:
+            workflow.repair(options.out, progress)
         model = workflow.describe(options.model, choice(options), options.output)
         progress.note(f"transform: {model.transform_source}")
         found = workflow.tune(

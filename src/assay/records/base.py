@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,9 +45,17 @@ class ArrayFile(Record, frozen=True, kw_only=True):
     shape: tuple[int, ...]
     dtype: str
 
-    def load(self) -> npt.NDArray[Any]:
-        """The array, memory-mapped and read-only; raises `RecordError` where its file is gone or damaged."""
+    def load(self, check: bool = True) -> npt.NDArray[Any]:
+        """The array, memory-mapped and read-only; raises `RecordError` where its file is gone or damaged.
+
+        Without `check` its bytes are not held to their hash: whoever calls has done so.
+        """
         try:
+            if check:
+                with self.file.path.open("rb") as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+                if found != self.file.sha256:
+                    raise RecordError.damaged(self.file.path)
             array: npt.NDArray[Any] = np.load(self.file.path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise RecordError(f"cannot read {self.file.path}: {error}; run the step that makes it again") from error

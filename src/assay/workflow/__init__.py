@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from assay.workflow.quantization import float_model_of as float_model_of
     from assay.workflow.quantization import measure_sensitivity as measure_sensitivity
     from assay.workflow.quantization import quantize as quantize
+    from assay.workflow.repairing import repair as repair
     from assay.workflow.reporting import write_report as write_report
     from assay.workflow.rows import to_rows as to_rows
     from assay.workflow.scenario import bench_scenario as bench_scenario
@@ -153,6 +154,7 @@ _HOMES = {
         "measure_sensitivity",
         "quantize",
     ),
+    "assay.workflow.repairing": ("repair",),
     "assay.workflow.reporting": ("write_report",),
     "assay.workflow.rows": ("to_rows",),
     "assay.workflow.scenario": ("bench_scenario",),

@@ -126,6 +126,7 @@ def _measured(
 ) -> Measured:
     """Warms up, runs, and writes the records; `performance.json` last, as the sign that all is whole."""
     session, source = passage.session, passage.source
+    (home / "performance.json").unlink(missing_ok=True)
     progress.start(f"bench {passage.batch}", _images_to_come(passage, length))
     warm_up = passage.warm_up(length.warm_up)
     predictions, dataset = None, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ _RECIPE = 2
 _MADE_FROM = b'<meta name="assay-made-from" content="%s">'
 _BEGINNING = 4096
 """Bytes of a page within which it says what it was made from."""
+_HASH = b"<!-- sha256 of all above: %s -->\n"
 _MOST_BINS = 48
 _TAIL = 4
 """A histogram ends so many times as far above its p95 as that is above the median: few long calls would press all
@@ -51,7 +53,8 @@ def write_report(
     made_from = store.hash_of("report", _RECIPE, [_identity(place) for place in places], images)
     kept = reuse and _is_made_from(target, made_from)
     if not kept:
-        store.write_bytes(target, _page(places, images, made_from).encode())
+        content = _page(places, images, made_from).encode()
+        store.write_bytes(target, content + _hash_line(content))
     written = store.reference(target)
     progress.finish("report", target.name, units.memory(written.size), None if kept else watch.seconds)
     return written
@@ -126,11 +129,18 @@ def _identity(place: Path) -> list[str]:
 
 
 def _is_made_from(page: Path, made_from: str) -> bool:
+    """Whether a page is of these records, and whole: one that is not is drawn again, since nothing is made of it."""
     try:
-        with page.open("rb") as file:
-            return _MADE_FROM % made_from.encode() in file.read(_BEGINNING)
+        content = page.read_bytes()
     except OSError:
         return False
+    length = len(_hash_line(b""))
+    is_whole = content[-length:] == _hash_line(content[:-length])
+    return is_whole and _MADE_FROM % made_from.encode() in content[:_BEGINNING]
+
+
+def _hash_line(content: bytes) -> bytes:
+    return _HASH % hashlib.sha256(content).hexdigest().encode()
 
 
 def _verdict(place: Path, record: RunRecord | ReportedRun) -> Verdict | None:

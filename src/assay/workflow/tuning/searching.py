@@ -178,9 +178,9 @@ def _reference(model: OnnxModel, data: PreparedDataset, out: Path, progress: Pro
 
 
 def _kept(out: Path, made_from: str) -> Tuning | None:
-    """A finished search for the very same, whose artifact is there."""
+    """A finished search for the very same, whose artifact is there; raises `RecordError` where that is damaged."""
     found = store.kept(out / RECORD, Tuning, made_from)
-    if found is None or found.compiled is None or store.is_intact(found.compiled.file):
+    if found is None or found.compiled is None or store.is_there(found.compiled.file):
         return found
     return None
 

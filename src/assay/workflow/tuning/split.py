@@ -42,6 +42,8 @@ def part(data: PreparedDataset, places: Sequence[int], out: Path) -> PreparedDat
     found = store.kept(out / RECORD, PreparedDataset, made_from)
     if found is not None:
         return found
+    for shard in data.shards:
+        store.verified(shard.file)
     reader, side = Reader(data.shards), data.transform.crop
     shards = []
     for number, start in enumerate(range(0, len(places), SHARD_IMAGES)):

@@ -1,0 +1,98 @@
+"""The file around a record: its type, its schema version, what it was made from, and a hash over all of that.
+
+The hash is over the JSON without the white space between its parts, so a file that was only laid out anew is whole.
+Files of the first two schema versions carry none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from assay.errors import RecordError
+from assay.migration import SCHEMA, migrated
+
+_FIRST_HASHED = 3
+_MARKS = (b'"record"', b'"schema"', b'"made_from"', b'"sha256"', b'"body"')
+_MARKED = 3
+_HEAD = 1024
+"""Bytes in which all of the marks stand."""
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """A record's file, read and whole; the body is the record's JSON as it stands there."""
+
+    record: str
+    schema: int
+    made_from: str
+    sha256: str = ""
+    body: msgspec.Raw
+
+    @property
+    def older(self) -> bool:
+        """Whether an earlier assay wrote it."""
+        return self.schema < SCHEMA
+
+
+def seal(record: str, made_from: str, body: bytes) -> bytes:
+    """The file of a record, given as JSON."""
+    envelope = Envelope(
+        record=record,
+        schema=SCHEMA,
+        made_from=made_from,
+        sha256=_hash(record, SCHEMA, made_from, body),
+        body=msgspec.Raw(body),
+    )
+    return msgspec.json.format(msgspec.json.encode(envelope), indent=1) + b"\n"
+
+
+def is_ours(content: bytes) -> bool:
+    """Whether what cannot be read was a record of assay's, whatever befell it, and not a user's own file."""
+    return sum(mark in content[:_HEAD] for mark in _MARKS) >= _MARKED
+
+
+def read(path: Path) -> Envelope:
+    """A record's file; raises `RecordError` where it is none, is damaged, or is of a newer assay."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"cannot read {path}: {error.strerror or error}; give a record that assay wrote") from error
+    try:
+        envelope = msgspec.json.decode(content, type=Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if is_ours(content):
+            raise RecordError.damaged(path, str(error)) from error
+        raise RecordError(
+            f"{path} is no assay record: {error}; give one, or read another tool's file with assay import"
+        ) from error
+    if envelope.schema > SCHEMA:
+        raise RecordError(
+            f"{path} was made by a newer assay (schema version {envelope.schema}; this one knows {SCHEMA}): "
+            f"update assay, or {RecordError.AGAIN}"
+        )
+    if envelope.schema < 1 or ((envelope.schema >= _FIRST_HASHED or envelope.sha256) and not _is_whole(envelope)):
+        raise RecordError.damaged(path, "its content is not what was written (the sha256 differs)")
+    return envelope
+
+
+def body_of(envelope: Envelope) -> bytes:
+    """The record's JSON as this assay reads it; raises `msgspec.DecodeError` where it is none."""
+    body = bytes(envelope.body)
+    if not envelope.older:
+        return body
+    return msgspec.json.encode(migrated(msgspec.json.decode(body), envelope.schema))
+
+
+def _is_whole(envelope: Envelope) -> bool:
+    try:
+        compact = msgspec.json.format(bytes(envelope.body), indent=-1)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return envelope.sha256 == _hash(envelope.record, envelope.schema, envelope.made_from, compact)
+
+
+def _hash(record: str, schema: int, made_from: str, compact: bytes) -> str:
+    head = msgspec.json.encode([record, schema, made_from])
+    return hashlib.sha256(head + compact).hexdigest()

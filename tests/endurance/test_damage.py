@@ -1,0 +1,235 @@
+"""One byte of a run's files flipped: refused by name, or without effect; made again with `--repair`."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay import demo, store, workflow
+from assay.cli.main import main
+from assay.data.transform import TransformChoice
+from assay.errors import AssayError, RecordError
+from assay.records import BuildOptions, RunRecord
+from assay.workflow import RunRequest
+from tests.messages import assert_says
+from tests.workflow.test_complete_run import Steps
+
+LINES = demo.LABELS.read_text().splitlines()[:24]
+WRITTEN_ANEW = ("run.json", "verdict.json", "report.html")
+"""What every run writes, or holds to its hash and draws, again: damage to it does not outlive a run."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A run that nothing disturbed, and how to have it again."""
+
+    request: RunRequest
+    folder: Path
+    record: RunRecord
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, demo_choice: TransformChoice) -> Whole:
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "images").mkdir()
+    for line in LINES:
+        shutil.copy(demo.IMAGES / line.split()[0], folder / "images")
+    (folder / "labels.txt").write_text("\n".join(LINES) + "\n")
+    request = RunRequest(
+        model=str(demo.ONNX),
+        images=folder / "images",
+        labels=folder / "labels.txt",
+        transform=demo_choice,
+        batches=(8,),
+        page_images=False,
+    )
+    return Whole(request, folder / "RUN", workflow.run(request, folder / "RUN").run)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".lock"))
+
+
+@contextmanager
+def _flipped(file: Path, generator: random.Random, unnoticed: bool) -> Iterator[None]:
+    """One bit of a file turned over; `unnoticed` leaves the time of change as it was, as a bad disk does."""
+    before, content = file.stat(), file.read_bytes()
+    place = generator.randrange(len(content))
+    changed = bytearray(content)
+    changed[place] ^= 1 << generator.randrange(8)
+    file.write_bytes(changed)
+    if unnoticed:
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    try:
+        yield
+    finally:
+        file.write_bytes(content)
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _assert_same(found: RunRecord, expected: RunRecord) -> None:
+    for one, two in zip(found.results, expected.results, strict=True):
+        assert one.accuracy == two.accuracy
+        assert one.compiled.file.sha256 == two.compiled.file.sha256
+        assert one.predictions is not None
+        assert two.predictions is not None
+        np.testing.assert_array_equal(one.predictions.scores.load(), two.predictions.scores.load())
+
+
+def _use(whole: Whole, file: Path) -> None:
+    """Does what this file is for: a run keeps what nobody opened by its size and time alone."""
+    run = whole.record
+    compiled = workflow.load_compiled(run.results[0].compiled.file.path)
+    prepared = workflow.load_prepared(whole.folder / "prepared")
+    if file.suffix == ".npy" and file.parent.name == "prepared":
+        workflow.bench(compiled, prepared, file.parent / "BENCH", run_settings={})
+    elif file.name.startswith("artifact"):
+        workflow.bench(compiled, None, file.parent / "BENCH", run_settings={}, length=workflow.Length(batches=1))
+    elif file.name == "model.onnx":
+        model = store.read(whole.folder / "model.json", type(run.model))
+        workflow.compile_into(model, BuildOptions(backend="onnxruntime", device="cpu", batch=3), file.parent / "OTHER")
+    else:
+        workflow.figures(workflow.load_run(whole.folder))
+        workflow.evaluate(workflow.load_predictions(whole.folder)[0][1], whole.folder.parent / "labels.txt")
+
+
+def _flip_everywhere(whole: Whole, flips: int, unnoticed: bool) -> None:
+    generator = random.Random(7)
+    refused: dict[str, int] = {}
+    for file in _files(whole.folder):
+        for _ in range(flips):
+            with _flipped(file, generator, unnoticed):
+                try:
+                    again = workflow.run(whole.request, whole.folder)
+                    if file.name not in WRITTEN_ANEW:
+                        # The run had no use for it, and says only what is so.
+                        assert unnoticed, f"{file} was changed, and no one said so"
+                        _assert_same(again.run, whole.record)
+                        _use(whole, file)
+                        raise AssertionError(f"{file} was changed and used, and no one said so")
+                    _assert_same(again.run, whole.record)
+                    _assert_whole(file)
+                except AssayError as error:
+                    assert str(file) in error.message, error.message
+                    assert "--repair" in error.message, error.message
+                    assert "\n" not in error.message
+                    refused[file.name] = refused.get(file.name, 0) + 1
+    assert set(refused) >= {"model.onnx", "model.json", "compiled.json", "prepared.json", "images-00000.npy"}
+    assert set(refused) >= {"performance.json", "predictions.json", "scores.npy", "batch_seconds.npy"}
+    _assert_same(workflow.run(whole.request, whole.folder).run, whole.record)
+
+
+def _assert_whole(file: Path) -> None:
+    """A file that every run writes anew holds no flipped bit after one."""
+    if file.suffix == ".json":
+        store.kind_of(file)
+    else:
+        steps = Steps()
+        workflow.write_report([file.parent], images=False, reuse=True, progress=steps)
+        assert steps.kept["report"]
+
+
+@pytest.mark.parametrize("unnoticed", [False, True], ids=["with its time", "time unchanged"])
+def test_a_flipped_byte_in_any_file_of_a_run_is_refused_by_name_or_does_nothing(whole: Whole, unnoticed: bool) -> None:
+    _flip_everywhere(whole, 1, unnoticed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("unnoticed", [False, True], ids=["with its time", "time unchanged"])
+def test_many_flipped_bytes_in_every_file_of_a_run(whole: Whole, unnoticed: bool) -> None:
+    _flip_everywhere(whole, 25, unnoticed)
+
+
+@pytest.mark.parametrize(
+    ("damaged", "steps"),
+    [
+        ("model.onnx", {"model"}),
+        ("model.json", {"model"}),
+        ("prepared/images-00000.npy", {"prepare"}),
+        ("prepared/prepared.json", {"prepare"}),
+        ("compiled/*/artifact.onnx", {"compile"}),
+        ("compiled/*/compiled.json", {"compile"}),
+        ("bench/*/scores.npy", {"bench"}),
+        ("bench/*/performance.json", {"bench"}),
+        ("bench/*/batch_seconds.npy", {"bench"}),
+    ],
+)
+def test_repair_does_the_damaged_step_again_and_no_other(
+    damaged: str, steps: set[str], whole: Whole, tmp_path: Path
+) -> None:
+    folder = tmp_path / "RUN"
+    shutil.copytree(whole.folder, folder)
+    (file,) = folder.glob(damaged)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 16
+    before = file.stat()
+    file.write_bytes(content)
+    # Even the time is as it was: repairing holds every file to its hash.
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert workflow.repair(folder) == (file,)
+    assert not file.exists()
+    told = Steps()
+    again = workflow.run(whole.request, folder, told).run
+    done = {step for step, kept in told.kept.items() if not kept} - {"report"}
+    assert done == steps
+    assert again.results[0].accuracy == whole.record.results[0].accuracy
+    assert workflow.repair(folder) == ()
+
+
+def test_repairing_touches_no_file_of_the_users(whole: Whole, tmp_path: Path) -> None:
+    folder = tmp_path / "RUN"
+    shutil.copytree(whole.folder, folder)
+    theirs = {"settings.json": "{damaged", "prepared/list.json": '{"record": 1}', "notes.txt": ""}
+    for name, text in theirs.items():
+        (folder / name).write_text(text)
+    assert workflow.repair(folder) == ()
+    assert {name: (folder / name).read_text() for name in theirs} == theirs
+
+
+_T = ["--resize", "72", "--crop", "64", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
+
+
+def test_commands_that_keep_a_step_make_it_again_with_repair(
+    whole: Whole, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = str(whole.request.images)
+    commands = {
+        "prepare": (["prepare", images, *_T, "-o", str(tmp_path / "P")], tmp_path / "P" / "images-00000.npy"),
+        "compile": (["compile", str(demo.ONNX), *_T, "-o", str(tmp_path / "a.onnx")], tmp_path / "a.onnx"),
+        "bench": (
+            ["bench", str(demo.ONNX), *_T, "--batch=1", "--synthetic", "--iterations=1", "-o", str(tmp_path / "B")],
+            tmp_path / "B" / "compiled",
+        ),
+    }
+    for name, (words, place) in commands.items():
+        assert main(words) == 0, capsys.readouterr().err
+        file = next(place.glob("*/artifact.onnx")) if name == "bench" else place
+        content = file.read_bytes()
+        file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+        capsys.readouterr()
+        assert main(words) == 1
+        said = capsys.readouterr().err
+        assert f"assay: {file} is damaged" in said
+        assert "--repair" in said
+        assert main([*words, "--repair"]) == 0
+        assert f"removed, to be made again: {file}" in capsys.readouterr().err
+        assert main(words) == 0
+
+
+def test_a_damaged_run_is_not_judged(whole: Whole, tmp_path: Path) -> None:
+    folder = tmp_path / "RUN"
+    shutil.copytree(whole.folder, folder)
+    text = (folder / "run.json").read_text()
+    assert '"count": 24' in text
+    (folder / "run.json").write_text(text.replace('"count": 24', '"count": 23'))
+    with pytest.raises(RecordError) as caught:
+        workflow.load_run(folder)
+    assert_says(caught, f"{folder / 'run.json'} is damaged", "--repair")
