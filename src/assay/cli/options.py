@@ -105,7 +105,7 @@ def label_options(made: argparse.ArgumentParser, required: bool = False) -> None
         required=required,
         type=path,
         metavar="FILE",
-        help="lines of a name and a class from 0; or ImageNet's: LOC_val_solution.csv, the devkit's .tar.gz or ground truth",
+        help=LABELS_ARE,
     )
     made.add_argument(
         "--class-list",
