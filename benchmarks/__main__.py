@@ -15,6 +15,7 @@ SUBJECTS = (
     "pipeline_ceiling",
     "end_to_end_share",
     "prepare_vs_guide",
+    "archive_read",
     "score_memory",
     "memory_growth",
     "resume_noop",

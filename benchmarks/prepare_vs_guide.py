@@ -38,7 +38,7 @@ HOME = WORK / "prepare_vs_guide"
 
 def measure() -> Row:
     """The median ratio over alternating runs."""
-    images = _images()
+    images = photographs()
     # What Python and its imports cost to start is left out on both sides.
     with multiprocessing.get_context("spawn").Pool(environment.cores()) as pool:
         pool.map(_guides_way, [[]] * environment.cores(), chunksize=1)
@@ -94,7 +94,7 @@ def _empty_folder() -> Path:
     return out
 
 
-def _images() -> Path:
+def photographs() -> Path:
     """Photographs of ImageNet's size and weight: the demo's images, enlarged and laid side by side."""
     folder = HOME / "images"
     if folder.is_dir():

@@ -310,3 +310,11 @@ def test_predictions_are_evaluated_with_the_labels_of_the_devkit(compiled: Compi
     assert predictions is not None
     assert given.labels is not None
     assert workflow.evaluate(predictions, given.labels) == workflow.evaluate(predictions, demo.LABELS)
+
+
+def test_an_archive_in_the_place_of_a_prepared_set_says_how_to_make_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _official(tmp_path)
+    assert main(["tune", str(demo.ONNX), "--data", str(path), *TRANSFORM, "-o", str(tmp_path / "out")]) == 2
+    assert f"{path} is an archive of images, not a prepared data set; make one" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from assay.cli.options import (
+    IMAGES_ARE,
     Commands,
     answer,
     build_arguments,
@@ -71,7 +72,7 @@ def add(commands: Commands) -> None:
     made.add_argument("model", type=path, metavar="MODEL.onnx")
     made.add_argument("--batch", type=int, metavar="N", help=f"default: {_USUAL_BATCH}, or the model's own")
     made.add_argument(
-        "--images", type=path, metavar="DIR", help="check the artifact on these; default: images that come with assay"
+        "--images", type=path, metavar="IMAGES", help="check the artifact on these; default: those that come with assay"
     )
     made.add_argument(
         "--dry-run",
@@ -92,7 +93,7 @@ def add(commands: Commands) -> None:
         "  assay prepare val --labels val_label.txt --like model.onnx -o prepared\n"
         "  assay prepare class_folders --preset resnet -o prepared",
     )
-    made.add_argument("images", type=path, metavar="IMAGES", help="a flat folder, or one of class folders")
+    made.add_argument("images", type=path, metavar="IMAGES", help=IMAGES_ARE)
     label_options(made)
     made.add_argument("--like", type=path, metavar="MODEL.onnx", help="the transform of this model")
     made.add_argument("--on-error", choices=["stop", "skip"], default="stop", help="at images that cannot be decoded")
@@ -114,7 +115,7 @@ def _add_quantize(commands: Commands) -> None:
     )
     made.add_argument("model", type=path, metavar="MODEL.onnx")
     made.add_argument(
-        "--calibration", required=True, type=path, metavar="DIR", help="a folder of images, or a prepared data set"
+        "--calibration", required=True, type=path, metavar="IMAGES", help=f"{IMAGES_ARE}; or a prepared data set"
     )
     made.add_argument("--images", type=int, metavar="N", help="how many of them, evenly spread; default: 100")
     made.add_argument(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.cli.options import (
+    IMAGES_ARE,
     Commands,
     answer,
     batches,
@@ -51,6 +52,7 @@ def add_whole_way(commands: Commands) -> None:
         "go the whole way: export, prepare, compile, bench, evaluate, compare",
         "  assay run model.onnx --images val --labels val_label.txt --reference top1=76.1 -o RUN\n"
         "  assay run model.onnx --images val --labels val_label.txt --tune 10m --calibration train_images -o RUN\n"
+        "  assay run model.onnx --images ILSVRC2012_img_val.tar --labels LOC_val_solution.csv -o RUN\n"
         "  assay run wide_resnet101_2 --random-weights --images val --labels val_label.txt -o RUN",
     )
     made.add_argument("model", metavar="MODEL", help="an .onnx file, or the name of a torchvision model")
@@ -64,7 +66,7 @@ def add_whole_way(commands: Commands) -> None:
     group.add_argument("--random-weights", action="store_true", help="for speed only")
     made.add_argument("--weights-entry", metavar="E", help="torchvision's entry whose weights these are")
     made.add_argument("--opset", type=int, metavar="N", help="of the export; default: 11, or the lowest that works")
-    made.add_argument("--images", required=True, type=path, metavar="DIR")
+    made.add_argument("--images", required=True, type=path, metavar="IMAGES", help=IMAGES_ARE)
     label_options(made)
     made.add_argument("--batch", type=batches, metavar="1,16", help="batch sizes; default: 1,16, or the model's own")
     made.add_argument(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.cli.options import (
+    IMAGES_ARE,
     Commands,
     answer,
     batches,
@@ -71,7 +72,7 @@ def add(commands: Commands) -> None:
     )
     source = made.add_mutually_exclusive_group(required=True)
     source.add_argument("--data", type=path, metavar="PREPARED", help="a prepared data set")
-    source.add_argument("--images", type=path, metavar="DIR", help="straight from the image files")
+    source.add_argument("--images", type=path, metavar="IMAGES", help=f"straight from {IMAGES_ARE}")
     source.add_argument("--synthetic", action="store_true", help="the inference call alone, on made-up pixels")
     label_options(made)
     length = made.add_mutually_exclusive_group()

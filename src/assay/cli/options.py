@@ -109,10 +109,22 @@ def gate_options(made: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return group
 
 
+IMAGES_ARE = "a folder, flat or of class folders; a .tar of either; or WebDataset shards, 'val-{000..049}.tar'"
+"""Where images may lie, for `--help`."""
+LABELS_ARE = (
+    "lines of a name and a class from 0; or ImageNet's LOC_val_solution.csv, the devkit's .tar.gz or its ground truth"
+)
+"""What a label file may be, for `--help`."""
+
+
 def label_options(made: argparse.ArgumentParser, required: bool = False) -> None:
     """The classes of the images."""
     made.add_argument(
-        "--labels", required=required, type=path, metavar="FILE", help="lines of a name and a class from 0"
+        "--labels",
+        required=required,
+        type=path,
+        metavar="FILE",
+        help=LABELS_ARE,
     )
     made.add_argument(
         "--class-list",

@@ -14,6 +14,7 @@ from assay.data import prepared as preparation
 from assay.data import sources
 from assay.data.prepared import RECORD, OnError
 from assay.data.sources import Source
+from assay.errors import UsageError
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import Dataset, ImageFailure, ImageTransform, ImageWarning, PreparedDataset
 
@@ -77,6 +78,8 @@ def _labelled(prepared: PreparedDataset, source: Source, classes: Sequence[int] 
 
 def load_prepared(path: Path) -> PreparedDataset:
     """The record of a prepared data set, given its folder or the record itself."""
+    if sources.is_archive(path):
+        raise UsageError(f"{path} is an archive of images, not a prepared data set; make one: assay prepare {path}")
     return store.read(path / RECORD if path.is_dir() else path, PreparedDataset)
 
 

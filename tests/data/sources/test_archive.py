@@ -116,7 +116,7 @@ def test_an_archive_without_images_says_how_images_end(tmp_path: Path) -> None:
 def test_an_archive_of_archives_says_to_unpack_the_outer_one(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         sources.find(archives.tar(tmp_path / "train.tar", _pixels("n01440764.tar", "n01443537.tar")))
-    assert_says(caught, "holds archives, not images", "unpack it once into a folder", "n01440764.tar")
+    assert_says(caught, "holds archives, not images", "unpack it, and each of them into a folder", "n01440764.tar")
 
 
 @pytest.mark.parametrize("deep", ["cat/1.jpg", "cat/in/1.jpg"])

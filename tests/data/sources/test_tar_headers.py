@@ -114,7 +114,7 @@ def test_an_archive_that_was_cut_off_is_refused(kept: int) -> None:
 def test_a_pax_header_that_lies_about_the_size_is_refused(headers: dict[str, str], said: str) -> None:
     with pytest.raises(DatasetError) as caught:
         _members(_written([("a.jpg", b"x")], tarfile.PAX_FORMAT, headers))
-    assert_says(caught, "val.tar is damaged at byte", said)
+    assert_says(caught, "val.tar is damaged", said, "fetch or make it again")
 
 
 def test_a_pax_header_for_all_members_names_none() -> None:
@@ -147,3 +147,15 @@ def test_an_extension_as_large_as_a_film_is_not_read(kind: bytes) -> None:
         list(tar_headers.members(read_at, 1 << 40, "val.tar"))
     assert_says(caught, "extension claims 17179869184 bytes")
     assert reads == [512]
+
+
+def test_a_sparse_file_of_the_pax_kind_is_told_from_others() -> None:
+    headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "comment": "x"}
+    (found,) = _members(_written([("a.jpg", b"x")], tarfile.PAX_FORMAT, headers))
+    assert found.kind == "sparse file"
+
+
+def test_a_member_that_was_cut_off_is_named() -> None:
+    with pytest.raises(DatasetError) as caught:
+        _members(_written([("a.jpg", bytes(3000))], tarfile.GNU_FORMAT)[:2000])
+    assert_says(caught, "val.tar is damaged or was cut off", "'a.jpg' claims 3000 bytes")

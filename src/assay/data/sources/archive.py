@@ -76,6 +76,8 @@ class Archive:
 
 def is_archive(path: Path) -> bool:
     """Whether a file is a tar archive by how it begins or by its name, compressed or not."""
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             begin = file.read(tar_headers.BLOCK)

@@ -97,8 +97,6 @@ def _no_image(archive: Archive, others: list[str]) -> DatasetError:
     inner = [name for name in others if name.endswith(".tar")]
     if inner:
         return DatasetError(
-            f"{archive.path} holds archives, not images; unpack it once into a folder and give that: it is read as it "
-            "is",
-            inner,
+            f"{archive.path} holds archives, not images; unpack it, and each of them into a folder of its name", inner
         )
     return DatasetError(f"no image in {archive.path}; images end in {', '.join(sorted(SUFFIXES))}", others)

@@ -25,6 +25,8 @@ _KINDS = {
     b"5": FOLDER,
     b"6": "pipe",
 }
+_WITHOUT_CONTENT = frozenset(_KINDS.values()) - {REGULAR}
+_SPARSE = b"GNU.sparse."
 _PAX, _PAX_OF_ALL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
 _LARGEST_EXTENSION = 1 << 20
 """Bytes of a header's extension: a name, and attributes that somebody kept."""
@@ -68,16 +70,14 @@ def members(read_at: ReadAt, length: int, called: str) -> Iterator[Member]:
         except ValueError as error:
             raise _damaged(called, place, str(error)) from error
         if member.size > length - member.offset:
-            raise _damaged(
-                called, place, f"member {member.name!r} claims {member.size} bytes, more than are left of the archive"
+            raise DatasetError(
+                f"{called} is damaged or was cut off: its member {member.name!r} claims {member.size} bytes, more than "
+                "are left of the archive; fetch or make it again"
             )
         yield member
         extensions = {}
         # What is no file has nothing behind its header, whatever its size says.
         place = member.offset + (_padded(member.size) if member.kind not in _WITHOUT_CONTENT else 0)
-
-
-_WITHOUT_CONTENT = frozenset(_KINDS.values()) - {REGULAR}
 
 
 def _member(block: bytes, extensions: Mapping[bytes, bytes], offset: int, size: int) -> Member:
@@ -89,7 +89,7 @@ def _member(block: bytes, extensions: Mapping[bytes, bytes], offset: int, size: 
     if b"size" in extensions:
         size = _decimal(extensions[b"size"])
     called = _KINDS.get(kind, f"member of type {kind!r}")
-    if any(key.startswith(b"GNU.sparse.") for key in extensions):
+    if _SPARSE in extensions:
         called = "sparse file"
     if kind == b"\0" and name.endswith(b"/"):
         called = FOLDER
@@ -110,7 +110,10 @@ def _extension(kind: bytes, content: bytes) -> dict[bytes, bytes]:
         key, equals, value = content[place + len(figures) + 1 : end - 1].partition(b"=")
         if not equals or content[end - 1 : end] != b"\n":
             raise ValueError("a pax header whose lines have other lengths than they say")
-        found[key] = value
+        if key in (b"path", b"size"):
+            found[key] = value
+        elif key.startswith(_SPARSE):
+            found[_SPARSE] = b""
         place = end
     if kind == _PAX:
         return found
