@@ -4,13 +4,16 @@ BIN := .venv/bin
 # pip looks up its own newest version otherwise.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench proof clean
+.PHONY: demo test test-all check bench proof clean
 
 demo: .venv/core
 	$(BIN)/assay demo -o RUN-demo
 
 test: .venv/development
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long"
+
+test-all: .venv/development
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
 
 check: .venv/development
 	$(BIN)/ruff check .

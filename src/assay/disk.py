@@ -19,6 +19,8 @@ PARTIAL = ".assay-partial"
 """How the name of a file ends that is being written; the number of the process stands before it."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_MARGIN = 2
+"""An artifact may well be larger than its graph."""
 _SAID = 200
 """Of a library's own words at most."""
 
@@ -53,7 +55,7 @@ def scratch(path: Path, expected: int = 0) -> Iterator[Path]:
     except RecordError:
         raise
     except Exception as error:
-        why = no_room(path.parent, expected) if expected else None
+        why = no_room(path.parent, _MARGIN * expected) if expected else None
         if why is None:
             raise
         # Of our own messages, what the library is taken to lack is left out: it is not that.

@@ -37,7 +37,7 @@ def start(
 def finish(words: Sequence[str], module: str = "assay", environment: dict[str, str] | None = None) -> tuple[int, str]:
     """A command's exit status, and all that it said on standard error."""
     with start(words, module, environment) as process:
-        _, said = process.communicate(timeout=300)
+        _, said = process.communicate(timeout=100)
         return process.returncode, said
 
 

@@ -53,6 +53,7 @@ class Filling(progress.Lines):
 
     def _reached(self, moment: str) -> None:
         if moment == self.moment:
+            self.moment = "past"
             self.now()
 
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
+from assay.errors import StalledError
 from assay.measure import pipeline
-from assay.measure.pipeline import Job, Stage
+from assay.measure.pipeline import Job, Limit, Stage
+from tests.messages import assert_says
 
 JOBS = 40
 
@@ -131,3 +134,50 @@ def test_one_slot_and_one_stage_are_enough() -> None:
 def test_a_pipeline_of_nothing_is_refused(count: int, workers: int, ring: int) -> None:
     with pytest.raises(ValueError, match="a pipeline needs at least one"):
         pipeline.run(jobs(count), [Stage("infer", nothing, workers)], slots(ring), "infer")
+
+
+@pytest.mark.parametrize("hanging", ["read", "infer", "post"])
+def test_a_stage_that_holds_a_job_for_too_long_is_named_with_it(hanging: str) -> None:
+    freed = threading.Event()
+
+    def stage(name: str) -> Stage[dict[str, int]]:
+        def work(job: Job, slot: dict[str, int]) -> None:
+            slot["job"] = job.index
+            if name == hanging and job.index == 7:
+                freed.wait()
+
+        return Stage(name, work, 2)
+
+    limit = Limit[dict[str, int]](0.5, lambda job, slot: f"job {job.index} in the slot of {slot['job']}")
+    try:
+        with pytest.raises(StalledError) as caught:
+            pipeline.run(jobs(10_000), [stage("read"), stage("infer"), stage("post")], slots(6), "infer", limit)
+        assert_says(caught, f"{hanging} has been at job 7 in the slot of 7 for more than 0.5 s", "--timeout")
+    finally:
+        freed.set()
+
+
+def test_a_run_that_takes_longer_than_any_job_may_is_none_that_hangs() -> None:
+    def slow(job: Job, slot: dict[str, int]) -> None:
+        time.sleep(0.02)
+
+    limit = Limit[dict[str, int]](1.0, lambda job, slot: "")
+    outcome = pipeline.run(jobs(75), [Stage("read", nothing), Stage("infer", slow)], slots(3), "infer", limit)
+    assert outcome.items == 75 * 3
+    assert outcome.wall_seconds > 1.0
+
+
+def test_a_failure_beside_a_stage_that_hangs_is_what_is_raised() -> None:
+    freed = threading.Event()
+
+    def work(job: Job, slot: dict[str, int]) -> None:
+        if job.index == 1:
+            raise KeyError("the first")
+        freed.wait()
+
+    limit = Limit[dict[str, int]](0.5, lambda job, slot: "")
+    try:
+        with pytest.raises(KeyError, match="the first"):
+            pipeline.run(jobs(2), [Stage("infer", work, 2)], slots(2), "infer", limit)
+    finally:
+        freed.set()

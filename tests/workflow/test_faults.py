@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay import demo, store, workflow
+from assay import demo, workflow
 from assay.records import RunRecord
 
 TRANSFORM = ["--resize", "72", "--crop", "64", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
@@ -25,13 +25,6 @@ RUN = [
     *TRANSFORM,
     "--reference=top1=92.5",
 ]
-
-_LIMITED = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
-from assay.cli.main import main
-sys.exit(main(sys.argv[2:]))
-"""
 
 
 def finish(out: Path) -> RunRecord:
@@ -73,28 +66,6 @@ def test_a_run_that_was_killed_goes_on_to_the_same_result(reached: str, whole: R
     assert not list(out.rglob("*.assay-partial")), "what the killed run left half-written is gone"
 
 
-# A limit on the size of a file is met in the middle of a write, as a full disk is, and needs no disk of its own.
-@pytest.mark.parametrize(
-    ("limit", "where"),
-    [(100_000, "model.onnx"), (900_000, "images-00000.npy"), (0, "")],
-    ids=["model", "prepare", "any"],
-)
-def test_a_disk_without_room_is_one_line_and_the_next_run_goes_on(
-    limit: int, where: str, whole: RunRecord, tmp_path: Path
-) -> None:
-    out = tmp_path / "RUN"
-    command = [sys.executable, "-c", _LIMITED, str(limit), *RUN, "-o", str(out)]
-    failed = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert failed.returncode == 1, failed.stderr
-    last = failed.stderr.splitlines()[-1]
-    assert last.startswith("assay: cannot write ")
-    assert "File too large" in last
-    assert where in last
-    assert "Traceback" not in failed.stderr
-    assert not (out / "verdict.json").exists()
-    assert_same_result(finish(out), whole)
-
-
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     command = [sys.executable, "-m", "assay", *RUN, "-o", str(tmp_path / "file" / "RUN")]
@@ -103,11 +74,3 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert failed.stderr.startswith(
         f"assay: cannot write to {tmp_path}/file/RUN: Not a directory; choose another folder"
     )
-
-
-def test_a_second_run_in_one_folder_is_told_who_holds_it(tmp_path: Path) -> None:
-    with store.lock(tmp_path / "RUN"):
-        command = [sys.executable, "-m", "assay", *RUN, "-o", str(tmp_path / "RUN")]
-        failed = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert failed.returncode == 1
-    assert "is in use by another assay (process " in failed.stderr

@@ -1,0 +1,34 @@
+"""Two commands in one folder: the second says who holds it; the folder of a dead one is free."""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+
+from tests.endurance import commands, stuck
+
+
+def test_the_second_run_says_who_holds_the_folder_and_changes_nothing_in_it(tmp_path: Path) -> None:
+    out, reached = tmp_path / "RUN", tmp_path / "reached"
+    run = [*commands.RUN, "--batch", "16", "--no-images", "-o", str(out)]
+    first = [*run, "--backend", "inferring"]
+    with commands.start(first, "tests.endurance.stuck", {stuck.REACHED: str(reached)}) as holder:
+        commands.wait_until(reached.exists, holder)
+        before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+        status, said = commands.finish(run)
+        assert status == 1
+        assert re.fullmatch(
+            rf"assay: {re.escape(str(out))} is in use by another assay \(process {holder.pid} since "
+            r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}: \S+ -m tests\.endurance\.stuck run .*\); "
+            r"wait for it or choose another folder\n",
+            said,
+        )
+        assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+        holder.send_signal(signal.SIGKILL)
+        holder.communicate()
+    # Its words are still there, and nobody holds the folder.
+    assert (out / ".lock.holder").exists()
+    status, said = commands.finish(run)
+    assert status == 0, said
+    assert next(line for line in said.splitlines() if line.startswith("prepare")).endswith("kept")
