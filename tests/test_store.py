@@ -237,7 +237,7 @@ def test_a_record_that_is_missing_is_named(tmp_path: Path) -> None:
     assert_says(caught, str(tmp_path / "run.json"), "No such file")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe\x00", b"null", b'{"record": "ImageTransform"}'])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe\x00", b"null", b'{"record": "ImageTransform"}'])
 def test_a_file_that_is_no_record_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "t.json"
     path.write_bytes(content)
@@ -389,13 +389,20 @@ def test_a_step_whose_output_vanished_is_not_kept(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"record": "ArrayFile", "schema": 3, "made_from": "", "body": 3}'])
-def test_a_damaged_record_is_refused_and_not_passed_over(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        (b"", "--repair"),
+        (b"{}", "move it out of the way"),
+        (b'{"record": "ArrayFile", "schema": 3, "made_from": "", "body": 3}', "--repair"),
+    ],
+)
+def test_a_damaged_record_is_refused_and_not_passed_over(tmp_path: Path, content: bytes, remedy: str) -> None:
     path, _ = _kept_array(tmp_path)
     path.write_bytes(content)
     with pytest.raises(RecordError) as caught:
         store.kept(path, ArrayFile, "these inputs")
-    assert_says(caught, str(path), "with --repair")
+    assert_says(caught, str(path), remedy)
 
 
 def test_an_array_that_changed_is_refused_where_it_is_read(tmp_path: Path) -> None:

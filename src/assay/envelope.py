@@ -62,10 +62,11 @@ def read(path: Path) -> Envelope:
     try:
         envelope = msgspec.json.decode(content, type=Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        if is_ours(content):
+        if is_ours(content) or not content:
             raise RecordError.damaged(path, str(error)) from error
         raise RecordError(
-            f"{path} is no assay record: {error}; give one, or read another tool's file with assay import"
+            f"{path} is no assay record: {error}; give one, read another tool's file with assay import, or "
+            "move it out of the way"
         ) from error
     if envelope.schema > SCHEMA:
         raise RecordError(

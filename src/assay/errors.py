@@ -22,6 +22,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from assay.visible import visible
+
 EXIT_DONE = 0
 EXIT_FAULT = 1
 EXIT_USAGE = 2
@@ -32,14 +34,17 @@ _LISTED = 20
 
 
 class AssayError(Exception):
-    """A fault with a message for a person; `files` are listed below it, 20 at most and then a count."""
+    """A fault with a message for a person; `files` are listed below it, 20 at most and then a count.
+
+    Both are made visible: what a file is called, and what stands in it, steers no terminal.
+    """
 
     exit_code = EXIT_FAULT
 
     def __init__(self, message: str, files: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.message = message
-        self.files = tuple(files)
+        self.message = visible(message)
+        self.files = tuple(map(visible, files))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Crosses a process as type, message and files: some of the types are made of other arguments."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from assay import units
+from assay.visible import visible
 
 
 class Progress(Protocol):
@@ -56,7 +57,7 @@ class Lines(Silent):
         self._print(f"{'note':<9}{message}")
 
     def _print(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is where progress is printed
+        print(visible(line), file=sys.stderr, flush=True)  # noqa: T201 - this is where progress is printed
 
 
 class Terminal(Lines):
@@ -93,7 +94,7 @@ class Terminal(Lines):
 
     def _print(self, line: str) -> None:
         self._bar.stop()
-        self._bar.console.print(line)
+        self._bar.console.print(visible(line))
 
 
 @contextmanager

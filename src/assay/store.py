@@ -67,7 +67,10 @@ def hash_file(path: Path) -> str:
 
 def hash_of(*parts: object) -> str:
     """A sha256 over records, paths and plain values; the same parts give the same hash on every machine."""
-    encoded = msgspec.json.encode(parts, enc_hook=partial(_encode_path, None, None), order="deterministic")
+    try:
+        encoded = msgspec.json.encode(parts, enc_hook=partial(_encode_path, None, None), order="deterministic")
+    except UnicodeEncodeError as error:
+        raise _no_text(error) from error
     return hashlib.sha256(encoded).hexdigest()
 
 
@@ -143,7 +146,10 @@ def to_json(record: Record, made_from: str = "", folder: Path | None = None) -> 
     The tree is that of the nearest folder above that is held by a lock, as a run's is, or `folder` itself. Every
     other path is absolute; without a folder, all are.
     """
-    body = msgspec.json.encode(record, enc_hook=partial(_encode_path, folder, _tree(folder)))
+    try:
+        body = msgspec.json.encode(record, enc_hook=partial(_encode_path, folder, _tree(folder)))
+    except UnicodeEncodeError as error:
+        raise _no_text(error) from error
     return envelope.seal(type(record).__name__, made_from, body)
 
 
@@ -190,7 +196,7 @@ def kept(path: Path, kind: type[R], made_from: str) -> R | None:
         if found.older:
             return None
         raise RecordError.damaged(path, str(error)) from error
-    if all([is_there(file) for file in files_of(record)]):
+    if all(is_there(file) for file in files_of(record)):
         return record
     # The step is about to make other files: a record that is left, were it killed, would call them damaged.
     path.unlink(missing_ok=True)
@@ -260,6 +266,11 @@ def _decoded(path: Path, kind: type[R], found: envelope.Envelope) -> R:
         )
     except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.DecodeError(str(error)) from error
+
+
+def _no_text(error: UnicodeEncodeError) -> RecordError:
+    """Of a name with bytes that are no UTF-8, which Python reads as halves of characters."""
+    return RecordError(f"{error.object} holds bytes that are no UTF-8 text, which no record can hold; rename it")
 
 
 def _tree(folder: Path | None) -> Path | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from assay.visible import visible
+
 Written = Callable[[float], str]
 """How a figure of one unit is written."""
 
@@ -114,7 +116,7 @@ def short_hash(sha256: str) -> str:
 
 def names(values: tuple[str, ...], most: int = 3) -> str:
     """A few names and how many more there are, `a, b, c and 4 more`."""
-    shown = ", ".join(values[:most])
+    shown = ", ".join(map(visible, values[:most]))
     return f"{shown} and {len(values) - most} more" if len(values) > most else shown
 
 

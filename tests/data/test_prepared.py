@@ -81,7 +81,10 @@ def test_every_image_that_cannot_be_decoded_is_named_with_the_reason(tmp_path: P
     with pytest.raises(DatasetError) as caught:
         _prepare(images, tmp_path / "out")
     assert_says(caught, f"2 of 5 images in {images} cannot be used", "--on-error skip")
-    assert caught.value.files == ("1.png: empty file", "4.png: no image format that Pillow knows")
+    assert caught.value.files == (
+        "1.png: empty file",
+        "4.png: no image format that is read: BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP",
+    )
 
 
 def test_images_that_cannot_be_decoded_are_left_out_and_listed_when_asked(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -36,7 +37,7 @@ def older(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_every_record_of_an_earlier_version_is_read(older: Path) -> None:
-    kinds = {"model": OnnxModel, "prepared": PreparedDataset, "verdict": Verdict, "dataset": Dataset}
+    kinds: dict[str, Any] = {"model": OnnxModel, "prepared": PreparedDataset, "verdict": Verdict, "dataset": Dataset}
     kinds |= {"performance": Performance, "predictions": Predictions}
     files = [path for path in older.rglob("*.json") if path.stem in kinds]
     assert {path.stem for path in files} == set(kinds)

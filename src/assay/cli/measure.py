@@ -28,6 +28,7 @@ from assay.cli.options import (
 )
 from assay.cli.scenario import bench_scenario, refuse_without_scenario, scenario_options
 from assay.errors import EXIT_DONE, EXIT_GATE, UsageError
+from assay.visible import visible
 
 if TYPE_CHECKING:
     from assay.progress import Progress
@@ -216,7 +217,7 @@ def _measurements(found: BenchOutcome) -> list[str]:
         if result.profile is not None:
             parts.append(f"batch {result.batch} · costliest nodes\n{table.profile(result.profile)}")
     if found.run.warnings:
-        parts.append("\n".join(f"warning  {warning}" for warning in found.run.warnings))
+        parts.append("\n".join(f"warning  {visible(warning)}" for warning in found.run.warnings))
     return parts
 
 

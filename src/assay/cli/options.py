@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.errors import UsageError
+from assay.visible import visible_json, visible_lines
 
 if TYPE_CHECKING:
     from assay.data.transform import TransformChoice
@@ -211,9 +212,9 @@ def answer(options: argparse.Namespace, record: Record, text: str) -> None:
         from assay import store
 
         text = store.to_json(record).decode().rstrip("\n")
-        print(text)  # noqa: T201 - the one place for answers
+        print(visible_json(text))  # noqa: T201 - the one place for answers
     else:
-        _show(text)
+        _show(visible_lines(text))
     sys.stdout.flush()
 
 

@@ -33,6 +33,9 @@ warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
 
 _JPEG = b"\xff\xd8\xff"
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Pillow knows dozens by what the bytes are, whatever the name: among them one that it has another program run."""
+
 _OWN_REFUSAL = re.compile(r"tj\w+\(\): ")
 """What the binding itself cannot do, in difference to what libjpeg says of the data."""
 
@@ -53,14 +56,16 @@ def decode(content: bytes) -> tuple[Image.Image, str | None]:
 
 def _by_pillow(content: bytes) -> Image.Image:
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             image.load()
             if isinstance(image.info.get("transparency"), bytes):
                 # It plays no part in the conversion, but Pillow would print advice on it for each image.
                 del image.info["transparency"]
             return image.convert("RGB")
     except UnidentifiedImageError as error:
-        raise DatasetError("empty file" if not content else "no image format that Pillow knows") from error
+        raise DatasetError(
+            "empty file" if not content else f"no image format that is read: {', '.join(FORMATS)}"
+        ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DatasetError(f"too large to decode safely: {error}") from error
     except Exception as error:  # Pillow's decoders raise whatever damaged bytes make them trip over

@@ -7,6 +7,7 @@ nothing, and restarts in files that list several suffixes.
 from __future__ import annotations
 
 import os
+import stat
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,7 @@ def read(path: Path) -> InfoFile:
     """Reads a list of tensors and looks at every file; raises `DatasetError` with each line that cannot be used.
 
     The files of a list lie in one folder and have one size, those of most of its lines, and no path leads through `..`.
+    That folder lies in the list's own or in the one where the program runs: a list names no files from elsewhere.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -66,6 +68,7 @@ def read(path: Path) -> InfoFile:
     width, height = (int(side) if side.isdecimal() and len(side) < _FIGURES else 0 for side in sides)
     if not width or not height:
         raise DatasetError(f"{path}: width and height are {' and '.join(map(repr, sides))}, not pixels")
+    _require_inside(path, folder)
     check = _Check(folder, (sides[0], sides[1]), tensor_bytes(width, height))
     wrong = [
         f"line {number}: {reason}"
@@ -78,6 +81,17 @@ def read(path: Path) -> InfoFile:
             wrong,
         )
     return InfoFile(path, tuple(check.lines), tuple(check.paths), width, height)
+
+
+def _require_inside(path: Path, folder: str) -> None:
+    if "\0" in folder or ".." in folder.split("/"):
+        return  # said of each line
+    real = Path(folder).resolve()
+    if not any(real.is_relative_to(home) for home in (path.resolve().parent, Path.cwd())):
+        raise DatasetError(
+            f"{path} lists files in {folder}, which is neither in the list's folder nor in the one where this runs; "
+            "move the list beside them, or run in a folder above them"
+        )
 
 
 _Entry = tuple[str, str, str, str]
@@ -114,11 +128,13 @@ class _Check:
         if (width, height) != self._sides:
             return f"{path} is {width}×{height}, and the other lines are {'×'.join(self._sides)}"
         try:
-            size = os.stat(path).st_size  # noqa: PTH116 - a Path a line would take most of the time
+            status = os.lstat(path)  # a Path a line would take most of the time
         except (OSError, ValueError) as error:
             return f"{path} is missing ({getattr(error, 'strerror', None) or error})"
-        if size != self._bytes:
-            return f"{path} has {size} bytes, and 3×{'×'.join(self._sides[::-1])} float32 are {self._bytes}"
+        if not stat.S_ISREG(status.st_mode):
+            return f"{path} is a link, or no file; list the file itself"
+        if status.st_size != self._bytes:
+            return f"{path} has {status.st_size} bytes, and 3×{'×'.join(self._sides[::-1])} float32 are {self._bytes}"
         name = file.rpartition(".")[0] or file
         if name in self.lines:
             return f"{path} repeats line {self.lines[name]}"

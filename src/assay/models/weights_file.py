@@ -14,6 +14,7 @@ import warnings
 import zipfile
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ _HARMLESS = re.compile(
 )
 """What a table of tensors is made with; a file that was refused was refused for something else."""
 _SCANNED = 64 * 2**20
+_INSTRUCTIONS = 1_000_000
+"""More than a table of ten thousand tensors has; so many are read in about two seconds."""
 _PICKLES = 5
 """An older file of torch begins with as many: a mark, a version, the machine, the table, the order of its storages."""
 
@@ -72,6 +75,7 @@ def _read_safetensors(path: Path) -> object:
 
 
 def _read_torch(path: Path) -> object:
+    _require_unpacked(path)
     try:
         # What torch says of a file that it then refuses, or reads, is said below or of no use here. The options of a
         # training script are a Namespace, which holds values and does nothing.
@@ -92,6 +96,23 @@ def _read_torch(path: Path) -> object:
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint: {_first_line(error)}; give a .pth or .safetensors file of weights"
         ) from error
+
+
+def _require_unpacked(path: Path) -> None:
+    """Raises where an archive would unpack to more than it is: torch packs nothing, so that is meant to fill memory."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except Exception:  # damaged in one of many ways, which torch says in its words
+        return
+    size = path.stat().st_size
+    if unpacked > size:
+        raise CheckpointError(
+            f"{path} has {units.memory(size)} and would unpack to {units.memory(unpacked)}, and torch packs nothing; "
+            "it was not loaded. Save the network's state_dict() with torch.save and give that"
+        )
 
 
 def _would_call(path: Path) -> tuple[str, ...]:
@@ -123,7 +144,7 @@ def _globals(stream: io.BytesIO) -> Iterator[str]:
     memo: dict[Any, object] = {}
     texts: list[str] = []
     latest: object = None
-    for instruction, argument, _ in pickletools.genops(stream):
+    for instruction, argument, _ in islice(pickletools.genops(stream), _INSTRUCTIONS):
         name = instruction.name
         if name in ("GLOBAL", "INST"):
             yield _modern(*str(argument).split(" ", 1))
@@ -176,6 +197,11 @@ def _widened(name: str, tensor: torch.Tensor, path: Path) -> torch.Tensor:
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         kind = "quantized" if tensor.is_quantized else "without values" if tensor.is_meta else "sparse"
         raise CheckpointError(f"{path}: {name} is {kind}; give a file of plain weights")
+    if tensor.numel() * tensor.element_size() > path.stat().st_size:
+        raise CheckpointError(
+            f"{path}: {name} has the shape {tuple(tensor.shape)}, more values than the file holds: they stand for each "
+            "other; give a file of plain weights"
+        )
     if not tensor.is_floating_point():
         return tensor
     widened = tensor.float()

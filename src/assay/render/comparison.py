@@ -10,11 +10,12 @@ from assay.records import Comparison, SpeedTable
 from assay.render.paired import paired
 from assay.render.speed import speed
 from assay.render.table import verdict
+from assay.visible import visible
 
 
 def comparison(found: Comparison, results: Mapping[str, str]) -> str:
     """Each record's own results where it has any, the table of speeds, and the verdicts last."""
-    parts = [f"{name}\n\n{results[name]}" for name in found.records if name in results]
+    parts = [f"{visible(name)}\n\n{results[name]}" for name in found.records if name in results]
     if found.table is not None:
         parts.append(speed(found.table, noted_elsewhere=found.gated))
     for name, judged in zip(found.records, found.verdicts, strict=True):
@@ -34,5 +35,5 @@ def comparison_csv(found: SpeedTable) -> str:
             if cell is not None:
                 figures = (cell.value, cell.low, cell.high, cell.printed)
                 shown = ("" if value is None else repr(value) for value in figures)
-                writer.writerow([row.batch, name, over, *shown, cell.obstacle or ""])
+                writer.writerow([row.batch, visible(name), visible(over), *shown, visible(cell.obstacle or "")])
     return text.getvalue()

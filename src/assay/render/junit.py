@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from xml.etree import ElementTree
 
 from assay.records import Check, Comparison
+from assay.render.text import printable
 
-_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _OUTCOMES = {"FAIL": "failure", "INCONCLUSIVE": "error", "NOT COMPARABLE": "error"}
 
 
@@ -34,8 +33,8 @@ def junit(found: Comparison, allow_inconclusive: bool = False) -> str:
 
 
 def _below(parent: ElementTree.Element, tag: str, text: str | None = None, **attributes: str) -> ElementTree.Element:
-    element = ElementTree.SubElement(parent, tag, {key: _printable(value) for key, value in attributes.items()})
-    element.text = None if text is None else _printable(text)
+    element = ElementTree.SubElement(parent, tag, {key: printable(value) for key, value in attributes.items()})
+    element.text = None if text is None else printable(text)
     return element
 
 
@@ -50,8 +49,3 @@ def _outcome(check: Check, allow_inconclusive: bool) -> str | None:
 def _text(check: Check) -> str:
     lines = [f"{check.verdict} {check.reason}", check.detail, *(f"noted: {noted}" for noted in check.differences)]
     return "\n".join(line for line in lines if line)
-
-
-def _printable(text: str) -> str:
-    """The text without the characters that XML 1.0 cannot hold."""
-    return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from assay.records import Check, Comparison, SpeedTable
 from assay.render.paired import sentence
 from assay.render.speed import speed_cells
+from assay.visible import visible
 
 _SIGNS = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "❔", "NOT COMPARABLE": "⚪"}
 
@@ -45,4 +46,4 @@ def _escaped(text: str) -> str:
     """What a record calls itself or an image may hold any character: none of them is markup."""
     for character in "\\`*_[]<>|#":
         text = text.replace(character, f"\\{character}") if character != "<" else text.replace("<", "&lt;")
-    return " ".join(text.split())
+    return visible(" ".join(text.split()))

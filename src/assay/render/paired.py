@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from assay import units
 from assay.records import PairedAccuracy, Pairing
+from assay.visible import visible
 
 
 def paired(found: Sequence[Pairing]) -> str:
@@ -15,7 +16,7 @@ def paired(found: Sequence[Pairing]) -> str:
 
 def line(batch: int, found: PairedAccuracy) -> str:
     """What a batch size stands beside, and how the two differ."""
-    return f"batch {batch} beside {found.reference}: {sentence(found)}"
+    return f"batch {batch} beside {visible(found.reference)}: {sentence(found)}"
 
 
 def sentence(found: PairedAccuracy) -> str:

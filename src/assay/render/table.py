@@ -25,6 +25,7 @@ from assay.records import (
     Verdict,
 )
 from assay.render.paired import line
+from assay.visible import visible
 
 _WIDTH = 78
 """Of a table, which is indented by two."""
@@ -119,23 +120,25 @@ def verdict(found: Verdict, place: str) -> str:
     """A line a gate, what is noted beside it, and the verdict."""
     lines = []
     for check in found.checks:
-        lines.append(f"{check.verdict:<6} {check.reason}")
+        lines.append(f"{check.verdict:<6} {visible(check.reason)}")
         lines += [
-            f"       {detail}" for detail in (check.detail, *(f"noted: {d}" for d in check.differences)) if detail
+            f"       {visible(detail)}"
+            for detail in (check.detail, *(f"noted: {d}" for d in check.differences))
+            if detail
         ]
     if found.word is None:
-        return "\n".join([*lines, f"done, nothing to judge · {place}"])
+        return "\n".join([*lines, f"done, nothing to judge · {visible(place)}"])
     parts = [f"verdict {found.word}"]
     if found.model_sha256 is not None:
         parts.append(f"model {units.short_hash(found.model_sha256)}")
     if found.artifact_sha256:
         parts.append(f"artifacts {', '.join(units.short_hash(sha256) for sha256 in found.artifact_sha256)}")
-    return "\n".join([*lines, " · ".join([*parts, place])])
+    return "\n".join([*lines, " · ".join([*parts, visible(place)])])
 
 
 def run(outcome: Outcome, place: str) -> str:
     """What `assay run` ends with."""
-    warnings = [f"warning  {warning}" for warning in outcome.run.warnings]
+    warnings = [f"warning  {visible(warning)}" for warning in outcome.run.warnings]
     found = results(outcome.run.results, outcome.figures)
     pairs = [line(result.batch, result.paired) for result in outcome.run.results if result.paired is not None]
     return "\n".join(["", found, "", *([*pairs, ""] if pairs else []), *warnings, verdict(outcome.verdict, place)])
@@ -160,7 +163,7 @@ def predictions(found: PredictionList) -> str:
             ]
             for rank, number in enumerate(image.classes)
         ]
-        parts.append(f"{image.image.name}\n{aligned(['class', 'name', 'score'], rows, left={'name'})}")
+        parts.append(f"{visible(image.image.name)}\n{aligned(['class', 'name', 'score'], rows, left={'name'})}")
     return "\n\n".join(parts)
 
 
@@ -247,6 +250,7 @@ def aligned(headers: Sequence[str], rows: Sequence[Sequence[str]], left: set[str
     A table that is wider than a terminal's 80 columns has its headers and the text on the left broken into lines; a
     figure never is.
     """
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) if rows else 0 for column in range(len(headers))]
     natural = sum(max(len(header), width) + _GAP for header, width in zip(headers, widths, strict=True))
     narrow = natural - _GAP > _WIDTH

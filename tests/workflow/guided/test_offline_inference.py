@@ -119,7 +119,7 @@ def test_pure_inference_writes_its_one_line(compiled: CompiledModel, tmp_path: P
 
 
 def test_padding_of_the_last_batch_is_not_written(compiled: CompiledModel, tensors: Path, tmp_path: Path) -> None:
-    short = tmp_path / "short.info"
+    short = tensors.with_name("short.info")
     short.write_text("".join(tensors.read_text().splitlines(keepends=True)[:17]))
     run(compiled, short, tmp_path)
     assert len(list((tmp_path / "dumpOutput_device0").iterdir())) == 17
@@ -178,7 +178,7 @@ def test_tensors_of_other_sides_are_refused(compiled: CompiledModel, tmp_path: P
 
 
 def test_a_list_with_a_missing_file_writes_nothing(compiled: CompiledModel, tensors: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.info"
+    broken = tensors.with_name("broken.info")
     broken.write_text(tensors.read_text().replace("demo_val_00000007.bin", "gone.bin"))
     with pytest.raises(DatasetError) as caught:
         run(compiled, broken, tmp_path / "result")

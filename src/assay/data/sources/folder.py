@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay import store
+from assay import store, units
 from assay.data.class_list import ClassList
 from assay.data.sources import class_folders
 from assay.errors import DatasetError
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """The endings, in lower case, that make a file an image by its name."""
+
+MOST_BYTES = 1 << 30
+"""Of an image's file: more than any has whose pixels are few enough to be decoded."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,19 @@ class ImageFolder:
 
     def read(self, name: str) -> bytes:
         """The bytes of one image's file."""
+        path = self.path / name
         try:
-            return (self.path / name).read_bytes()
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise DatasetError(f"cannot read image {path}: it is no file but a device or a pipe")
+            if status.st_size > MOST_BYTES:
+                raise DatasetError(
+                    f"cannot read image {path}: it has {units.memory(status.st_size)}, and an image has "
+                    f"{units.memory(MOST_BYTES)} at most"
+                )
+            return path.read_bytes()
         except OSError as error:
-            raise DatasetError(f"cannot read image {self.path / name}: {error.strerror or error}") from error
+            raise DatasetError(f"cannot read image {path}: {error.strerror or error}") from error
 
     def stamp(self, name: str) -> tuple[str, int, int] | None:
         """What tells cheaply that an image's file was touched; None where it is gone, which reading it will say."""
@@ -67,9 +80,18 @@ def find(path: Path) -> ImageFolder:
 def look(path: Path) -> ImageFolder | None:
     """The images of a folder that is there; None where it holds none."""
     try:
-        return _look(path)
+        found = _look(path)
     except OSError as error:
         raise DatasetError(f"cannot list {error.filename or path}: {error.strerror or error}") from error
+    strange = [name for name in (*found.names, *found.skipped) if not _is_utf8(name)] if found is not None else []
+    if strange:
+        raise DatasetError(f"{len(strange)} names of files in {path} are no UTF-8 text; rename them", strange)
+    return found
+
+
+def _is_utf8(name: str) -> bool:
+    # Python reads a byte that is none as half of a character, which no record can hold.
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _look(path: Path) -> ImageFolder | None:
