@@ -26,6 +26,9 @@ REACHED = "ASSAY_TEST_REACHED"
 IMAGE = "ASSAY_TEST_IMAGE"
 """The variable that names the file whose content no decoder ever gets through."""
 
+FILE = "ASSAY_TEST_FILE"
+"""The variable that names the image whose file no disk ever gives."""
+
 TABLE = {name: f"tests.endurance.stuck:{name.title()}" for name in ("compiling", "opening", "warming", "inferring")}
 
 
@@ -98,8 +101,23 @@ def _spoil_decoding(file: Path) -> None:
     decoder.decode = stuck_decode
 
 
+def _spoil_reading(image: str) -> None:
+    from assay.data.sources.folder import ImageFolder
+
+    read = ImageFolder.read
+
+    def stuck_read(self: ImageFolder, name: str) -> bytes:
+        if name == image:
+            hang()
+        return read(self, name)
+
+    ImageFolder.read = stuck_read  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     registry.BACKENDS.update(TABLE)
     if IMAGE in os.environ:
         _spoil_decoding(Path(os.environ[IMAGE]))
+    if FILE in os.environ:
+        _spoil_reading(os.environ[FILE])
     sys.exit(main())

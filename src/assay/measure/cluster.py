@@ -14,7 +14,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -195,9 +195,7 @@ class Cluster:
                 max_restarts=0,
                 max_concurrency=AHEAD,
             )
-            .remote(
-                dict(registry.BACKENDS), Task(compiled, self._task.run_settings, self._task.shards), device, content
-            )
+            .remote(dict(registry.BACKENDS), replace(self._task, compiled=compiled), device, content)
         )
         return _Hand(actor, str(node["NodeID"]), device)
 

@@ -12,12 +12,14 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from assay.backends.base import Session
+from assay import stalling
+from assay.backends.base import Batch, Session
 from assay.data import transform as image_transform
 from assay.errors import AssayError, DatasetError
+from assay.measure import clock
 from assay.measure.clock import now
-from assay.measure.pipeline import Job, Stage
-from assay.records import ImageTransform
+from assay.measure.pipeline import Job, Limit, Stage
+from assay.records import ImageTransform, WarmUp
 
 Pixels = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float32]
@@ -198,7 +200,24 @@ def infer(session: Session, name_of: Callable[[int], str]) -> Stage[Slot]:
     return Stage("infer", work, session.slots)
 
 
-def described(job: Job, slot: Slot, name_of: Callable[[int], str]) -> str:
+def warm_up(
+    session: Session, batch: Batch, timeout: float | None, limit: float = clock.WARM_UP_LIMIT_SECONDS
+) -> WarmUp:
+    """Calls until their times are steady, or `limit` seconds are up; raises `StalledError` where one hangs."""
+    what = f"a call on a batch of {len(batch)}"
+
+    def call() -> object:
+        return stalling.within(timeout, "warm-up", what, lambda: session.infer(batch))
+
+    return clock.warm_up(call, limit)
+
+
+def limit(timeout: float | None, name_of: Callable[[int], str]) -> Limit[Slot] | None:
+    """How many seconds a stage may be at the same images, which have names; None where that is no matter."""
+    return None if timeout is None else Limit(timeout, lambda job, slot: _described(job, slot, name_of))
+
+
+def _described(job: Job, slot: Slot, name_of: Callable[[int], str]) -> str:
     """The images that a stage is at: the one, or the first and the last of the batch."""
     if slot.at is not None:
         return f"image {name_of(job.first + slot.at)}"

@@ -6,7 +6,7 @@ import platform
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from assay import environment, store
 from assay.backends import opening
 from assay.data.prepared import Reader
-from assay.measure import clock, pipeline, stages
+from assay.measure import pipeline, stages
 from assay.measure.clock import now
 from assay.measure.pipeline import Stage
 from assay.measure.stages import Pixels, Scores, Slot
@@ -71,6 +71,8 @@ class Task:
     run_settings: Mapping[str, Setting]
     shards: tuple[ArrayFile, ...] | None
     """Of the prepared data set; None where images come as files."""
+    timeout: float | None = None
+    """Seconds for which a stage may be at the same images."""
 
     def on(self, device: str, file: Path | None = None) -> Task:
         """The same for another device of the same kind, and with the artifact where it lies there."""
@@ -79,7 +81,7 @@ class Task:
         if file is not None:
             moved = msgspec.structs.replace(compiled.file, path=file.resolve())
             compiled = msgspec.structs.replace(compiled, file=moved)
-        return Task(compiled, self.run_settings, self.shards)
+        return replace(self, compiled=compiled)
 
 
 class Worker:
@@ -90,7 +92,7 @@ class Worker:
         self._at_work = threading.Lock()
         self._stopped = False
         self._stack = ExitStack()
-        self._session = self._stack.enter_context(opening.open_compiled(task.compiled, task.run_settings))
+        self._session = self._stack.enter_context(opening.open_compiled(task.compiled, task.run_settings, task.timeout))
         workers = 1 if task.shards is not None else environment.cores()
         self._reader = Reader(task.shards) if task.shards is not None and _sees(task.shards) else None
         self._preprocessors = workers
@@ -99,7 +101,7 @@ class Worker:
     def introduce(self) -> Introduction:
         """Warms up, and says who it is."""
         batch = self._ring[0].batch
-        warm_up = clock.warm_up(lambda: self._session.infer(batch))
+        warm_up = stages.warm_up(self._session, batch, self._task.timeout)
         described = environment.describe()
         return Introduction(
             machine=platform.node() or "this machine",
@@ -114,7 +116,8 @@ class Worker:
     def run(self, first: int, names: Sequence[str], content: Content) -> Answer:
         """Scores the shard that begins with image number `first`.
 
-        Raises an `AssayError` that names the image where one cannot be used, and `StoppedError` after `stop`.
+        Raises an `AssayError` that names the image where one cannot be used or a stage hangs at it, and `StoppedError`
+        after `stop`.
         """
         compiled = self._task.compiled
         hashes: list[str] = [] if self._task.shards is not None else [""] * len(names)
@@ -135,7 +138,11 @@ class Worker:
         with self._at_work:
             begin = now()
             outcome = pipeline.run(
-                stages.once_over(len(names), compiled.options.batch), chain, self._ring, timed=chain[-2].name
+                stages.once_over(len(names), compiled.options.batch),
+                chain,
+                self._ring,
+                timed=chain[-2].name,
+                limit=stages.limit(self._task.timeout, names.__getitem__),
             )
         return Answer(
             scores=scores,

@@ -77,13 +77,14 @@ def measured(
     home: Path,
     made_from: str,
     run_settings: Mapping[str, Setting],
+    timeout: float | None,
     spread: Spread,
     patience: Patience,
     progress: Progress,
 ) -> tuple[Performance, Predictions]:
     """Runs the data set and writes the records; `performance.json` last, as the sign that all is whole."""
     before = patience.look(compiled.options.device, progress)
-    crew = spread.crew(Task(compiled, run_settings, source.array_files))
+    crew = spread.crew(Task(compiled, run_settings, source.array_files, timeout))
     try:
         introduced = crew.gather()
         run = _Run(compiled, source, home, made_from, introduced, progress)

@@ -23,7 +23,6 @@ from assay.workflow.passage import Passage
 from assay.workflow.pixels import Data, Sink, Source, shardable, source_of
 
 SYNTHETIC_SECONDS = 10.0
-ONE_PROCESS = "--timeout watches this process alone; leave it away to share a data set"
 _RECIPE = 1
 
 
@@ -93,13 +92,11 @@ def bench(
     else:
         home = new_home(folder, compiled)
     if spread is not None and shared is not None:
-        if length.timeout is not None:
-            raise UsageError(ONE_PROCESS)
         if not length.once:
             raise UsageError("--duration and --iterations measure one device; leave them away to share a data set")
         shared.check(compiled)
         performance, predictions = distributed.measured(
-            compiled, shared, home, made_from, run_settings, spread, patience, progress
+            compiled, shared, home, made_from, run_settings, length.timeout, spread, patience, progress
         )
         return Measured(performance, predictions, shared.dataset(), kept=False)
     before = patience.look(compiled.options.device, progress)

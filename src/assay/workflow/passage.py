@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from assay import stalling
 from assay.backends.base import Session
-from assay.measure import clock, pipeline, stages
-from assay.measure.pipeline import Job, Limit
+from assay.measure import pipeline, stages
+from assay.measure.pipeline import Job
 from assay.measure.stages import Slot
 from assay.progress import Progress
 from assay.records import CompiledModel, WarmUp
@@ -37,22 +36,14 @@ class Passage:
 
     def warm_up(self, limit: float) -> WarmUp:
         """Calls until their times are steady, or so many seconds are up."""
-        batch = self._ring[0].batch
-        what = f"a call on a batch of {self.batch}"
-
-        def call() -> object:
-            return stalling.within(self.timeout, "warm-up", what, lambda: self.session.infer(batch))
-
-        return clock.warm_up(call, limit)
+        return stages.warm_up(self.session, self._ring[0].batch, self.timeout, limit)
 
     def run(
         self, jobs: Iterator[Job], progress: Progress, scores: Path | None = None, sinks: Sequence[Sink] = ()
     ) -> pipeline.Outcome:
         """All jobs through all stages; every image's scores go into the file, where there is one, and to the sinks."""
         infer = stages.infer(self.session, self._name_of)
-        limit = None
-        if self.timeout is not None:
-            limit = Limit[Slot](self.timeout, lambda job, slot: stages.described(job, slot, self._name_of))
+        limit = stages.limit(self.timeout, self._name_of)
         if scores is None:
             chain = [*self._input_stages, infer]
             if self.names:

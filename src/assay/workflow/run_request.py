@@ -14,7 +14,6 @@ from assay.search.search import require_optuna
 from assay.workflow.choice import AUTO, BuildRequest
 from assay.workflow.distributed import Spread
 from assay.workflow.exporting import Weights
-from assay.workflow.measurement import ONE_PROCESS
 from assay.workflow.pixels import Images
 
 USUAL_BATCHES = (1, 16)
@@ -88,8 +87,6 @@ class RunRequest:
         if not self.prepare and self.on_error == "skip":
             raise UsageError("--on-error skip needs a prepared data set; leave --no-prepare away")
         self._check_search()
-        if self.spread is not None and self.timeout is not None:
-            raise UsageError(ONE_PROCESS)
         if self.spread is not None:
             self.spread.check([self.backend] if self.backend != AUTO else [])
         Images.of(self.images, self.labels, self.class_list)
