@@ -10,6 +10,7 @@ import pytest
 from assay.errors import StalledError
 from assay.measure import pipeline
 from assay.measure.pipeline import Job, Limit, Stage
+from assay.stalling import THREAD
 from tests.messages import assert_says
 
 JOBS = 40
@@ -136,6 +137,13 @@ def test_a_pipeline_of_nothing_is_refused(count: int, workers: int, ring: int) -
         pipeline.run(jobs(count), [Stage("infer", nothing, workers)], slots(ring), "infer")
 
 
+def end(freed: threading.Event) -> None:
+    """Lets what hangs go, and waits until it has gone."""
+    freed.set()
+    while any(thread.name.startswith(THREAD) for thread in threading.enumerate()):
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("hanging", ["read", "infer", "post"])
 def test_a_stage_that_holds_a_job_for_too_long_is_named_with_it(hanging: str) -> None:
     freed = threading.Event()
@@ -154,7 +162,7 @@ def test_a_stage_that_holds_a_job_for_too_long_is_named_with_it(hanging: str) ->
             pipeline.run(jobs(10_000), [stage("read"), stage("infer"), stage("post")], slots(6), "infer", limit)
         assert_says(caught, f"{hanging} has been at job 7 in the slot of 7 for more than 0.5 s", "--timeout")
     finally:
-        freed.set()
+        end(freed)
 
 
 def test_a_run_that_takes_longer_than_any_job_may_is_none_that_hangs() -> None:
@@ -180,4 +188,4 @@ def test_a_failure_beside_a_stage_that_hangs_is_what_is_raised() -> None:
         with pytest.raises(KeyError, match="the first"):
             pipeline.run(jobs(2), [Stage("infer", work, 2)], slots(2), "infer", limit)
     finally:
-        freed.set()
+        end(freed)
