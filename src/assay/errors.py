@@ -31,6 +31,8 @@ EXIT_GATE = 3
 EXIT_INTERRUPTED = 130
 
 _LISTED = 20
+_LONGEST = 2000
+"""Characters of a message."""
 
 
 class AssayError(Exception):
@@ -43,7 +45,7 @@ class AssayError(Exception):
 
     def __init__(self, message: str, files: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.message = visible(message)
+        self.message = _bounded(visible(message))
         self.files = tuple(map(visible, files))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -55,6 +57,11 @@ class AssayError(Exception):
         if len(self.files) > _LISTED:
             listed.append(f"  … and {len(self.files) - _LISTED} more")
         return "\n".join([self.message, *listed])
+
+
+def _bounded(message: str) -> str:
+    """What stands in a file may be of any length: of a long message its beginning and its end, what to do."""
+    return message if len(message) <= _LONGEST else f"{message[: _LONGEST // 2]} … {message[-_LONGEST // 4 :]}"
 
 
 def _rebuilt(kind: type[AssayError], message: str, files: Sequence[str]) -> AssayError:

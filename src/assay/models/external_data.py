@@ -85,7 +85,9 @@ def _located(path: Path, location: str) -> Path:
 
 
 def _entry(tensor: onnx.TensorProto, key: str) -> str:
-    return next((entry.value for entry in tensor.external_data if entry.key == key), "")
+    found: str | bytes = next((entry.value for entry in tensor.external_data if entry.key == key), "")
+    # Of bytes that are no text protobuf gives the bytes.
+    return found if isinstance(found, str) else found.decode("utf-8", "backslashreplace")
 
 
 def _outside(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

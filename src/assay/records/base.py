@@ -50,15 +50,19 @@ class ArrayFile(Record, frozen=True, kw_only=True):
 
         Without `check` its bytes are not held to their hash: whoever calls has done so.
         """
+        path = self.file.path
         try:
             if check:
-                with self.file.path.open("rb") as file:
+                with path.open("rb") as file:
                     found = hashlib.file_digest(file, "sha256").hexdigest()
-                if found != self.file.sha256:
-                    raise RecordError.damaged(self.file.path)
-            array: npt.NDArray[Any] = np.load(self.file.path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise RecordError(f"cannot read {self.file.path}: {error}; run the step that makes it again") from error
+            # Other than numpy's general reader this takes no archives and no pickles.
+            array: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+        except Exception as error:  # numpy reads the header as Python, and raises whatever that makes it trip over
+            if isinstance(error, OSError):
+                raise RecordError(f"cannot read {path}: {error}; {RecordError.AGAIN}") from error
+            raise RecordError.damaged(path, f"{type(error).__name__}: {error}") from error
+        if check and found != self.file.sha256:
+            raise RecordError.damaged(path)
         if array.shape != self.shape or array.dtype.name != self.dtype:
-            raise RecordError(f"{self.file.path} holds {array.dtype} {array.shape}, not what its record says")
+            raise RecordError.damaged(path, f"it holds {array.dtype} {array.shape}, not what its record says")
         return array

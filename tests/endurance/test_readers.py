@@ -1,0 +1,391 @@
+"""Every reader of files: whatever the bytes, what the file says or an error of assay's; never a traceback or a hang.
+
+Bytes are drawn at random, and sound files have a few of theirs changed, cut out or doubled: most faults lie near what
+is right.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from assay import demo, envelope, store, workflow
+from assay.data import class_list, decoder, labels
+from assay.data.transform import TransformChoice
+from assay.errors import AssayError
+from assay.external import ais_bench, benchmark_app, loadgen, trtexec
+from assay.guide import dumps, info, reports
+from assay.models import onnx_file
+from assay.records import (
+    ArrayFile,
+    CompiledModel,
+    Dataset,
+    OnnxModel,
+    Performance,
+    Predictions,
+    PreparedDataset,
+    Record,
+    RunRecord,
+    Verdict,
+)
+
+TESTS = Path(__file__).parents[1]
+OLDER = Path(__file__).parent / "older"
+SAMPLES = TESTS / "external" / "samples"
+SECONDS = 20.0
+"""An input that takes longer hangs: each takes milliseconds, and the machine may be slow."""
+
+KINDS: dict[str, type[Record]] = {
+    "model.json": OnnxModel,
+    "prepared.json": PreparedDataset,
+    "compiled.json": CompiledModel,
+    "performance.json": Performance,
+    "predictions.json": Predictions,
+    "dataset.json": Dataset,
+    "run.json": RunRecord,
+    "verdict.json": Verdict,
+}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads a file at a path, and knows sound files to begin from."""
+
+    read: Callable[[Path], object]
+    sound: Callable[[], list[bytes]]
+    name: str = "file"
+
+
+def _older(name: str) -> list[bytes]:
+    return [path.read_bytes() for path in sorted(OLDER.rglob(name))]
+
+
+def _current(name: str) -> list[bytes]:
+    """The same records as this version writes them: their hash holds, as an attacker's would."""
+    files = []
+    for path in sorted(OLDER.rglob(name)):
+        found = envelope.read(path)
+        files.append(envelope.seal(found.record, found.made_from, envelope.body_of(found)))
+    return files
+
+
+def _record(name: str) -> Reader:
+    return Reader(lambda path: store.read(path, KINDS[name]), lambda: _older(name) + _current(name), name)
+
+
+def _signed(name: str) -> Reader:
+    """A record whose hash is right, whatever it holds: what is damaged lies behind the hash."""
+
+    def read(path: Path) -> object:
+        try:
+            body = msgspec.json.format(path.read_bytes(), indent=-1)
+        except (msgspec.DecodeError, RecursionError):
+            body = b"{}"
+        path.write_bytes(envelope.seal(KINDS[name].__name__, "", body))
+        return store.read(path, KINDS[name])
+
+    return Reader(read, lambda: [bytes(envelope.body_of(envelope.read(path))) for path in OLDER.rglob(name)], name)
+
+
+def _array(path: Path) -> object:
+    reference = store.reference(path)
+    return ArrayFile(file=reference, shape=(2, 3), dtype="float32").load()
+
+
+def _npy() -> list[bytes]:
+    file = io.BytesIO()
+    np.save(file, np.zeros((2, 3), np.float32))
+    return [file.getvalue()]
+
+
+def _dump(path: Path) -> object:
+    return dumps.read(path.parent)
+
+
+def _samples(*patterns: str) -> list[bytes]:
+    return [path.read_bytes() for pattern in patterns for path in sorted(SAMPLES.rglob(pattern)) if path.is_file()]
+
+
+def _import(path: Path) -> object:
+    return workflow.import_results([path], {}, path.with_name("out.json"))
+
+
+def _onnx(path: Path) -> object:
+    return workflow.describe(path, TransformChoice(resize=2, crop=2, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)))
+
+
+def _small_onnx() -> list[bytes]:
+    from onnx import TensorProto, helper
+
+    graph = helper.make_graph(
+        [helper.make_node("Flatten", ["image"], ["flat"]), helper.make_node("MatMul", ["flat", "weights"], ["scores"])],
+        "small",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 2, 2])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 4])],
+        [helper.make_tensor("weights", TensorProto.FLOAT, [12, 4], [0.0] * 48)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    outside = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    tensor = outside.graph.initializer[0]
+    tensor.ClearField("float_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", "weights.bin"), ("offset", "0"), ("length", "192")):
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, value
+    return [model.SerializeToString(), outside.SerializeToString()]
+
+
+def _weights(path: Path) -> object:
+    from assay.models import weights_file
+
+    return weights_file.load(path)
+
+
+def _tables() -> list[bytes]:
+    import safetensors.torch
+    import torch
+
+    found = [safetensors.torch.save({"weight": torch.zeros(2, 3), "bias": torch.zeros(2)})]
+    for zipped in (True, False):
+        file = io.BytesIO()
+        torch.save({"weight": torch.zeros(2, 3)}, file, _use_new_zipfile_serialization=zipped)
+        found.append(file.getvalue())
+    return [*found, pickle.dumps({"weight": [1, 2]})]
+
+
+def _images() -> list[bytes]:
+    from PIL import Image
+
+    found = [next(iter(sorted(demo.IMAGES.iterdir()))).read_bytes()]
+    image = Image.new("RGB", (9, 7), (200, 10, 90))
+    for name in decoder.FORMATS:
+        file = io.BytesIO()
+        image.save(file, name)
+        found.append(file.getvalue())
+    return found
+
+
+RESULT = b"""{"title": "Overall statistical evaluation", "value": [{"key": "Number of images", "value": "50000"},
+{"key": "Number of classes", "value": "5"}, {"key": "Top1 accuracy", "value": "78.88%"},
+{"key": "Top2 accuracy", "value": "88.98%"}]}"""
+PERF = b"""[e2e] throughputRate: 115.21, latency: 433989
+[data read] throughputRate: 125.77, moduleLatency: 7.95
+[preprocess] throughputRate: 125.65, moduleLatency: 7.95
+[infer] throughputRate: 115.31, Interface throughputRate: 139.6, moduleLatency: 8.22
+[post] throughputRate: 7.2, moduleLatency: 138.75
+"""
+PURE = b"ave_throughputRate: 139.545 samples/s, ave_latency: 7.2 ms\n"
+LINES = b"".join(b"%d ./prep/%d.bin 2 2\n" % (number, number) for number in range(4))
+TEXT_LABELS = b"a.png 1\nb c.png,2\n# none\nd.png\t3\n"
+CLASSES = b"n01440764 tench, Tinca tinca\nn01443537 goldfish\n\xc3\xa9 x\n"
+
+
+def _import_as(name: str, sound: list[bytes]) -> Reader:
+    return Reader(_import, lambda: sound, name)
+
+
+READERS: dict[str, Reader] = {
+    "labels": Reader(labels.read, lambda: [TEXT_LABELS]),
+    "labels by class names": Reader(
+        lambda path: labels.read(path, class_list.ClassList(path, 4, {"tench": 0, "a cat": 1})),
+        lambda: [TEXT_LABELS, b"a.png tench\nb.png a cat\n"],
+    ),
+    "class list": Reader(class_list.read, lambda: [CLASSES]),
+    "info": Reader(info.read, lambda: [LINES]),
+    "dump of text": Reader(_dump, lambda: [b"0.500000 -1.250000 3e-2 \n"], "a_1.txt"),
+    "dump of bytes": Reader(_dump, lambda: [np.zeros(4, "<f4").tobytes()], "a_1.bin"),
+    "result.json": _import_as("result.json", [RESULT]),
+    "perf": _import_as("perf_vision_batchsize_16_device_0.txt", [PERF]),
+    "pure inference": _import_as("PureInfer_perf_of_a_in_device_0.txt", [PURE]),
+    "every importer": Reader(_import, lambda: _samples("*")),
+    "reported record": Reader(
+        workflow.load_record, lambda: [(TESTS.parent / "src/assay/guide/figures/310.json").read_bytes()], "run.json"
+    ),
+    **{name: _record(name) for name in KINDS},
+    **{f"{name} with a sound hash": _signed(name) for name in ("run.json", "performance.json", "prepared.json")},
+    "kind of a record": Reader(store.kind_of, lambda: _older("model.json") + _current("model.json")),
+    "array": Reader(_array, _npy, "array.npy"),
+    "image": Reader(lambda path: decoder.decode(path.read_bytes()), _images),
+    "onnx": Reader(_onnx, _small_onnx, "model.onnx"),
+    "onnx with weights beside it": Reader(onnx_file.load, _small_onnx, "model.onnx"),
+}
+TORCH = {"weights": Reader(_weights, _tables, "weights.pth"), "safetensors": Reader(_weights, _tables, "a.safetensors")}
+
+
+@cache
+def _sound(name: str) -> list[bytes]:
+    found = {**READERS, **TORCH}[name].sound()
+    assert found, f"no sound file to begin from for {name}"
+    return found
+
+
+@st.composite
+def near(draw: st.DrawFn, name: str) -> bytes:
+    """A sound file of this reader's, with a few bytes changed, taken out, doubled or put in."""
+    content = bytearray(draw(st.sampled_from(_sound(name))))
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.integers(0, max(len(content) - 1, 0)))
+        length = draw(st.integers(1, 12))
+        kind = draw(st.sampled_from(["change", "take out", "double", "put in", "end", "number"]))
+        if kind == "change" and content:
+            content[place] = draw(st.integers(0, 255))
+        elif kind == "take out":
+            del content[place : place + length]
+        elif kind == "double":
+            content[place:place] = content[place : place + length] * draw(st.sampled_from([1, 1, 2, 2000]))
+        elif kind == "put in":
+            content[place:place] = draw(st.sampled_from(SPLINTERS))
+        elif kind == "number":
+            digits = [at for at in range(place, min(place + 400, len(content))) if content[at] in b"0123456789"]
+            if digits:
+                content[digits[0] : digits[0] + 1] = draw(st.sampled_from(NUMBERS))
+        else:
+            del content[place:]
+    return bytes(content)
+
+
+NUMBERS = [
+    b"-1",
+    b"0",
+    b"1e999",
+    b"-0",
+    b"9" * 400,
+    b"NaN",
+    b"null",
+    b'"1"',
+    b"1e-400",
+    b"18446744073709551616",
+    b"0.0",
+]
+SPLINTERS = [
+    b"\0",
+    b"\xff\xfe",
+    b"\r\n",
+    b"\x85",
+    b"\xe2\x80\xa8",
+    b"[" * 3000,
+    b'{"a":' * 3000,
+    b"\xed\xa0\x80",
+    b"\\ud800",
+    b"\x1b[31m",
+    b",,",
+    b'""',
+    b": ",
+    b"-",
+    b"../",
+    b"/dev/zero",
+]
+
+
+def _holds(reader: Reader, content: bytes, folder: Path) -> None:
+    path = folder / reader.name
+    path.write_bytes(content)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ResourceWarning)
+            reader.read(path)
+    except AssayError as error:
+        said = error.message
+        assert said.isprintable(), said
+        assert len(said) < 3000, said
+
+
+def _examined(name: str, reader: Reader, folder: Path, examples: int) -> None:
+    quiet = settings(
+        max_examples=examples,
+        deadline=SECONDS * 1000,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+
+    @quiet
+    @given(content=st.one_of(near(name), near(name), near(name), st.binary(max_size=300), st.text().map(_encoded)))
+    def examine(content: bytes) -> None:
+        _holds(reader, content, folder)
+
+    examine()
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the file is written, with what a list of tensors names beside it."""
+    monkeypatch.chdir(tmp_path)
+    Path("prep").mkdir()
+    for number in range(4):
+        Path(f"prep/{number}.bin").write_bytes(bytes(info.tensor_bytes(2, 2)))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "weights.bin").write_bytes(bytes(192))
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize("name", list(READERS))
+def test_any_bytes_are_read_or_refused_in_one_line(name: str, folder: Path) -> None:
+    if name.startswith("dump"):
+        (folder / "weights.bin").unlink()
+    _examined(name, READERS[name], folder, 60)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", list(TORCH))
+def test_any_bytes_of_weights_are_read_or_refused_in_one_line(name: str, folder: Path) -> None:
+    pytest.importorskip("torch")
+    _examined(name, TORCH[name], folder, 60)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", list(READERS))
+def test_many_more_bytes_are_read_or_refused_in_one_line(name: str, folder: Path) -> None:
+    if name.startswith("dump"):
+        (folder / "weights.bin").unlink()
+    _examined(name, READERS[name], folder, 2500)
+
+
+@pytest.mark.long
+@pytest.mark.torch
+@pytest.mark.parametrize("name", list(TORCH))
+def test_many_more_bytes_of_weights_are_read_or_refused_in_one_line(name: str, folder: Path) -> None:
+    pytest.importorskip("torch")
+    _examined(name, TORCH[name], folder, 2500)
+
+
+def test_every_sound_file_is_read(folder: Path) -> None:
+    """The files that the others begin from are right: what is refused of them is refused for what was changed."""
+    for name, reader in READERS.items():
+        for content in _sound(name):
+            if name == "every importer" or name == "array":
+                continue
+            if name.startswith("dump"):
+                (folder / "weights.bin").unlink(missing_ok=True)
+            for left in folder.iterdir():
+                if left.name != "weights.bin":
+                    left.unlink()
+            if name.startswith("onnx"):
+                (folder / "weights.bin").write_bytes(bytes(192))
+            path = folder / reader.name
+            path.write_bytes(content)
+            reader.read(path)
+
+
+def test_every_file_of_another_tools_is_recognised_by_a_reader() -> None:
+    tools = {ais_bench, benchmark_app, loadgen, trtexec, reports}
+    from assay.workflow import importing
+
+    homes = {kind.read.__module__ for kind in importing.KINDS}
+    assert homes == {tool.__name__ for tool in tools}
