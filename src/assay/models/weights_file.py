@@ -42,6 +42,8 @@ _HARMLESS = re.compile(
 _SCANNED = 64 * 2**20
 _INSTRUCTIONS = 1_000_000
 """More than a table of ten thousand tensors has; so many are read in about two seconds."""
+_PACKED_BYTES = 64 * 2**20
+"""That may be gained by unpacking: the programs of TorchScript are packed, and said to be programs."""
 _PICKLES = 5
 """An older file of torch begins with as many: a mark, a version, the machine, the table, the order of its storages."""
 
@@ -99,7 +101,7 @@ def _read_torch(path: Path) -> object:
 
 
 def _require_unpacked(path: Path) -> None:
-    """Raises where an archive would unpack to more than it is: torch packs nothing, so that is meant to fill memory."""
+    """Raises where an archive would unpack to much more than it is: torch packs no weights, so that fills memory."""
     if not zipfile.is_zipfile(path):
         return
     try:
@@ -108,7 +110,7 @@ def _require_unpacked(path: Path) -> None:
     except Exception:  # damaged in one of many ways, which torch says in its words
         return
     size = path.stat().st_size
-    if unpacked > size:
+    if unpacked > size + _PACKED_BYTES:
         raise CheckpointError(
             f"{path} has {units.memory(size)} and would unpack to {units.memory(unpacked)}, and torch packs nothing; "
             "it was not loaded. Save the network's state_dict() with torch.save and give that"
