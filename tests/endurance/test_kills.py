@@ -55,10 +55,14 @@ def test_a_run_that_is_killed_again_and_again_comes_to_the_same_end(
     expected, seconds = whole
     folder, done, killed = 0, dict[str, tuple[int, int]](), 0
     for share in shares:
-        # A run that goes on from much may end before its moment: then it is that of a new one.
-        for _ in range(2):
+        # A run that goes on from much may end before its moment: then it is that of a new one. Where that ends too
+        # soon as well, the machine has become faster.
+        for _ in range(3):
             out = tmp_path / str(folder)
+            fresh, began = not out.exists(), time.monotonic()
             landed = is_killed(out, share * seconds)
+            if fresh and not landed:
+                seconds = min(seconds, time.monotonic() - began)
             found = commands.whole_steps(out)
             assert done.items() <= found.items(), "a whole step was done twice"
             done = found
