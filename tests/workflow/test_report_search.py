@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -129,11 +130,11 @@ def test_a_damaged_record_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_page_is_made_again_where_its_search_has_changed(tmp_path: Path) -> None:
     record = searches.run(tmp_path)
     page = workflow.write_report([tmp_path]).path
-    page.write_text(page.read_text(encoding="utf-8") + "<!-- left -->", encoding="utf-8")
-    assert "left -->" in workflow.write_report([tmp_path], reuse=True).path.read_text(encoding="utf-8")
+    os.utime(page, ns=(1, 1))
+    assert workflow.write_report([tmp_path], reuse=True).path.stat().st_mtime_ns == 1
     for place in ("tuning.json", "tune/tuning.json"):
         store.write(tmp_path / place, searches.search(record))
-        made = workflow.write_report([tmp_path], reuse=True).path.read_text(encoding="utf-8")
-        assert "left -->" not in made
-        assert "The search" in made
-        page.write_text(made + "<!-- left -->", encoding="utf-8")
+        made = workflow.write_report([tmp_path], reuse=True).path
+        assert made.stat().st_mtime_ns != 1
+        assert "The search" in made.read_text(encoding="utf-8")
+        os.utime(made, ns=(1, 1))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,16 +31,21 @@ def test_the_page_of_a_run_stands_in_its_folder(folder: Path) -> None:
 
 
 def test_a_page_is_kept_where_it_is_of_these_very_records(folder: Path) -> None:
-    first = workflow.write_report([folder])
-    page = first.path.read_text(encoding="utf-8")
-    marked = page + "<!-- left -->"
-    first.path.write_text(marked, encoding="utf-8")
-    assert workflow.write_report([folder], reuse=True).path.read_text(encoding="utf-8") == marked
+    written = workflow.write_report([folder]).path
+    os.utime(written, ns=(1, 1))
+    assert workflow.write_report([folder], reuse=True).path.stat().st_mtime_ns == 1
     record = workflow.load_run(folder)
     store.write(folder / "verdict.json", pages.verdict(record, pages.check("FAIL")))
-    changed = workflow.write_report([folder], reuse=True).path.read_text(encoding="utf-8")
-    assert "✗" in changed
-    assert "<!-- left -->" not in changed
+    changed = workflow.write_report([folder], reuse=True).path
+    assert "✗" in changed.read_text(encoding="utf-8")
+
+
+def test_a_page_that_is_damaged_is_drawn_again(folder: Path) -> None:
+    written = workflow.write_report([folder]).path
+    page = written.read_text(encoding="utf-8")
+    for damaged in (page.replace("</body>", "</bodi>"), page + "<!-- of others -->", page[: len(page) // 2], ""):
+        written.write_text(damaged, encoding="utf-8")
+        assert workflow.write_report([folder], reuse=True).path.read_text(encoding="utf-8") == page
 
 
 def test_without_reuse_a_page_is_made_again(folder: Path) -> None:
