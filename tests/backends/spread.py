@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from assay import environment
 from assay.backends.onnxruntime import OnnxRuntime, OnnxRuntimeSession
 from assay.errors import BackendError
 from assay.records import CompiledModel, Setting
@@ -18,6 +19,8 @@ TABLE = {"slow": "tests.backends.spread:Slow"}
 CALL_SECONDS = 0.06
 KIND, CALL = "ASSAY_TEST_KIND", "ASSAY_TEST_CALL_SECONDS"
 """Of the processor, and how long a call takes there, in the environment of a node."""
+DECODERS = "ASSAY_TEST_DECODERS"
+"""In the environment of a node that decodes by other versions."""
 DEADLY = "ASSAY_TEST_DEADLY"
 """In the environment of a node where the worker dies as it opens the artifact."""
 FULL = "ASSAY_TEST_FULL"
@@ -35,6 +38,8 @@ class Slow(OnnxRuntime):
 
     def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> OnnxRuntimeSession:
         """With a pause in every call."""
+        if DECODERS in os.environ:
+            environment.decoders = lambda: ("1.0", None)
         if DEADLY in os.environ:
             os.kill(os.getpid(), signal.SIGKILL)
         if FULL in os.environ:

@@ -193,7 +193,9 @@ def test_repair_does_the_damaged_step_again_and_no_other(
 def test_repairing_touches_no_file_of_the_users(whole: Whole, tmp_path: Path) -> None:
     folder = tmp_path / "RUN"
     shutil.copytree(whole.folder, folder)
-    theirs = {"settings.json": "{damaged", "prepared/list.json": '{"record": 1}', "notes.txt": ""}
+    song = '{"record": "my song", "schema": "v1", "made_from": "", "body": "x"}'
+    theirs = {"settings.json": "{damaged", "prepared/list.json": '{"record": 1}', "notes.txt": "", "empty.json": ""}
+    theirs |= {"song.json": song, "bench/model-of-mine.json": song}
     for name, text in theirs.items():
         (folder / name).write_text(text)
     assert workflow.repair(folder) == ()

@@ -117,6 +117,8 @@ def test_archives_whose_members_lead_elsewhere_write_nothing_there(tmp_path: Pat
             weights_file.load(file)
         assert_says(caught, str(file))
     assert {path.parent for path in tmp_path.rglob("*") if path.is_file()} == {folder}
+    assert not Path("/out").exists()
+    assert not Path("C:\\out").exists()
 
 
 def _many_marks() -> bytes:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import numpy as np
@@ -21,7 +22,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from assay import demo, envelope, store, workflow
-from assay.data import class_list, decoder, labels
+from assay.data import class_list, decoder, ilsvrc, labels, sources
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError
 from assay.external import ais_bench, benchmark_app, loadgen, trtexec
@@ -39,6 +40,7 @@ from assay.records import (
     RunRecord,
     Verdict,
 )
+from tests import archives
 
 TESTS = Path(__file__).parents[1]
 OLDER = Path(__file__).parent / "older"
@@ -188,7 +190,22 @@ PERF = b"""[e2e] throughputRate: 115.21, latency: 433989
 PURE = b"ave_throughputRate: 139.545 samples/s, ave_latency: 7.2 ms\n"
 LINES = b"".join(b"%d ./prep/%d.bin 2 2\n" % (number, number) for number in range(4))
 TEXT_LABELS = b"a.png 1\nb c.png,2\n# none\nd.png\t3\n"
+KAGGLE = b"ImageId,PredictionString\na.JPEG,n01440764 1 2 3 4 \nb.JPEG,n01443537 5 6 7 8 \n"
 CLASSES = b"n01440764 tench, Tinca tinca\nn01443537 goldfish\n\xc3\xa9 x\n"
+
+
+def _images_of(path: Path) -> None:
+    found = sources.find(path)
+    for name in found.names[:3]:
+        found.read(name)
+
+
+def _tars() -> list[bytes]:
+    with TemporaryDirectory() as folder:
+        plain = archives.tar(Path(folder) / "a.tar", {"a.png": b"pixels", "b.JPEG": b"pixels"}).read_bytes()
+        deep = archives.tar(Path(folder) / "b.tar", {"val/cat/a.png": b"", "val/dog/b.png": b"p"}).read_bytes()
+        pair = archives.tar(Path(folder) / "c.tar", {"0.jpg": b"pixels", "0.cls": b"3"}).read_bytes()
+    return [plain, deep, pair]
 
 
 def _import_as(name: str, sound: list[bytes]) -> Reader:
@@ -201,6 +218,9 @@ READERS: dict[str, Reader] = {
         lambda path: labels.read(path, class_list.ClassList(path, 4, {"tench": 0, "a cat": 1})),
         lambda: [TEXT_LABELS, b"a.png tench\nb.png a cat\n"],
     ),
+    "labels of Kaggle's": Reader(labels.read, lambda: [KAGGLE]),
+    "ground truth of the devkit's": Reader(ilsvrc.ground_truth, lambda: [b"490\n361\n171\n"]),
+    "tar of images": Reader(_images_of, _tars, "val.tar"),
     "class list": Reader(class_list.read, lambda: [CLASSES]),
     "info": Reader(info.read, lambda: [LINES]),
     "dump of text": Reader(_dump, lambda: [b"0.500000 -1.250000 3e-2 \n"], "a_1.txt"),

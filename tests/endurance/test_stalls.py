@@ -97,7 +97,20 @@ def test_a_timeout_is_a_time(wrong: str) -> None:
     assert "--timeout" in said.splitlines()[-1]
 
 
-@pytest.mark.parametrize("shared", [["--device", "0,0"], ["--cluster", "local"]], ids=" ".join)
+def test_images_that_are_read_for_others_are_watched(tmp_path: Path, environment: dict[str, str]) -> None:
+    environment[stuck.FILE] = NAMES[40]
+    run = [*commands.RUN, "--backend", "null", "--batch", "4", "--no-prepare", "--device", "0,0"]
+    assert "assay: read has been at 28 images (demo_val_" in ends([*run, "-o", str(tmp_path / "RUN")], environment)
+
+
+@pytest.mark.parametrize(
+    "shared",
+    [
+        ["--device", "0,0"],
+        pytest.param(["--cluster", "local"], marks=pytest.mark.xdist_group("a cluster")),
+    ],
+    ids=" ".join,
+)
 @pytest.mark.filterwarnings("ignore")
 def test_what_hangs_in_a_worker_is_named(shared: list[str], tmp_path: Path, environment: dict[str, str]) -> None:
     if "--cluster" in shared:

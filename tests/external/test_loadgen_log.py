@@ -55,6 +55,12 @@ def test_an_invalid_result_has_its_reasons(tmp_path: Path) -> None:
     assert (found.errors, found.warnings) == ((), ())
 
 
+@pytest.mark.parametrize("lines", [1, 5, 10])
+def test_a_log_that_was_cut_off_is_refused(lines: int, tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="expected LoadGen's log of a whole test"):
+        read("".join(WHOLE.splitlines(keepends=True)[:lines]), tmp_path)
+
+
 def test_a_valid_result_has_none(tmp_path: Path) -> None:
     found = read(WHOLE.replace("INVALID", "VALID"), tmp_path)
     assert (found.result, found.reasons) == ("VALID", ())

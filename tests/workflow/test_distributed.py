@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from assay import workflow
+from assay import store, workflow
 from assay.backends import registry
 from assay.cli.main import main
 from assay.errors import BackendError, MissingExtraError, UsageError
@@ -27,7 +27,7 @@ from assay.measure import cluster as clusters
 from assay.measure.memory import PeakMemory
 from assay.measure.worker import Answer, Content, Introduction, Task, Worker
 from assay.progress import Progress, Silent
-from assay.records import BatchResult, CompiledModel, OnnxModel, PreparedDataset, RunRecord
+from assay.records import BatchResult, CompiledModel, OnnxModel, PreparedDataset, RunRecord, ShardAnswer
 from tests.backends import spread as slow
 from tests.messages import assert_says
 
@@ -83,6 +83,9 @@ def holds_together(result: BatchResult) -> bool:
     assert sum(share.images for share in performance.shares) == performance.images == 240
     assert len(performance.call_seconds) == 240 / BATCH
     assert performance.call_seconds.min() >= slow.CALL_SECONDS
+    begins = performance.batch_seconds.load()[:, 0]
+    # The workers' clocks are right to within what a question for the time takes.
+    assert begins.min() > -0.5
     assert performance.call_ends.max() <= performance.wall_seconds
     assert {stage.items for stage in performance.stages} == {240}
     return all(share.worker.artifact_sha256 for share in performance.shares)
@@ -223,9 +226,9 @@ def test_the_driver_killed_goes_on_from_the_whole_shards(
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    # An answer that is being written when the driver dies is not whole.
-    kept = {path.name: path.stat().st_mtime_ns for path in out.rglob("shards/*.json")}
+    kept = [store.read(path, ShardAnswer) for path in out.rglob("shards/*.json")]
     assert len(kept) >= 2
+    whole = sum(one.images for one in kept)
     counted = _Counted()
     from assay.workflow import trial
 
@@ -238,7 +241,8 @@ def test_the_driver_killed_goes_on_from_the_whole_shards(
         spread=workflow.Spread(devices=("cpu", "cpu")),
         progress=counted,
     )
-    assert counted.first >= 2 * BATCH
+    assert counted.first == whole
+    assert counted.images == 240
     assert holds_together(result)
     assert result.accuracy == one.results[0].accuracy
 
@@ -252,6 +256,24 @@ def test_made_up_pixels_are_not_shared(artifact: CompiledModel, tmp_path: Path) 
 def test_a_length_of_time_is_not_shared(artifact: CompiledModel, demo_data: PreparedDataset, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="leave them away"):
         workflow.bench_all([(artifact, {})], demo_data, tmp_path, spread=TWO, length=workflow.Length(seconds=1))
+
+
+def test_the_clock_of_a_worker_is_brought_to_ours_by_the_shortest_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs, delays = [100.0], -4_000.0, iter([0.3, 0.002, 0.1, 0.5, 0.2])
+
+    class Clock:
+        def remote(self) -> float:
+            """Answers at once; the answer is long on its way."""
+            told = ours[0] + theirs
+            ours[0] += next(delays)
+            return told
+
+    class Actor:
+        clock = Clock()
+
+    monkeypatch.setattr(clusters, "now", lambda: ours[0])
+    monkeypatch.setattr(clusters, "_ready", lambda ticket, who: ticket)
+    assert clusters._offset(Actor(), "a worker") == pytest.approx(4_000.0, abs=0.0011)
 
 
 class Thousand:
@@ -374,7 +396,9 @@ class TestRay:
 
         killer = threading.Thread(target=kill, daemon=True)
         killer.start()
+        began = time.monotonic()
         record = shared(artifact, demo_data, out, workflow.Spread(cluster=nodes.address))
+        assert record.results[0].performance.wall_seconds < time.monotonic() - began
         killer.join()
         assert is_as(record, one)
         assert holds_together(record.results[0])
@@ -444,6 +468,19 @@ class TestRay:
             shared(artifact, demo_data, tmp_path / "out", workflow.Spread(cluster=nodes.address))
         assert_says(caught, "cpu was lost before it was ready", "run it again")
 
+    def test_a_node_with_other_decoders_is_named(self, nodes: Any, artifact: CompiledModel, tmp_path: Path) -> None:
+        from assay import demo
+
+        nodes.add_node(num_cpus=1, env_vars={slow.DECODERS: "1"})
+        nodes.wait_for_nodes()
+        with pytest.raises(BackendError, match="decodes images by other versions than this machine"):
+            shared(
+                artifact,
+                workflow.Images.of(demo.IMAGES, None),
+                tmp_path / "out",
+                workflow.Spread(cluster=nodes.address),
+            )
+
     def test_an_image_that_cannot_be_used_is_named(self, nodes: Any, artifact: CompiledModel, tmp_path: Path) -> None:
         from assay import demo
 
@@ -468,6 +505,7 @@ def test_a_cluster_that_is_not_there_is_said(
     assert_says(caught, "--cluster 127.0.0.1:1", "ray start --head")
 
 
+@pytest.mark.xdist_group("a cluster")
 @pytest.mark.filterwarnings("ignore")
 def test_the_command_shares_a_run_on_a_local_cluster(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="needs the extra `ray`")

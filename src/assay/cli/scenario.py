@@ -49,7 +49,7 @@ def bench_scenario(options: argparse.Namespace, artifacts: Artifacts) -> int:
     from assay.progress import on_standard_error
     from assay.render import scenario as render
 
-    for name in ("interleave", "profile", "iterations"):
+    for name in ("interleave", "profile", "iterations", "timeout"):
         if getattr(options, name):
             raise UsageError(f"--{name} is not of a scenario, whose queries LoadGen sends; leave it away")
     if spread(options) is not None:

@@ -51,7 +51,7 @@ def read(path: Path) -> Detail:
     """The detail log of one whole test."""
     lines = list(_lines(path))
     found = {line.key: line.value for line in lines}
-    if "num_errors" not in found and "loadgen_version" not in found:
+    if "num_errors" not in found or "loadgen_version" not in found:
         raise RecordError(f"{path}: expected LoadGen's log of a whole test; run it again")
     result = found.get("result_validity")
     said = [_words(found.get(key)) for key in ("result_invalid_reason", "early_stopping_result")]

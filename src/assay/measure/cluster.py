@@ -12,19 +12,20 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from assay import environment, store
 from assay.backends import registry
 from assay.errors import AssayError, BackendError, MissingExtraError
 from assay.measure.clock import now
 from assay.measure.handing_out import AHEAD, WorkerLostError
-from assay.measure.worker import Answer, Content, Introduction, Task, Worker, devices_like, written
+from assay.measure.worker import Answer, Content, Introduction, Task, Worker
 from assay.records import BuildOptions, CompiledModel
 
 LOCAL = "local"
@@ -69,7 +70,7 @@ class Cluster:
         self._hands: dict[str, _Hand] = {}
         self._of_ticket: dict[Hashable, _Hand] = {}
         self._artifacts: dict[str, tuple[CompiledModel, Any]] = {}
-        self._restarts: dict[str, int] = {}
+        self._restarts: dict[tuple[str, str], int] = {}
 
     def gather(self) -> dict[str, Introduction]:
         """An actor for each device of the artifact's kind on each node that lives."""
@@ -86,7 +87,8 @@ class Cluster:
         import ray
 
         hand = self._hands[worker]
-        ticket: Hashable = hand.actor.run.remote(first, names, ray.put(content) if content is not None else None)
+        with _translated():
+            ticket: Hashable = hand.actor.run.remote(first, names, ray.put(content) if content is not None else None)
         self._of_ticket[ticket] = hand
         return ticket
 
@@ -94,7 +96,8 @@ class Cluster:
         """Those that are done or lost."""
         import ray
 
-        done, _ = ray.wait(list(tickets), num_returns=1)
+        with _translated():
+            done, _ = ray.wait(list(tickets), num_returns=1)
         return tuple(done)
 
     def answer(self, ticket: Hashable) -> Answer:
@@ -106,9 +109,10 @@ class Cluster:
     def replaced(self, worker: str) -> dict[str, Introduction]:
         """Another on the same node, where that lives still and was not the end of several."""
         hand = self._hands.pop(worker)
-        self._restarts[hand.node] = self._restarts.get(hand.node, 0) + 1
+        place = hand.node, hand.device
+        self._restarts[place] = self._restarts.get(place, 0) + 1
         node = next((one for one in self._nodes() if one["NodeID"] == hand.node), None)
-        if node is None or self._restarts[hand.node] > _RESTARTS:
+        if node is None or self._restarts[place] > _RESTARTS:
             return {}
         try:
             return self._join([node], hand.device)
@@ -129,7 +133,8 @@ class Cluster:
     def _nodes(self) -> list[dict[str, Any]]:
         import ray
 
-        return sorted((node for node in ray.nodes() if node["Alive"]), key=lambda node: str(node["NodeID"]))
+        with _translated():
+            return sorted((node for node in ray.nodes() if node["Alive"]), key=lambda node: str(node["NodeID"]))
 
     def _join(self, nodes: Sequence[Mapping[str, Any]], device: str | None = None) -> dict[str, Introduction]:
         """The workers of nodes, warm: for every device of the artifact's kind, or for one.
@@ -153,6 +158,13 @@ class Cluster:
                     hands[self._name(node, name)] = self._start(node, name, target, len(targets))
         told = {name: hand.actor.introduce.remote() for name, hand in hands.items()}
         introduced: dict[str, Introduction] = {name: _ready(ticket, name) for name, ticket in told.items()}
+        for name, one in introduced.items():
+            if one.decoders and one.decoders != environment.decoders():
+                raise BackendError(
+                    f"{name} decodes images by other versions than this machine ({one.decoders} against "
+                    f"{environment.decoders()} of Pillow and simplejpeg), and so to other pixels; install the same, or "
+                    "prepare the images first"
+                )
         for name, hand in hands.items():
             hand.offset = _offset(hand.actor, name)
         self._hands |= hands
@@ -163,14 +175,15 @@ class Cluster:
         import ray
 
         compiled = self._task.compiled
-        self._artifacts.setdefault(compiled.target, (compiled, ray.put(compiled.file.path.read_bytes())))
+        if compiled.target not in self._artifacts:
+            self._artifacts[compiled.target] = compiled, _sent(compiled.file.path.read_bytes())
         make, model = ray.remote(_made), None
         at_work: dict[str, tuple[str, Any]] = {}
         for node, targets in places:
             for device, target in targets.items():
                 if target in self._artifacts or target in at_work:
                     continue
-                model = model if model is not None else ray.put(dict(self._model()))
+                model = model if model is not None else _sent(dict(self._model()))
                 options = msgspec.structs.replace(compiled.options, device=device)
                 wanted = msgspec.structs.replace(compiled, options=options)
                 ticket = make.options(**_on(node), num_cpus=0).remote(
@@ -180,7 +193,7 @@ class Cluster:
         for target, (host, ticket) in at_work.items():
             # Compilers may take their time: only the death of the node ends this.
             made: tuple[CompiledModel, bytes] = _ready(ticket, host, None)
-            self._artifacts[target] = made[0], ray.put(made[1])
+            self._artifacts[target] = made[0], _sent(made[1])
 
     def _start(self, node: Mapping[str, Any], device: str, target: str, devices: int) -> _Hand:
         import ray
@@ -201,7 +214,7 @@ class Cluster:
 
     def _name(self, node: Mapping[str, Any], device: str) -> str:
         name = f"{node['NodeManagerHostname']} {str(node['NodeID'])[:6]} {device}"
-        restarted = self._restarts.get(str(node["NodeID"]), 0)
+        restarted = self._restarts.get((str(node["NodeID"]), device), 0)
         # Another than the one that died, whose shards may still be out.
         return f"{name} (start {restarted + 1})" if restarted else name
 
@@ -216,7 +229,8 @@ class _Actor:
 
     def introduce(self) -> Introduction:
         """Opened here: what an actor raises while it is made, Ray tells of as of its death."""
-        file = written(self._artifact, self._task.compiled, Path(self._folder.name))
+        file = Path(self._folder.name) / self._task.compiled.file.path.name
+        store.write_bytes(file, self._artifact)
         self._worker = Worker(self._task.on(self._device, file))
         del self._artifact
         return self._worker.introduce()
@@ -232,7 +246,10 @@ def _seen(backends: Mapping[str, str], options: BuildOptions) -> dict[str, str]:
     """The devices of this machine that are like one, and what an artifact for each depends on."""
     registry.take_over(backends)
     backend = registry.get(options.backend)
-    return {device: backend.target(device) for device in devices_like(backend.devices(), options.device)}
+    kind = options.device.partition(":")[0]
+    # `cuda` and `cuda:1` are of one kind.
+    alike = [device for device in backend.devices() if device.partition(":")[0] == kind]
+    return {device: backend.target(device) for device in alike}
 
 
 def _made(
@@ -288,12 +305,38 @@ def _on(node: Mapping[str, Any]) -> dict[str, Any]:
 
 def _ready(ticket: Any, who: str, timeout: float | None = _START_SECONDS) -> Any:
     """What a worker or a node says before there is anything to hand out; its death then is an error."""
+    from ray import exceptions
+
     try:
         return _got(ticket, timeout)
+    except exceptions.GetTimeoutError as error:
+        raise BackendError(
+            f"{who} was not ready within {timeout:g} s; see with ray status whether the cluster has room"
+        ) from error
     except WorkerLostError as error:
         raise BackendError(
             f"{who} was lost before it was ready ({error}); see Ray's logs there, and run it again"
         ) from error
+
+
+def _sent(content: object) -> Any:
+    """A reference to what was put into the object store."""
+    import ray
+
+    with _translated():
+        return ray.put(content)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Makes one line of what Ray raises where no worker is asked: a full object store, a cluster that is gone."""
+    from ray import exceptions
+
+    try:
+        yield
+    except (exceptions.RayError, ConnectionError) as error:
+        what = " ".join(str(error).split())[:300]
+        raise BackendError(f"the Ray cluster failed: {what}; see with ray status, and run it again") from error
 
 
 def _got(ticket: Any, timeout: float | None = None) -> Any:
@@ -303,10 +346,8 @@ def _got(ticket: Any, timeout: float | None = None) -> Any:
 
     try:
         return ray.get(ticket, timeout=timeout)
-    except exceptions.GetTimeoutError as error:
-        raise BackendError(
-            f"a worker was not ready within {timeout:g} s; see with ray status whether the cluster has room"
-        ) from error
+    except exceptions.GetTimeoutError:
+        raise
     except exceptions.RayTaskError as error:
         cause = error.cause
         if isinstance(cause, AssayError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assay import isolated
+from assay import isolated, store
 from assay.backends import opening
 from assay.backends.base import Session
 from assay.data.prepared import Reader
@@ -125,8 +125,8 @@ def drive(test: Test) -> Driven:
     with opening.open_compiled(test.compiled, test.run_settings) as session:
         ring = stages.slots(session, session.slots)
         warm_up = clock.warm_up(lambda: session.infer(ring[0].batch))
-        configuration = test.load.configuration(_reached(session, ring))
-        (test.folder / CONFIGURATION).write_text(configuration, encoding="utf-8")
+        rate = _reached(session, ring)
+        store.write_bytes(test.folder / CONFIGURATION, test.load.configuration(rate).encode())
         settings = _settings(mlperf_loadgen, test)
         attempt = _Attempt(mlperf_loadgen, test, session)
         with machine.Watch(session.device) as watch:
@@ -136,7 +136,7 @@ def drive(test: Test) -> Driven:
             device=session.device,
             slots=session.slots,
             warm_up=warm_up,
-            target_qps=float(configuration.rpartition("=")[2]),
+            target_qps=test.load.target_qps or test.load.expected_qps(rate),
             queries_issued=system.queries,
             samples_issued=system.issued,
             samples_completed=system.completed,

@@ -27,7 +27,7 @@ Content = Pixels | Sequence[bytes] | None
 """Of a shard: prepared pixels, uint8 N×H×W×3, or the images' files; None where the worker reads them in place."""
 
 
-class StoppedError(Exception):
+class CutShortError(Exception):
     """A worker was told to stop in the middle of a shard."""
 
 
@@ -61,6 +61,8 @@ class Introduction:
     in_place: bool
     """Whether it sees the very files of the prepared data set, and so needs no pixels sent."""
     warm_up: WarmUp
+    decoders: tuple[str | None, ...] = ()
+    """What it makes pixels of images with, where they come as files."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,13 @@ class Worker:
             slots=self._session.slots,
             in_place=self._reader is not None,
             warm_up=warm_up,
+            decoders=environment.decoders() if self._task.shards is None else (),
         )
 
     def run(self, first: int, names: Sequence[str], content: Content) -> Answer:
         """Scores the shard that begins with image number `first`.
 
-        Raises an `AssayError` that names the image where one cannot be used or a stage hangs at it, and `StoppedError`
+        Raises an `AssayError` that names the image where one cannot be used or a stage hangs at it, and `CutShortError`
         after `stop`.
         """
         compiled = self._task.compiled
@@ -126,7 +129,7 @@ class Worker:
 
         def keep(place: int, found: Scores) -> None:
             if self._stopped:
-                raise StoppedError
+                raise CutShortError
             scores[place : place + len(found)] = found
 
         chain: list[Stage[Slot]] = [
@@ -208,16 +211,3 @@ def _sees(shards: Sequence[ArrayFile]) -> bool:
         (size, modified) == (shard.file.size, shard.file.modified_ns)
         for (_, size, modified), shard in zip(found, shards, strict=True)
     )
-
-
-def written(artifact: bytes, compiled: CompiledModel, folder: Path) -> Path:
-    """An artifact's bytes as a file on this machine."""
-    file = folder / compiled.file.path.name
-    store.write_bytes(file, artifact)
-    return file
-
-
-def devices_like(devices: Sequence[str], device: str) -> tuple[str, ...]:
-    """The devices of a machine that are of one kind: `cuda` and `cuda:1` are."""
-    kind = device.partition(":")[0]
-    return tuple(name for name in devices if name.partition(":")[0] == kind)

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from assay import store
+from assay import stalling, store
 from assay.backends import registry
 from assay.data.prepared import SHARD_IMAGES
 from assay.errors import RecordError
@@ -87,7 +87,7 @@ def measured(
     crew = spread.crew(Task(compiled, run_settings, source.array_files, timeout))
     try:
         introduced = crew.gather()
-        run = _Run(compiled, source, home, made_from, introduced, progress)
+        run = _Run(compiled, source, home, made_from, introduced, timeout, progress)
         with machine.Watch(compiled.options.device) as watch:
             run.go(crew)
     finally:
@@ -156,10 +156,11 @@ class _Run:
         home: Path,
         made_from: str,
         introduced: dict[str, Introduction],
+        timeout: float | None,
         progress: Progress,
     ) -> None:
         self.compiled, self.source, self.folder, self.made_from = compiled, source, home / _FOLDER, made_from
-        self.introduced, self.progress = dict(introduced), progress
+        self.introduced, self.timeout, self.progress = dict(introduced), timeout, progress
         self.answers = self._kept()
         self.lost: set[str] = set()
         self._began = 0.0
@@ -168,19 +169,16 @@ class _Run:
         """What earlier parts of the run took."""
         self.seconds = self._before
 
-    @property
-    def identities(self) -> dict[str, WorkerIdentity]:
-        """Of the workers of this part of the run, by their names."""
-        return {
-            name: WorkerIdentity(
-                name=name,
-                machine=told.machine,
-                device=told.device,
-                processor=told.processor,
-                artifact_sha256=told.artifact_sha256,
-            )
-            for name, told in self.introduced.items()
-        }
+    def _identity(self, name: str) -> WorkerIdentity:
+        """Who a worker of this part of the run is."""
+        told = self.introduced[name]
+        return WorkerIdentity(
+            name=name,
+            machine=told.machine,
+            device=told.device,
+            processor=told.processor,
+            artifact_sha256=told.artifact_sha256,
+        )
 
     def go(self, crew: Crew) -> None:
         """Hands out what is not done yet."""
@@ -205,7 +203,13 @@ class _Run:
         if self.introduced[worker].in_place:
             return None
         begin = now()
-        content = self.source.shard(shard.first, shard.images)
+        last = shard.first + shard.images - 1
+        content = stalling.within(
+            self.timeout,
+            "read",
+            f"{shard.images} images ({self.source.names[shard.first]} to {self.source.names[last]})",
+            lambda: self.source.shard(shard.first, shard.images),
+        )
         self._read += now() - begin
         return content
 
@@ -215,7 +219,7 @@ class _Run:
         found = ShardAnswer(
             first=shard.first,
             images=shard.images,
-            worker=self.identities[worker],
+            worker=self._identity(worker),
             scores=store.save_array(place.with_suffix(".npy"), answer.scores),
             calls=tuple((start, end) for start, end in (answer.calls - self._began + self._before).tolist()),
             stages=answer.stages,
@@ -306,7 +310,7 @@ class _Run:
 
     def shares(self) -> tuple[Share, ...]:
         """What each worker did, those of an earlier part of the run as well."""
-        by_worker: dict[WorkerIdentity, list[ShardAnswer]] = {one: [] for one in self.identities.values()}
+        by_worker: dict[WorkerIdentity, list[ShardAnswer]] = {self._identity(name): [] for name in self.introduced}
         for answer in self.answers.values():
             by_worker.setdefault(answer.worker, []).append(answer)
         return tuple(self._share(worker, found) for worker, found in by_worker.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,13 @@ _KINDS: tuple[type[Record], ...] = (
 """What the steps keep in a folder."""
 
 
+_WRITTEN = re.compile(
+    r"(model|compiled|prepared|performance|predictions|dataset|run|verdict|tuning|artifact|images-\d{5}|\d{9}|choice-\d+|"
+    r".*\.(choice|calibration|sensitivity))\.json"
+)
+"""Names that the steps give to their records; what has another, and cannot be read, is the user's."""
+
+
 def repair(place: Path, progress: Progress = Silent()) -> tuple[Path, ...]:
     """Removes damaged records of assay's, and files that are not what an intact record says; says and returns each.
 
@@ -56,7 +64,7 @@ def repair(place: Path, progress: Progress = Silent()) -> tuple[Path, ...]:
             removed = _removed(sorted(place.rglob("*.json")), place.resolve())
     else:
         beside = (place.with_suffix(".json"), *(place.with_name(place.name + end) for end in (".json", ".choice.json")))
-        removed = _removed([record for record in beside if record.is_file()], place.parent.resolve())
+        removed = _removed([record for record in beside if record.is_file()], place.parent.resolve(), named=True)
     for path, why in removed.items():
         progress.note(f"removed, to be made again: {path} {why}")
     if not removed:
@@ -64,14 +72,14 @@ def repair(place: Path, progress: Progress = Silent()) -> tuple[Path, ...]:
     return tuple(removed)
 
 
-def _removed(records: list[Path], folder: Path) -> dict[Path, str]:
-    """What was removed, and why."""
+def _removed(records: list[Path], folder: Path, named: bool = False) -> dict[Path, str]:
+    """What was removed, and why; `named` records are those of a file that the user named, whatever they are called."""
     removed: dict[Path, str] = {}
     for path in records:
         try:
             record = _read(path)
         except RecordError as error:
-            if _is_ours(path):
+            if (named or _WRITTEN.fullmatch(path.name)) and _is_ours(path):
                 removed[path] = error.message.removeprefix(f"{path} ").partition(";")[0]
             continue
         for file in _damaged(record, folder) if record is not None else ():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from assay.data import sources
 from assay.data.class_list import ClassList
 from assay.errors import DatasetError
+from assay.measure.memory import PeakMemory
 from tests import archives
 from tests.messages import assert_says
 
@@ -47,6 +50,39 @@ def test_a_folder_that_holds_everything_is_no_part_of_a_name(tmp_path: Path) -> 
     assert found.read("a.jpg") == b"in/val/a.jpg" * 700
     nested = sources.find(archives.tar(tmp_path / "nested.tar", _pixels("val/cat/1.png", "val/dog/1.png")))
     assert (nested.names, nested.classes(None)) == (("cat/1.png", "dog/1.png"), (0, 1))
+
+
+def test_a_member_larger_than_any_image_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = archives.tar(tmp_path / "val.tar", _pixels("b.jpg"))
+    size = 3 << 30
+    header = tarfile.TarInfo("a.jpg")
+    header.size = size
+    content = path.read_bytes()
+    with path.open("wb") as file:
+        file.write(header.tobuf(tarfile.GNU_FORMAT))
+        # A hole in the file, which takes no room on the disk.
+        file.seek(size, 1)
+        file.write(content)
+    found = sources.find(path)
+    assert found.names == ("a.jpg", "b.jpg")
+    peak = PeakMemory()
+    before = peak.bytes()
+    with pytest.raises(DatasetError) as caught:
+        found.read("a.jpg")
+    assert_says(caught, "cannot read a.jpg in", "val.tar", "3.0 GiB", "1.0 GiB at most")
+    assert peak.bytes() - before < 100 << 20
+
+
+def test_a_disk_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = archives.tar(tmp_path / "val.tar", _pixels("b.jpg"))
+
+    def fails(descriptor: int, size: int, offset: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "pread", fails)
+    with pytest.raises(DatasetError) as caught:
+        sources.find(path)
+    assert_says(caught, "cannot read", "val.tar", "Input/output error", "check the disk")
 
 
 def test_many_threads_read_at_once(tmp_path: Path) -> None:

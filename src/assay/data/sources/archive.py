@@ -10,7 +10,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
+from assay import units
 from assay.data.sources import tar_headers
+from assay.data.sources.folder import MOST_BYTES
 from assay.errors import DatasetError
 
 _COMPRESSED = {
@@ -139,19 +141,22 @@ def _listed(path: Path, archives: tuple[TarFile, ...]) -> Archive:
 
 def _members(archive: TarFile) -> Iterator[tar_headers.Member]:
     with _opened(archive) as descriptor:
-        begin = os.pread(descriptor, tar_headers.BLOCK, 0)
+        read_at = partial(_pread, descriptor, archive.path)
+        begin = read_at(0, tar_headers.BLOCK)
         how = compression(begin)
         if how is not None:
             raise DatasetError(
                 f"{archive.path} is compressed ({how[0]}), and images inside cannot be read at random; unpack that "
                 f"once: {how[1]} {archive.path}"
             )
-        read_at = partial(_pread, descriptor)
         yield from tar_headers.members(read_at, archive.size, str(archive.path))
 
 
-def _pread(descriptor: int, offset: int, size: int) -> bytes:
-    return os.pread(descriptor, size, offset)
+def _pread(descriptor: int, path: Path, offset: int, size: int) -> bytes:
+    try:
+        return os.pread(descriptor, size, offset)
+    except OSError as error:
+        raise DatasetError(f"cannot read {path}: {error.strerror or error}; check the disk") from error
 
 
 def _refusal(member: tar_headers.Member, name: str) -> str | None:
@@ -194,13 +199,12 @@ def _opened(archive: TarFile) -> Iterator[int]:
 
 
 def _read(descriptor: int, place: Place, path: Path, name: str) -> bytes:
-    parts: list[bytes] = []
-    done = 0
-    try:
-        # One call reads no more than 2 GB.
-        while done < place.size and (part := os.pread(descriptor, place.size - done, place.offset + done)):
-            parts.append(part)
-            done += len(part)
-    except OSError as error:
-        raise DatasetError(f"cannot read {name} in {path}: {error.strerror or error}; check the disk") from error
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    if place.size > MOST_BYTES:
+        raise DatasetError(
+            f"cannot read {name} in {path}: it has {units.memory(place.size)}, and an image has "
+            f"{units.memory(MOST_BYTES)} at most"
+        )
+    content = _pread(descriptor, path, place.offset, place.size)
+    if len(content) < place.size:
+        raise DatasetError(f"cannot read {name} in {path}: the file ends within it; fetch the archive again")
+    return content
