@@ -70,13 +70,15 @@ def main(backend: str, images: int, folder: Path) -> None:
     data = prepared(model, images, folder)
     options, run_settings = workflow.build_options(backend, batch=BATCH)
     compiled, _ = workflow.compile_into(model, options, folder / "compiled")
-    expected: npt.NDArray[np.float32] | None = None
+    expected: str | None = None
     for _ in range(ROUNDS):
         count = Count(images)
         found = workflow.bench(compiled, data, folder / "bench", run_settings=run_settings, sinks=[count.take])
         assert found.predictions is not None
         scores = np.asarray(found.predictions.scores.load())
-        expected = scores.copy() if expected is None else expected
+        # A copy of the scores would be held by this test, not by what it tests.
+        found_hash = found.predictions.scores.file.sha256
+        expected = expected or found_hash
         print(
             json.dumps(
                 {
@@ -85,7 +87,7 @@ def main(backend: str, images: int, folder: Path) -> None:
                     "calls": len(found.performance.batch_seconds.load()),
                     "stages": [stage.items for stage in found.performance.stages],
                     "times": [int(count.times.min()), int(count.times.max())],
-                    "same": bool(np.array_equal(scores, expected)),
+                    "same": found_hash == expected,
                     # The images repeat with the shards, and whole batches of them.
                     "repeats": bool((scores.reshape(-1, SHARD, scores.shape[1]) == scores[:SHARD]).all()),
                     "settled": count.settled,
