@@ -74,10 +74,7 @@ def test_a_short_test_has_loadgens_figures_and_is_not_official(
     assert (record.scenario, record.official, record.source) == (name, False, "synthetic")
     assert any("made up" in departure for departure in record.departures)
     # What LoadGen was told to expect: queries a second, of as many images each.
-    assert record.target_qps > 50 / (images_per_query or 1)
-    if name in ("single-stream", "multi-stream"):
-        (expected,) = [value for key, value in test.settings.items() if "target_latency" in key and "stream" in key]
-        assert record.target_qps == pytest.approx(1e9 / float(expected), rel=0.01)
+    assert record.target_qps == pytest.approx(float(test.settings["target_qps"]), rel=0.01)
     assert test.samples_completed == test.samples_issued >= 1
     if images_per_query is None:
         assert test.queries_issued == 1

@@ -68,6 +68,8 @@ def bench_scenario(options: argparse.Namespace, artifacts: Artifacts) -> int:
     if options.mlperf and options.synthetic:
         raise UsageError("--mlperf runs the accuracy mode too, which needs images; give --data or --images")
     with on_standard_error() as progress:
+        if options.repair:
+            workflow.repair(options.out, progress)
         found = artifacts(_with_one_batch(options, request.load.scenario.usual_batch), None, progress)
         if len(found) > 1:
             raise UsageError(f"--scenario tests one artifact, and these are {len(found)}; give one, or one --batch")

@@ -20,8 +20,11 @@ OFFICIAL_SAMPLES = 1024
 """How many images are held in memory, from which queries are drawn."""
 SHORT_SECONDS = 5.0
 """Of a test whose length nobody gives."""
-_SLACK = 1.1
-"""LoadGen's queries are made up before it starts, by what is expected: with too few of them it ends too soon."""
+_SLACK, _STREAM_SLACK = 1.1, 3.0
+"""LoadGen's queries are made up before it starts, by what is expected: with too few of them it ends too soon.
+
+A stream that has more than it needs ends with its time; offline sends them all, so more would make it longer.
+"""
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,9 @@ class Load:
 
     def expected_qps(self, rate: float) -> float:
         """Queries a second that LoadGen makes up beforehand: in its offline scenario a query is an image."""
-        return _SLACK * rate / (self.scenario.images_per_query or 1)
+        if self.scenario.images_per_query is None:
+            return _SLACK * rate
+        return _STREAM_SLACK * rate / self.scenario.images_per_query
 
     def overrides(self, mode: ScenarioMode) -> dict[str, Setting]:
         """Which of LoadGen's settings are altered after it has read its configuration, by its own names."""
