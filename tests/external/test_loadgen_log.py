@@ -55,6 +55,14 @@ def test_an_invalid_result_has_its_reasons(tmp_path: Path) -> None:
     assert (found.errors, found.warnings) == ((), ())
 
 
+def test_a_test_of_accuracy_ends_without_results(tmp_path: Path) -> None:
+    begin = line("loadgen_version", "6.0.17 @ d6147c7eb7") + line("effective_test_mode", "AccuracyOnly")
+    found = read(begin + line("power_end", "11-29-2026"), tmp_path)
+    assert (found.result, found.errors, found.latency) == (None, (), {})
+    with pytest.raises(RecordError, match="whole test"):
+        read(begin, tmp_path)
+
+
 @pytest.mark.parametrize("lines", [1, 5, 10])
 def test_a_log_that_was_cut_off_is_refused(lines: int, tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="expected LoadGen's log of a whole test"):
