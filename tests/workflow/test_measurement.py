@@ -106,7 +106,7 @@ def test_an_artifact_whose_bytes_changed_is_refused_by_name(compiled: CompiledMo
     content = bytearray(compiled.file.path.read_bytes())
     content[len(content) // 2] ^= 1
     compiled.file.path.write_bytes(bytes(content))
-    with pytest.raises(RecordError, match=r"artifact.onnx is not what its record says"):
+    with pytest.raises(RecordError, match=r"artifact.onnx is damaged: it is not what its record says"):
         workflow.bench(compiled, None, tmp_path, run_settings={})
 
 
@@ -118,5 +118,5 @@ def test_a_shard_whose_bytes_changed_is_refused_by_name(
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(bytes(content))
-    with pytest.raises(RecordError, match=r"images-00000.npy is not what its record says"):
+    with pytest.raises(RecordError, match=r"images-00000.npy is damaged: it is not what its record says"):
         workflow.bench(compiled, data, tmp_path, run_settings={})
