@@ -302,9 +302,7 @@ def test_an_artifact_with_changed_bytes_is_never_run(
     path = tmp_path / "artifact"
     path.write_bytes(content if damage == "flipped" else content[: 0 if damage == "empty" else len(content) // 2])
     changed = msgspec.structs.replace(compiled(), file=msgspec.structs.replace(compiled().file, path=path))
-    with pytest.raises(
-        RecordError, match=r"artifact is damaged: it is not what its record says \(the sha256 differs\)"
-    ):
+    with pytest.raises(RecordError, match=r"artifact is damaged: it is not what its record says"):
         workflow.bench(changed, None, tmp_path / "RUN", run_settings={}, length=Length(batches=1))
     if backend.faithful and damage != "flipped":
         # The runtime itself, which is asked only for files whose hash is right, does not take it either.

@@ -374,7 +374,7 @@ def test_any_bytes_of_weights_are_read_or_refused_in_one_line(name: str, folder:
 def test_many_more_bytes_are_read_or_refused_in_one_line(name: str, folder: Path) -> None:
     if name.startswith("dump"):
         (folder / "weights.bin").unlink()
-    _examined(name, READERS[name], folder, 2500)
+    _examined(name, READERS[name], folder, 600)
 
 
 @pytest.mark.long
@@ -382,7 +382,7 @@ def test_many_more_bytes_are_read_or_refused_in_one_line(name: str, folder: Path
 @pytest.mark.parametrize("name", list(TORCH))
 def test_many_more_bytes_of_weights_are_read_or_refused_in_one_line(name: str, folder: Path) -> None:
     pytest.importorskip("torch")
-    _examined(name, TORCH[name], folder, 2500)
+    _examined(name, TORCH[name], folder, 600)
 
 
 def test_every_sound_file_is_read(folder: Path) -> None:
