@@ -1,4 +1,4 @@
-"""Images and runs whose names were chosen to do harm: none steers a terminal, a table or the page, or leads elsewhere."""
+"""Images and runs whose names were chosen to do harm: none steers a terminal, a table, a page, or leads elsewhere."""
 
 from __future__ import annotations
 
