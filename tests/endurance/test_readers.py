@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from assay import demo, envelope, store, workflow
-from assay.data import class_list, decoder, ilsvrc, labels, sources
+from assay.data import class_list, decoder, labels, sources
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError
 from assay.external import ais_bench, benchmark_app, loadgen, trtexec
@@ -218,8 +218,10 @@ READERS: dict[str, Reader] = {
         lambda path: labels.read(path, class_list.ClassList(path, 4, {"tench": 0, "a cat": 1})),
         lambda: [TEXT_LABELS, b"a.png tench\nb.png a cat\n"],
     ),
-    "labels of Kaggle's": Reader(labels.read, lambda: [KAGGLE]),
-    "ground truth of the devkit's": Reader(ilsvrc.ground_truth, lambda: [b"490\n361\n171\n"]),
+    "labels of Kaggle's": Reader(
+        lambda path: labels.read(path, class_list.ClassList(path, 2, {"n01440764": 0, "n01443537": 1})),
+        lambda: [KAGGLE],
+    ),
     "tar of images": Reader(_images_of, _tars, "val.tar"),
     "class list": Reader(class_list.read, lambda: [CLASSES]),
     "info": Reader(info.read, lambda: [LINES]),
