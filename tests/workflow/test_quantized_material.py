@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay import store, workflow
+from assay import environment, store, workflow
 from assay.records import OnnxModel, PreparedDataset
 from assay.score import accuracy
 
@@ -79,13 +79,17 @@ def test_mobilenet_is_near_with_a_scale_for_each_channel_and_nearer_without_its_
     name = "mobilenet_v1_0.25_224"
     whole = right(material, halves, name, tmp_path / "whole")
     kept = right(material, halves, name, tmp_path / "kept", "depthwise")
-    assert FLOAT[name] - 8 <= whole
-    assert FLOAT[name] - 5 <= kept
+    # Without VNNI a weight has seven bits, or sums would saturate: MobileNet loses far more by that.
+    lost, lost_of_the_rest = (8, 5) if environment.has_vnni() else (26, 16)
+    assert FLOAT[name] - lost <= whole
+    assert FLOAT[name] - lost_of_the_rest <= kept
 
 
 def test_mobilenets_dearest_layers_are_its_first_depthwise_ones(material: Path, halves: Halves) -> None:
     model = workflow.describe(material / "models" / "mobilenet_v1_0.25_224.onnx")
-    found = workflow.measure_sensitivity(model, halves.prepared(model)[0], per_channel=False, scored=4, dearest=1)
+    calibration = halves.prepared(model)[0]
+    # Weights of eight bits, whatever this processor would be given.
+    found = workflow.measure_sensitivity(model, calibration, per_channel=False, reduce_range=False, scored=4, dearest=1)
     assert [cost.layer for cost in found.layers[:2]] == ["Conv_8", "Conv_4"]
     assert found.layers[0].kept_float is not None
     assert found.layers[0].kept_float < found.whole
