@@ -24,6 +24,7 @@ from assay.backends import registry
 from assay.cli.main import main
 from assay.errors import BackendError, MissingExtraError, UsageError
 from assay.measure import cluster as clusters
+from assay.measure import ray_calls
 from assay.measure.memory import PeakMemory
 from assay.measure.worker import Answer, Content, Introduction, Task, Worker
 from assay.progress import Progress, Silent
@@ -271,9 +272,9 @@ def test_the_clock_of_a_worker_is_brought_to_ours_by_the_shortest_question(monke
     class Actor:
         clock = Clock()
 
-    monkeypatch.setattr(clusters, "now", lambda: ours[0])
-    monkeypatch.setattr(clusters, "_ready", lambda ticket, who: ticket)
-    assert clusters._offset(Actor(), "a worker") == pytest.approx(4_000.0, abs=0.0011)
+    monkeypatch.setattr(ray_calls, "now", lambda: ours[0])
+    monkeypatch.setattr(ray_calls, "ready", lambda ticket, who: ticket)
+    assert ray_calls.offset(Actor(), "a worker") == pytest.approx(4_000.0, abs=0.0011)
 
 
 class Thousand:

@@ -11,14 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from assay import stalling, store
 from assay.backends import registry
 from assay.data.prepared import SHARD_IMAGES
 from assay.errors import RecordError
-from assay.measure import cluster, machine, stages
+from assay.measure import cluster, machine, ray_calls, stages
 from assay.measure.clock import now
 from assay.measure.handing_out import Crew, Devices, divided, hand_out, shard_images
 from assay.measure.machine import Patience
@@ -27,8 +26,6 @@ from assay.progress import Progress
 from assay.records import (
     CompiledModel,
     Dataset,
-    FileReference,
-    OnnxModel,
     Performance,
     Predictions,
     Setting,
@@ -38,7 +35,7 @@ from assay.records import (
     WarmUp,
     WorkerIdentity,
 )
-from assay.workflow import artifact
+from assay.workflow import compiling_elsewhere
 from assay.workflow.pixels import Shardable
 
 _FOLDER = "shards"
@@ -57,7 +54,7 @@ class Spread:
     def check(self, backends: Iterable[str]) -> None:
         """Raises where there is no Ray to connect with, or a backend has no such device on this machine."""
         if self.cluster is not None:
-            cluster.require_ray()
+            ray_calls.require_ray()
         for backend in backends:
             for name in self.devices:
                 registry.device(registry.get(backend), name)
@@ -66,7 +63,12 @@ class Spread:
         """The workers, not yet started."""
         compiled = task.compiled
         if self.cluster is not None:
-            return cluster.Cluster(self.cluster, task, compile_there, lambda: _files_of(compiled.model))
+            return cluster.Cluster(
+                self.cluster,
+                task,
+                compiling_elsewhere.compile_there,
+                lambda: compiling_elsewhere.files_of(compiled.model),
+            )
         backend = registry.get(compiled.options.backend)
         return Devices(task, [registry.device(backend, name) for name in self.devices])
 
@@ -113,37 +115,6 @@ def measured(
     store.write(home / "performance.json", performance, made_from)
     shutil.rmtree(home / _FOLDER, ignore_errors=True)
     return performance, predictions
-
-
-def compile_there(model: Mapping[str, bytes], wanted: CompiledModel, folder: Path) -> tuple[CompiledModel, bytes]:
-    """Compiles a model on another machine as an artifact was compiled here, and returns its bytes too."""
-    there = wanted.model
-    for place, content in model.items():
-        store.write_bytes(folder / place, content)
-
-    def moved_to(one: FileReference) -> FileReference:
-        return msgspec.structs.replace(one, path=(folder / _place(one, there)).resolve())
-
-    moved = msgspec.structs.replace(
-        there,
-        file=moved_to(there.file),
-        data=tuple(moved_to(one) for one in there.data),
-        exported_program=moved_to(there.exported_program) if there.exported_program is not None else None,
-    )
-    made, _ = artifact.compile_into(moved, wanted.options, folder / "compiled")
-    return msgspec.structs.replace(made, model=there), made.file.path.read_bytes()
-
-
-def _files_of(model: OnnxModel) -> dict[str, bytes]:
-    """A model's files by their places, checked; raises where one is gone or another than it was."""
-    files = [model.file, *model.data, *([model.exported_program] if model.exported_program is not None else [])]
-    return {_place(one, model): store.verified(one).read_bytes() for one in files}
-
-
-def _place(file: FileReference, model: OnnxModel) -> str:
-    """Where a file lies as seen from its model: a file of weights may be in a folder beside it."""
-    home = model.file.path.parent
-    return str(file.path.relative_to(home)) if file.path.is_relative_to(home) else file.path.name
 
 
 class _Run:
