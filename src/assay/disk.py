@@ -54,7 +54,7 @@ def scratch(path: Path, expected: int = 0) -> Iterator[Path]:
         raise _unwritten(path, error.strerror or str(error)) from error
     except RecordError:
         raise
-    except Exception as error:
+    except Exception as error:  # a vendor says of a full disk whatever it likes; what is another fault goes on
         why = no_room(path.parent, _MARGIN * expected) if expected else None
         if why is None:
             raise

@@ -100,7 +100,7 @@ def within(timeout: float | None, stage: str, what: str, work: Callable[[], T]) 
         with holds.at(stage, what):
             try:
                 future.set_result(work())
-            except BaseException as error:
+            except BaseException as error:  # raised again by who waits for the result
                 future.set_exception(error)
 
     threading.Thread(target=run, name=f"{THREAD}{stage}", daemon=True).start()

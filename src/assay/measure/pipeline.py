@@ -188,7 +188,7 @@ def _run_all(
             worker.run()
         except StoppedError:
             pass
-        except BaseException as error:
+        except BaseException as error:  # raised again by who runs the pipeline
             failures.append(error)
             stop()
 

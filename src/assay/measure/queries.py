@@ -160,7 +160,7 @@ class SystemUnderTest:
                     scores = self._session.infer(batch)
                 self._complete(samples, scores[: len(samples)])
                 self._completed[number] += len(samples)
-        except BaseException as error:
+        except BaseException as error:  # raised again by the thread that waits for the test
             self._failed(error)
         self._resting.release()
         self._ended.wait()
