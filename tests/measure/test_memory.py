@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from assay.measure import memory
@@ -12,19 +13,26 @@ from assay.measure.memory import PeakMemory
 PART = 64 << 20
 
 
-def held_and_given_back() -> None:
-    # Not through the allocator, which may keep what it was given back for the next time.
+FULL = b"\x01" * PART
+
+
+@contextmanager
+def mapped() -> Iterator[None]:
+    # Not through the allocator: it may keep what it was given back, and hand out again what is resident already.
     with mmap.mmap(-1, PART) as block:
-        block.write(b"\x01" * PART)
+        block.write(FULL)
+        yield
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="this system's mark cannot be set back")
 def test_a_peak_between_two_looks_is_seen_and_one_before_is_not() -> None:
-    held_and_given_back()
+    with mapped():
+        pass
     calm = PeakMemory()
     before = memory.resident_bytes()
     assert calm.bytes() < before + PART / 2
-    held_and_given_back()
+    with mapped():
+        pass
     assert calm.bytes() > before + PART * 0.9
 
 
@@ -34,10 +42,8 @@ def test_where_the_mark_cannot_be_set_back_what_was_seen_counts(
     monkeypatch.setattr(memory, "_RESET", tmp_path / "absent" / "clear_refs")
     peak = PeakMemory()
     before = memory.resident_bytes()
-    block = np.ones(PART, np.uint8)
-    peak.look()
-    assert block[0] == 1
-    del block
+    with mapped():
+        peak.look()
     assert peak.bytes() > before + PART * 0.9
 
 
