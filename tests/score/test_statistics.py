@@ -25,6 +25,15 @@ def test_scipy_is_not_loaded_before_it_is_needed() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_figures_do_without_the_part_of_scipy_that_is_slow_to_import() -> None:
+    code = (
+        "import sys, numpy as np; from assay.score import statistics as s; samples = np.arange(100.0); "
+        "s.mean(samples), s.percentile(samples, 50), s.share(8, 10), s.mcnemar(1, 9); "
+        "sys.exit('scipy.special' not in sys.modules or 'scipy.stats' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 class TestMean:
     def test_independent_samples_have_nearly_the_interval_of_a_plain_t_test(self) -> None:
         found = statistics.mean(NOISE)
