@@ -7,26 +7,21 @@ it. A step is not done again while `made_from` and its outputs are what they wer
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import os
-import shlex
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import filelock
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import psutil
 
-from assay import disk, envelope
+from assay import envelope
 from assay.disk import abandon, replacing, scratch, scratch_folder
 from assay.errors import RecordError
+from assay.locking import LOCK
 from assay.records import ArrayFile, FileReference, Record
 
 __all__ = [
@@ -39,7 +34,6 @@ __all__ = [
     "is_there",
     "kept",
     "kind_of",
-    "lock",
     "read",
     "reference",
     "replacing",
@@ -52,9 +46,6 @@ __all__ = [
     "write",
     "write_bytes",
 ]
-
-_LOCK = ".lock"
-_COMMAND = 200
 
 R = TypeVar("R", bound=Record)
 
@@ -215,50 +206,6 @@ def files_of(record: Record) -> Iterator[FileReference]:
             yield from (item.file for item in value if isinstance(item, ArrayFile))
 
 
-@contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Holds a folder for this process; a second one is told who holds it. What a killed one left half is removed."""
-    holder = folder / f"{_LOCK}.holder"
-    held = filelock.FileLock(folder / _LOCK, timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        held.acquire()
-        holder.write_text(_this_process(), encoding="utf-8")
-        for left in folder.rglob(f".*{disk.PARTIAL}"):
-            process = left.name.removesuffix(disk.PARTIAL).rpartition(".")[2]
-            if not (process.isdecimal() and psutil.pid_exists(int(process))):
-                disk.remove(left)
-    except filelock.Timeout as error:
-        raise RecordError(
-            f"{folder} is in use by another assay ({_holder(holder)}); wait for it or choose another folder"
-        ) from error
-    except OSError as error:
-        held.release()
-        raise RecordError(f"cannot write to {folder}: {error.strerror or error}; choose another folder") from error
-    try:
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        held.release()
-
-
-def _this_process() -> str:
-    since = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
-    command = " ".join(shlex.join(sys.orig_argv).split())
-    short = command if len(command) <= _COMMAND else f"{command[: _COMMAND - 1]}…"
-    return f"process {os.getpid()} since {since}: {short}\n"
-
-
-def _holder(path: Path) -> str:
-    """Who holds a folder; one that was killed left its words behind, and the next may not have written its own yet."""
-    with suppress(OSError, IndexError):
-        said = path.read_text(encoding="utf-8", errors="replace").strip()
-        process = said.split()[1]
-        if process.isdecimal() and psutil.pid_exists(int(process)):
-            return said
-    return "process unknown"
-
-
 def _decoded(path: Path, kind: type[R], found: envelope.Envelope) -> R:
     try:
         return msgspec.json.decode(
@@ -276,7 +223,7 @@ def _no_text(error: UnicodeEncodeError) -> RecordError:
 def _tree(folder: Path | None) -> Path | None:
     if folder is None:
         return None
-    return next((above for above in (folder, *folder.parents) if (above / _LOCK).exists()), folder)
+    return next((above for above in (folder, *folder.parents) if (above / LOCK).exists()), folder)
 
 
 def _encode_path(folder: Path | None, tree: Path | None, value: object) -> str:

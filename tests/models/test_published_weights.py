@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay import store
+from assay import locking
 from assay.errors import AssayError, CheckpointError, RecordError
 from assay.models import published_weights
 from assay.progress import Silent
@@ -271,7 +271,7 @@ def test_something_that_speaks_no_http_is_one_line(tmp_path: Path, monkeypatch: 
 
 
 def test_two_at_once_do_not_write_into_each_other(server: Server, tmp_path: Path) -> None:
-    with store.lock(tmp_path), pytest.raises(RecordError, match="in use by another assay"):
+    with locking.lock(tmp_path), pytest.raises(RecordError, match="in use by another assay"):
         _fetch(server, tmp_path)
 
 

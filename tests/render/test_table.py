@@ -215,16 +215,6 @@ def test_every_verdict_word_is_followed_by_its_reason(tmp_path: Path) -> None:
         assert line(word).startswith(f"{word} ")
 
 
-def test_a_wide_table_breaks_its_headers_and_texts_and_never_a_figure() -> None:
-    headers = ["batch", *(f"guide:310P-tuned-{number}" for number in range(4)), "state"]
-    rows = [["16", *["1003.800 ±0.1 %"] * 2, *["1.603"] * 2, "a sentence that goes on and on for a while"]]
-    shown = table.aligned(headers, rows, left={"state"})
-    lines = shown.splitlines()
-    assert max(map(len, lines)) <= 80
-    assert sum(line.count("1003.800 ±0.1 %") for line in lines) == 2
-    assert "a sentence" in shown
-
-
 def test_a_profile_shows_what_is_known_of_each_node() -> None:
     named = "/a/very/long/path/of/a/network/of/many/blocks/blocks.3/conv2/Conv"
     nodes = (

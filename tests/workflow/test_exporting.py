@@ -20,7 +20,7 @@ from assay.errors import AssayError, CheckpointError, ParityError, UnknownNameEr
 from assay.guide import published as guide
 from assay.models import architectures
 from assay.progress import Silent
-from assay.workflow import exporting
+from assay.workflow import trained_network
 from tests.messages import assert_says
 
 pytestmark = [
@@ -301,7 +301,7 @@ def test_published_weights_come_from_the_cache_and_are_judged_as_such(
     told = Told()
     for _ in range(2):
         model = workflow.export(
-            "squeezenet1_1", tmp_path / "m.onnx", weights=exporting.PUBLISHED, choice=SMALL, progress=told
+            "squeezenet1_1", tmp_path / "m.onnx", weights=trained_network.PUBLISHED, choice=SMALL, progress=told
         )
     assert told.kept == [False, True]
     assert told.notes[0] == "the weights are torchvision's IMAGENET1K_V1; --weights-entry names others"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from assay import store, workflow
+from assay.backends.null import NullSession
 from assay.backends.onnxruntime import OnnxRuntimeSession
 from assay.errors import UsageError
 from assay.measure import stages
@@ -67,6 +68,27 @@ def test_each_artifact_gets_a_record_of_its_own_with_the_blocks_of_one_interleav
     assert len(one.calls) % 2 == 0
     # As many calls in each block of one artifact.
     assert len(set(one.calls)) == len(set(other.calls)) == 1
+
+
+@pytest.mark.parametrize("length", [Length(seconds=0.2), Length(batches=9)])
+def test_a_block_of_long_calls_has_as_many_as_may_be_in_flight(
+    demo_model: OnnxModel, length: Length, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(session: NullSession, batch: Any) -> Any:
+        time.sleep(0.1)
+        return infer(session, batch)
+
+    infer = NullSession.infer
+    monkeypatch.setattr(NullSession, "infer", slow)
+    options, _ = workflow.build_options("null", batch=4)
+    compiled = workflow.compile_into(demo_model, options, tmp_path)[0]
+    records = workflow.bench_interleaved(
+        [(compiled, {"slots": 2}), (compiled, {"slots": 1})], None, tmp_path / "bench", length=length
+    )
+    two, one = (record.results[0].performance for record in records.values())
+    assert two.blocks is not None
+    assert min(two.blocks.calls) >= 2
+    assert two.interface_throughput > 1.6 * one.interface_throughput
 
 
 def test_the_calls_of_an_artifact_lie_one_block_after_the_other(pair: list[Candidate], tmp_path: Path) -> None:

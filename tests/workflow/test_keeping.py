@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from assay import demo, store, workflow
+from assay import demo, locking, workflow
 from assay.data.transform import TransformChoice
 from assay.errors import DatasetError, RecordError, UnknownNameError
 from assay.records import InputKind, RunRecord
@@ -97,7 +97,7 @@ def test_files_that_only_look_half_written_stay_where_they_are(tmp_path: Path) -
     for path in theirs:
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
-    with store.lock(tmp_path):
+    with locking.lock(tmp_path):
         pass
     assert all(path.read_text() == "mine" for path in theirs)
 

@@ -11,7 +11,7 @@ from assay import units
 from assay.records import Objective, TrialState, Tuning
 from assay.render import svg
 from assay.render.content import SearchPoint, SearchReport
-from assay.render.figures import WIDTH, percent_axis
+from assay.render.figures import percent_axis
 from assay.render.tuning import speed
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def measure(found: Tuning) -> str:
 
 def frontier(found: SearchReport) -> Markup:
     """The trials that were evaluated, the faster ones to the right, beside the reference and what is allowed."""
-    with svg.axes(WIDTH, _HEIGHT, left=_LEFT, bottom=_BOTTOM, right=_RIGHT) as drawn:
+    with svg.axes(svg.WIDTH, _HEIGHT, left=_LEFT, bottom=_BOTTOM, right=_RIGHT) as drawn:
         drawn.axhline(found.reference, color=svg.MUTED, linewidth=1.3, zorder=_LINES)
         drawn.axhline(found.bound, color=svg.MUTED, linewidth=1.3, linestyle=(0, (4, 3)), zorder=_LINES)
         drawn.plot(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from assay import units
 from assay.records import ScenarioOutcome, ScenarioRecord
-from assay.render.table import aligned, verdict
+from assay.render.columns import aligned
+from assay.render.table import verdict
 
 _LATENCIES = ("p50", "p90", "p95", "p99", "max")
 

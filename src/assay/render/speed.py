@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from assay import units
 from assay.records import SpeedCell, SpeedTable
-from assay.render.table import aligned
+from assay.render.columns import aligned
 
 _MARK = "*"
 

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+WIDTH = 340.0
+"""Units of a chart: as many as a phone has pixels, so that its text is not smaller there than elsewhere."""
+LETTER = 6.6
+"""The width of a letter, for the room that names need."""
+LONGEST_NAME = 20
 INK, MUTED, GRID, SURFACE = "#010101", "#010102", "#010103", "#010104"
 SERIES = ("#010201", "#010202", "#010203", "#010204", "#010205", "#010206")
 

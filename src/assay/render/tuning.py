@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from assay import units
 from assay.records import BatchResult, ChoiceWorth, Objective, Setting, Tuning, TuningTrial
+from assay.render.columns import aligned
 from assay.render.paired import sentence
-from assay.render.table import aligned
 
 
 def tuning(found: Tuning, place: str) -> str:

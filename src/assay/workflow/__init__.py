@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from assay.workflow.judgement import record_reference as record_reference
     from assay.workflow.judgement import references_of as references_of
     from assay.workflow.judgement import speed_table as speed_table
+    from assay.workflow.layer_costs import measure_sensitivity as measure_sensitivity
     from assay.workflow.measurement import Length as Length
     from assay.workflow.measurement import Measured as Measured
     from assay.workflow.measurement import bench as bench
@@ -64,7 +65,6 @@ if TYPE_CHECKING:
     from assay.workflow.pixels import Images as Images
     from assay.workflow.prediction import predict as predict
     from assay.workflow.quantization import float_model_of as float_model_of
-    from assay.workflow.quantization import measure_sensitivity as measure_sensitivity
     from assay.workflow.quantization import quantize as quantize
     from assay.workflow.repairing import repair as repair
     from assay.workflow.reporting import write_report as write_report
@@ -141,6 +141,7 @@ _HOMES = {
         "references_of",
         "speed_table",
     ),
+    "assay.workflow.layer_costs": ("measure_sensitivity",),
     "assay.workflow.measurement": (
         "Length",
         "Measured",
@@ -151,7 +152,6 @@ _HOMES = {
     "assay.workflow.prediction": ("predict",),
     "assay.workflow.quantization": (
         "float_model_of",
-        "measure_sensitivity",
         "quantize",
     ),
     "assay.workflow.repairing": ("repair",),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +175,23 @@ def pick(
         out[number] = pixels(content, model.transform)
         found.append(hashlib.sha256(content).hexdigest())
     return tuple(data.source.names[place] for place in places), tuple(found), out
+
+
+@contextmanager
+def kept_in(given: Path | None) -> Iterator[Path]:
+    """The folder that was given, made where it is missing, or one for this time only."""
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="assay-") as folder:
+        yield Path(folder)
+
+
+def some(model: OnnxModel, data: CalibrationData, images: int, most: int) -> Pixels:
+    """The pixels of a few of the calibration images."""
+    places = spread(data, images)
+    return pick(model, data, places[:: -(-len(places) // most)])[2]
 
 
 def batches(model: OnnxModel, images: Pixels) -> Iterator[Mapping[str, npt.NDArray[Any]]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay import store, units
+from assay import locking, store, units
 from assay.backends import registry
 from assay.errors import RecordError, UsageError
 from assay.measure.machine import Patience
@@ -37,7 +37,7 @@ __all__ = ["USUAL_BATCHES", "RunRequest", "run"]
 
 def run(request: RunRequest, out: Path, progress: Progress = Silent()) -> Outcome:
     """From a checkpoint or an ONNX file to a verdict; does only what `out` does not hold already."""
-    with store.lock(out):
+    with locking.lock(out):
         # A verdict is only ever that of the run that ended last.
         (out / judgement.VERDICT_RECORD).unlink(missing_ok=True)
         # Whatever can be known to be wrong is said before the work begins.

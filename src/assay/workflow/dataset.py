@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay import environment, store, units
+from assay import environment, locking, store, units
 from assay.data import class_list as class_lists
 from assay.data import labels as label_files
 from assay.data import prepared as preparation
@@ -53,7 +53,7 @@ def prepare(
             store.write(out / RECORD, labelled, made_from)
         progress.finish("prepare", described, _detail(found), None)
         return labelled
-    with store.lock(out):
+    with locking.lock(out):
         shards, failures = preparation.prepare(source, transform, out, progress, on_error, timeout)
         dataset = describe(
             source,

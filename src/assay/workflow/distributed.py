@@ -11,13 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from assay import stalling, store
 from assay.backends import registry
 from assay.data.prepared import SHARD_IMAGES
-from assay.errors import RecordError
-from assay.measure import cluster, machine, ray_calls, stages
+from assay.measure import cluster, machine, ray_calls
 from assay.measure.clock import now
 from assay.measure.handing_out import Crew, Devices, divided, hand_out, shard_images
 from assay.measure.machine import Patience
@@ -25,17 +22,14 @@ from assay.measure.worker import Answer, Content, Introduction, Shard, Task
 from assay.progress import Progress
 from assay.records import (
     CompiledModel,
-    Dataset,
     Performance,
     Predictions,
     Setting,
     ShardAnswer,
-    Share,
-    StageTime,
     WarmUp,
     WorkerIdentity,
 )
-from assay.workflow import compiling_elsewhere
+from assay.workflow import compiling_elsewhere, gathering
 from assay.workflow.pixels import Shardable
 
 _FOLDER = "shards"
@@ -94,21 +88,22 @@ def measured(
             run.go(crew)
     finally:
         crew.close()
-    seconds = max(end for answer in run.answers.values() for _, end in answer.calls)
-    predictions, dataset = run.predictions(home)
+    answers = [answer for _, answer in sorted(run.answers.items())]
+    seconds = max(run.seconds, *(end for answer in answers for _, end in answer.calls))
+    predictions, dataset = gathering.predictions(answers, source, compiled.model.classes, home)
     performance = Performance(
         batch=compiled.options.batch,
         images=len(source.names),
-        wall_seconds=max(seconds, run.seconds),
-        batch_seconds=store.save_array(home / "batch_seconds.npy", run.calls()),
-        stages=run.stages(max(seconds, run.seconds)),
+        wall_seconds=seconds,
+        batch_seconds=store.save_array(home / "batch_seconds.npy", gathering.calls(answers)),
+        stages=gathering.stages(answers, seconds, hand_out=run.reading, gather=run.writing),
         slots=sum(one.slots for one in run.introduced.values()),
         device=", ".join(dict.fromkeys(one.device for one in run.introduced.values())),
         run_settings=run_settings,
         warm_up=_warm_up(list(run.introduced.values())),
         source=source.kind,
         machine=machine.after(before, watch.during, watch.users),
-        shares=run.shares(),
+        shares=gathering.shares(answers, [run.identity(name) for name in run.introduced], run.lost),
     )
     store.write(home / "predictions.json", predictions, made_from)
     store.write(home / "dataset.json", dataset, made_from)
@@ -135,12 +130,12 @@ class _Run:
         self.answers = self._kept()
         self.lost: set[str] = set()
         self._began = 0.0
-        self._read = self._posted = 0.0
+        self.reading = self.writing = 0.0
         self._before = max((end for one in self.answers.values() for _, end in one.calls), default=0.0)
         """What earlier parts of the run took."""
         self.seconds = self._before
 
-    def _identity(self, name: str) -> WorkerIdentity:
+    def identity(self, name: str) -> WorkerIdentity:
         """Who a worker of this part of the run is."""
         told = self.introduced[name]
         return WorkerIdentity(
@@ -181,7 +176,7 @@ class _Run:
             f"{shard.images} images ({self.source.names[shard.first]} to {self.source.names[last]})",
             lambda: self.source.shard(shard.first, shard.images),
         )
-        self._read += now() - begin
+        self.reading += now() - begin
         return content
 
     def _take(self, shard: Shard, worker: str, answer: Answer) -> None:
@@ -190,7 +185,7 @@ class _Run:
         found = ShardAnswer(
             first=shard.first,
             images=shard.images,
-            worker=self._identity(worker),
+            worker=self.identity(worker),
             scores=store.save_array(place.with_suffix(".npy"), answer.scores),
             calls=tuple((start, end) for start, end in (answer.calls - self._began + self._before).tolist()),
             stages=answer.stages,
@@ -199,7 +194,7 @@ class _Run:
         )
         store.write(place, found, self.made_from)
         self.answers[shard.first] = found
-        self._posted += now() - begin
+        self.writing += now() - begin
         self.progress.advance(shard.images)
 
     def _kept(self) -> dict[int, ShardAnswer]:
@@ -219,90 +214,6 @@ class _Run:
         if place < len(self.source.names):
             gaps.append(Shard(place, len(self.source.names) - place))
         return gaps
-
-    def predictions(self, home: Path) -> tuple[Predictions, Dataset]:
-        """All scores in one file, and the data set with what was learned of it.
-
-        Raises `RecordError` where shards do not make up the data set.
-        """
-        images, classes = len(self.source.names), self.compiled.model.classes
-        answers = [answer for _, answer in sorted(self.answers.items())]
-        if [one.first for one in answers] != [0, *np.cumsum([one.images for one in answers])[:-1].tolist()]:
-            raise RecordError(f"the shards in {self.folder} overlap; delete the folder and run it again")
-        with store.replacing(home / "scores.npy") as beside, beside.open("wb") as file:
-            writer = stages.ScoreWriter(file.fileno(), images, classes)
-            for one in answers:
-                store.verified(one.scores.file)
-                writer.write(one.first, np.asarray(one.scores.load()))
-                self.source.took(one.first, one.image_sha256, one.warnings)
-        scores = store.array_file(home / "scores.npy", (images, classes), np.float32)
-        dataset = self.source.dataset()
-        found = Predictions(names=self.source.names, dataset_fingerprint=dataset.fingerprint, scores=scores)
-        return found, dataset
-
-    def calls(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-        """Every inference call in the order of the images."""
-        rows = [call for _, answer in sorted(self.answers.items()) for call in answer.calls]
-        return np.array(rows, np.float64).reshape(-1, 2)
-
-    def stages(self, seconds: float) -> tuple[StageTime, ...]:
-        """Reading and posting where the shards are handed out, and between them the workers' stages, summed."""
-        answers = list(self.answers.values())
-        workers = {one.worker.name for one in answers}
-        inner = []
-        for position, first in enumerate(answers[0].stages):
-            parts = [one.stages[position] for one in answers]
-            inner.append(
-                StageTime(
-                    name=first.name,
-                    workers=first.workers * len(workers),
-                    items=sum(part.items for part in parts),
-                    busy_seconds=sum(part.busy_seconds for part in parts),
-                    span_seconds=seconds,
-                    waiting_in_seconds=sum(part.waiting_in_seconds for part in parts),
-                    waiting_out_seconds=sum(part.waiting_out_seconds for part in parts),
-                    run_seconds=seconds,
-                )
-            )
-        ends = [self._end("hand out", self._read, seconds), self._end("gather", self._posted, seconds)]
-        return (ends[0], *inner, ends[1])
-
-    def _end(self, name: str, busy: float, seconds: float) -> StageTime:
-        return StageTime(
-            name=name,
-            workers=1,
-            items=len(self.source.names),
-            busy_seconds=busy,
-            span_seconds=seconds,
-            waiting_in_seconds=0.0,
-            waiting_out_seconds=0.0,
-            run_seconds=seconds,
-        )
-
-    def shares(self) -> tuple[Share, ...]:
-        """What each worker did, those of an earlier part of the run as well."""
-        by_worker: dict[WorkerIdentity, list[ShardAnswer]] = {self._identity(name): [] for name in self.introduced}
-        for answer in self.answers.values():
-            by_worker.setdefault(answer.worker, []).append(answer)
-        return tuple(self._share(worker, found) for worker, found in by_worker.items())
-
-    def _share(self, worker: WorkerIdentity, answers: Sequence[ShardAnswer]) -> Share:
-        return Share(
-            worker=worker,
-            shards=len(answers),
-            images=sum(one.images for one in answers),
-            interface_seconds=_union([call for one in answers for call in one.calls]),
-            lost=worker.name in self.lost,
-        )
-
-
-def _union(calls: Sequence[tuple[float, float]]) -> float:
-    """The time in which at least one call was in flight."""
-    seconds, ended = 0.0, 0.0
-    for begin, end in sorted(calls):
-        seconds += max(0.0, end - max(begin, ended))
-        ended = max(ended, end)
-    return seconds
 
 
 def _warm_up(introduced: Sequence[Introduction]) -> WarmUp:

@@ -2,10 +2,10 @@
 
 All sessions are open at once. A round has one block of each artifact; the order turns around from round to round
 (A B, B A, A B …), so that a steady drift takes as much from one as from the other. A block lasts half a second, or a
-twentieth of the duration where that is less, and has one call at least: how many is counted once, in a block that is
-thrown away, and is the same ever after. So there are twenty rounds or more, unless single calls last longer than
-that. A block begins with an empty pipeline and ends with one; the time that its filling takes is in the end-to-end
-throughput, and not in the interface's.
+twentieth of the duration where that is less, and has at least as many calls as may be in flight at once: how many is
+counted once, in a block that is thrown away, and is the same ever after. So there are twenty rounds or more, unless
+single calls last longer than that. A block begins with an empty pipeline and ends with one; the time that its filling
+takes is in the end-to-end throughput, and not in the interface's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from assay import store
+from assay import locking, store
 from assay.backends import opening
 from assay.errors import UsageError
 from assay.measure import machine, pipeline, stages
@@ -68,7 +68,7 @@ def bench_interleaved(
     if profiled:
         profiling.require(compiled for compiled, _ in candidates)
     watch = Stopwatch()
-    with store.lock(folder):
+    with locking.lock(folder):
         results = _measured(candidates, data, folder, _Plan(length, blocks, enough), Patience(wait_idle), progress)
         progress.finish(
             "bench",
@@ -130,7 +130,7 @@ def _take_turns(turns: Sequence[_Turns], plan: _Plan, progress: Progress) -> Non
         return
     number = 0
     # Where calls were counted at a slow moment, the time is up before the rounds are done.
-    least = plan.blocks if all(turn.calls_a_block > 1 for turn in turns) else 0
+    least = plan.blocks if all(turn.calls_a_block > turn.passage.session.slots for turn in turns) else 0
     # After an even number of rounds each has been first as often as last.
     while number % 2 or number < least or not all(turn.seconds >= plan.seconds for turn in turns):
         _round(turns, number, None, progress)
@@ -146,12 +146,14 @@ def _round(turns: Sequence[_Turns], number: int, calls: int | None, progress: Pr
 
 
 def _shared_out(batches: int, turns: Sequence[_Turns]) -> list[int]:
-    """So many batches in blocks that last half a second for the slowest, in twenty blocks at least."""
-    calls = min(min(turn.calls_a_block for turn in turns), max(1, batches // BLOCKS))
-    rounds = -(-batches // calls)
-    rounds = min(batches, rounds + rounds % 2)
-    ends = [batches * number // rounds for number in range(rounds + 1)]
-    return [end - begin for begin, end in itertools.pairwise(ends)]
+    """So many batches in blocks that last half a second for the slowest, in twenty where they suffice for so many."""
+    at_once = max(turn.passage.session.slots for turn in turns)
+    calls = min(min(turn.calls_a_block for turn in turns), batches // BLOCKS)
+    shares = batches // at_once
+    rounds = shares // max(1, calls // at_once)
+    rounds = max(1, rounds - rounds % 2)
+    ends = [at_once * (shares * number // rounds) for number in range(rounds)]
+    return [end - begin for begin, end in itertools.pairwise([*ends, batches])]
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,8 @@ class _Turns:
 
     def __init__(self, passage: Passage, run_settings: Mapping[str, Setting]) -> None:
         self.passage = passage
-        self.calls_a_block = 1
+        # Fewer would leave a part of the session idle.
+        self.calls_a_block = passage.session.slots
         self._run_settings = run_settings
         self._blocks: list[pipeline.Outcome] = []
         self._calls = 0
@@ -198,11 +201,12 @@ class _Turns:
         """Warms up, and counts how many calls fill a block."""
         self._warm_up = self.passage.warm_up(plan.length.warm_up)
         seconds = plan.block_seconds
-        # Of calls that are as long as a block, one fills it: there is nothing to count.
+        # Calls that are as long as a block fill it: there is nothing to count.
         if self._warm_up.seconds / self._warm_up.calls < seconds:
             calls = self._run(stages.for_seconds(seconds)).intervals
             # From the first call on: what the filling of the pipeline takes does not grow with the block.
-            self.calls_a_block = max(1, int(seconds * len(calls) / (calls[:, 1].max() - calls[:, 0].min())))
+            fitting = seconds * len(calls) / (calls[:, 1].max() - calls[:, 0].min())
+            self.calls_a_block *= max(1, int(fitting / self.calls_a_block))
 
     def block(self, calls: int, progress: Progress) -> None:
         """Measures one block."""

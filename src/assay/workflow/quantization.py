@@ -1,11 +1,9 @@
-"""model ─quantize→ model of 8 bits, and what each of its layers costs."""
+"""model ─quantize→ model of 8 bits."""
 
 from __future__ import annotations
 
 import platform
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,16 +12,14 @@ import onnx
 from assay import environment, isolated, store, units
 from assay.errors import ModelError, UsageError
 from assay.models import onnx_file
-from assay.models.quantize import layers, qdq, sensitivity
+from assay.models.quantize import layers, qdq
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import (
     Calibration,
     Calibrator,
-    LayerCost,
     OnnxModel,
     Parity,
     Quantization,
-    Sensitivity,
 )
 from assay.score import parity as score_parity
 from assay.workflow import calibration as calibration_step
@@ -32,10 +28,6 @@ from assay.workflow.calibration import IMAGES, STEP_SECONDS, CalibrationData, Pi
 from assay.workflow.demo_pixels import normalised_demo_images
 from assay.workflow.parity_pixels import PARITY_IMAGES
 from assay.workflow.reference import open_reference
-
-SENSITIVITY_IMAGES = 8
-DEAREST = 10
-"""The layers whose part is also measured the other way around: all in 8 bits but this one."""
 
 _CHECKED_IMAGES = 16
 _NO_BOUND = 1e9
@@ -80,7 +72,7 @@ def quantize(
     if found is not None and found.file.path == out.resolve():
         progress.finish("quantize", described, _detail(found), None)
         return found
-    with _folder(calibrations) as folder:
+    with calibration_step.kept_in(calibrations) as folder:
         graph = calibration_step.make_ready(model, folder)
         # A name that is not there is said before the work begins.
         kept_float = _resolved(graph, model, float_layers)
@@ -89,7 +81,7 @@ def quantize(
         )
         watch = Stopwatch()
         progress.start("quantize", None)
-        checked = _some(model, data, images, _CHECKED_IMAGES)
+        checked = calibration_step.some(model, data, images, _CHECKED_IMAGES)
         with store.replacing(out, expected=graph.file.size) as beside:
             count, change, elsewhere = isolated.run(
                 _written,
@@ -134,59 +126,6 @@ def quantize(
     return quantized
 
 
-def measure_sensitivity(
-    model: OnnxModel,
-    data: CalibrationData,
-    *,
-    calibrator: Calibrator = "minmax",
-    images: int = IMAGES,
-    per_channel: bool = True,
-    reduce_range: bool | None = None,
-    scored: int = SENSITIVITY_IMAGES,
-    dearest: int = DEAREST,
-    calibrations: Path | None = None,
-    progress: Progress = Silent(),
-) -> Sensitivity:
-    """What each layer costs in 8 bits on `scored` of the calibration images, the dearest first."""
-    reduced = saturates() if reduce_range is None else reduce_range
-    with _folder(calibrations) as folder:
-        calibration = calibration_step.calibrate(
-            model, data, folder, calibrator=calibrator, images=images, progress=progress
-        )
-        graph = calibration_step.make_ready(model, folder)
-        watch = Stopwatch()
-        progress.start("sensitivity", None)
-        chosen = _some(model, data, images, scored)
-        whole, costs = isolated.run(
-            _costs,
-            graph,
-            calibration,
-            per_channel,
-            reduced,
-            chosen,
-            dearest,
-            name="the quantizer",
-            doing=f"measuring what each layer of {model.name} costs",
-            timeout=STEP_SECONDS,
-        )
-    progress.finish("costs", f"{len(costs)} layers of {model.name}", units.counted(len(chosen), "image"), watch.seconds)
-    return Sensitivity(
-        model_sha256=model.sha256,
-        calibrator=calibrator,
-        per_channel=per_channel,
-        reduce_range=reduced,
-        images=len(chosen),
-        whole=whole,
-        layers=tuple(LayerCost(**cost._asdict()) for cost in costs),
-    )
-
-
-def sensitivity_images(model: OnnxModel, scored: int = SENSITIVITY_IMAGES, dearest: int = DEAREST) -> int:
-    """How many images `measure_sensitivity` runs through the model, so that one can tell how long it takes."""
-    count = len(layers.weighted(onnx_file.load(model.file.path, with_weights=False).graph))
-    return scored * (2 + count + min(count, dearest))
-
-
 def float_model_of(model: OnnxModel) -> OnnxModel:
     """The float32 model that a quantized one was made from, and any other itself.
 
@@ -204,16 +143,6 @@ def saturates() -> bool:
     return platform.machine().lower() in ("x86_64", "amd64", "i386", "i686") and not environment.has_vnni()
 
 
-@contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given
-        return
-    with tempfile.TemporaryDirectory(prefix="assay-") as folder:
-        yield Path(folder)
-
-
 def _require_place(model: OnnxModel, out: Path) -> None:
     if record_of(out) == out:
         raise UsageError(f"{out}: that is where the model's record stands; give a name that ends in .onnx")
@@ -228,12 +157,6 @@ def _resolved(graph: OnnxModel, model: OnnxModel, wanted: Sequence[str]) -> tupl
     if not set(layers.weighted(proto.graph)) - set(found):
         raise ModelError(f"every layer of {model.name} is to stay in float32: nothing is left to quantize")
     return found
-
-
-def _some(model: OnnxModel, data: CalibrationData, images: int, most: int) -> Pixels:
-    """The pixels of a few of the calibration images."""
-    places = calibration_step.spread(data, images)
-    return calibration_step.pick(model, data, places[:: -(-len(places) // most)])[2]
 
 
 def _written(
@@ -274,22 +197,6 @@ def _written(
             )
         )
     return count, change, elsewhere
-
-
-def _costs(
-    graph: OnnxModel, calibration: Calibration, per_channel: bool, reduce_range: bool, images: Pixels, dearest: int
-) -> tuple[float, list[sensitivity.Cost]]:
-    ready = onnx.load(str(graph.file.path))
-    quantized = qdq.insert(
-        onnx.load(str(graph.file.path)),
-        dict(calibration.ranges),
-        graph.output.name,
-        per_channel=per_channel,
-        reduce_range=reduce_range,
-        float_layers=(),
-    )
-    given = list(calibration_step.batches(graph, images))
-    return sensitivity.measure(ready, quantized, graph.output.name, given, dearest)
 
 
 def _detail(model: OnnxModel) -> str:

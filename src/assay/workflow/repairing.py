@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from assay import envelope, store
+from assay import envelope, locking, store
 from assay.data.prepared import Shard
 from assay.errors import RecordError
 from assay.progress import Progress, Silent
@@ -60,7 +60,7 @@ def repair(place: Path, progress: Progress = Silent()) -> tuple[Path, ...]:
     is held to its hash, whatever its size and time say.
     """
     if place.is_dir():
-        with store.lock(place):
+        with locking.lock(place):
             removed = _removed(sorted(place.rglob("*.json")), place.resolve())
     else:
         beside = (place.with_suffix(".json"), *(place.with_name(place.name + end) for end in (".json", ".choice.json")))

@@ -13,8 +13,8 @@ from assay.records import InputKind, Precision, Reference
 from assay.search.search import require_optuna
 from assay.workflow.choice import AUTO, BuildRequest
 from assay.workflow.distributed import Spread
-from assay.workflow.exporting import Weights
 from assay.workflow.pixels import Images
+from assay.workflow.trained_network import Weights
 
 USUAL_BATCHES = (1, 16)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay import environment, store, units
+from assay import environment, locking, store, units
 from assay.data import transform_fingerprint
 from assay.errors import UsageError
 from assay.external import loadgen as summary
@@ -64,7 +64,7 @@ def bench_scenario(
         trial.check_labels(compiled.model, data, progress)
         # Raises where the pixels are not what the artifact takes, or damaged.
         pixels.source_of(data).stages(compiled, once=True)
-    with store.lock(folder):
+    with locking.lock(folder):
         home = measurement.new_home(folder / "bench", compiled)
         tests = _Tests(compiled, data, load, home, run_settings, progress)
         before = Patience(wait_idle).look(compiled.options.device, progress)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay import environment, store, units
+from assay import environment, locking, store, units
 from assay.data import transform_fingerprint
 from assay.errors import UsageError
 from assay.measure import machine, processes
@@ -117,7 +117,7 @@ def bench_all(
         spread.check(compiled.options.backend for compiled, _ in candidates)
     if profiled:
         profiling.require(compiled for compiled, _ in candidates)
-    with store.lock(folder):
+    with locking.lock(folder):
         results, used = measure_all(
             candidates,
             data,

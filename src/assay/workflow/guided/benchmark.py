@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay import store, units
+from assay import locking, store, units
 from assay.backends import registry
 from assay.errors import RecordError, UnknownNameError, UsageError
 from assay.guide import dumps, formats, info
@@ -48,7 +48,7 @@ def benchmark(
         home = out / f"assay_device_{device}"
         # What stands in the way of the dumps is better known before the run than after it.
         (out / f"dumpOutput_device{device}").mkdir(parents=True, exist_ok=True)
-        with store.lock(home), tempfile.TemporaryDirectory(prefix=".dumps-", dir=out) as scratch:
+        with locking.lock(home), tempfile.TemporaryDirectory(prefix=".dumps-", dir=out) as scratch:
             writer = _DumpWriter(Path(scratch), tensors.names, binary)
             record = _run(compiled, tensors, home / f"batchsize_{batch}", writer, progress)
             writer.move_to(out / f"dumpOutput_device{device}", progress)

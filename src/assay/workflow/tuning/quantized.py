@@ -10,7 +10,7 @@ from assay import store, units
 from assay.backends import opening
 from assay.errors import UsageError
 from assay.records import Calibrator, Candidate, OnnxModel, PreparedDataset, Sensitivity
-from assay.workflow import quantization
+from assay.workflow import layer_costs, quantization
 from assay.workflow.tuning import split
 
 _MOST_SHARE = 0.3
@@ -49,13 +49,13 @@ class Quantizer:
         made_from = store.hash_of(self._model.sha256, self._model.transform, self._images().dataset.fingerprint)
         found = store.kept(record, Sensitivity, made_from)
         if found is None:
-            expected = quantization.sensitivity_images(self._model) * self._seconds_an_image
+            expected = layer_costs.sensitivity_images(self._model) * self._seconds_an_image
             if expected > _MOST_SHARE * seconds_left:
                 raise UsageError(
                     f"which {units.counted(count, 'layer')} to keep in float is not known: measuring what each costs "
                     f"takes about {units.seconds(expected)}, and {units.seconds(seconds_left)} are left"
                 )
-            found = quantization.measure_sensitivity(
+            found = layer_costs.measure_sensitivity(
                 self._model, self._images(), calibrations=self._folder / "calibrations"
             )
             store.write(record, found, made_from)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from assay import environment, isolated, store, units
+from assay import environment, isolated, locking, store, units
 from assay.backends import registry
 from assay.errors import UsageError
 from assay.progress import Progress, Silent, Stopwatch
@@ -45,7 +45,7 @@ def tune(
     Raises `UsageError` where the budget does not suffice for the reference and one trial.
     """
     watch = Stopwatch()
-    with store.lock(out):
+    with locking.lock(out):
         space = space_of(model, request)
         given = _calibration(model, data, space, request)
         interest = _interest(model, data, given, space, request)

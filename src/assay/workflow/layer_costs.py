@@ -1,0 +1,89 @@
+"""model ─measure→ what each of its layers costs in 8 bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+from assay import isolated, units
+from assay.models import onnx_file
+from assay.models.quantize import layers, qdq, sensitivity
+from assay.progress import Progress, Silent, Stopwatch
+from assay.records import Calibration, Calibrator, LayerCost, OnnxModel, Sensitivity
+from assay.workflow import calibration as calibration_step
+from assay.workflow import quantization
+from assay.workflow.calibration import IMAGES, STEP_SECONDS, CalibrationData, Pixels
+
+SENSITIVITY_IMAGES = 8
+DEAREST = 10
+"""The layers whose part is also measured the other way around: all in 8 bits but this one."""
+
+
+def measure_sensitivity(
+    model: OnnxModel,
+    data: CalibrationData,
+    *,
+    calibrator: Calibrator = "minmax",
+    images: int = IMAGES,
+    per_channel: bool = True,
+    reduce_range: bool | None = None,
+    scored: int = SENSITIVITY_IMAGES,
+    dearest: int = DEAREST,
+    calibrations: Path | None = None,
+    progress: Progress = Silent(),
+) -> Sensitivity:
+    """What each layer costs in 8 bits on `scored` of the calibration images, the dearest first."""
+    reduced = quantization.saturates() if reduce_range is None else reduce_range
+    with calibration_step.kept_in(calibrations) as folder:
+        calibration = calibration_step.calibrate(
+            model, data, folder, calibrator=calibrator, images=images, progress=progress
+        )
+        graph = calibration_step.make_ready(model, folder)
+        watch = Stopwatch()
+        progress.start("sensitivity", None)
+        chosen = calibration_step.some(model, data, images, scored)
+        whole, costs = isolated.run(
+            _costs,
+            graph,
+            calibration,
+            per_channel,
+            reduced,
+            chosen,
+            dearest,
+            name="the quantizer",
+            doing=f"measuring what each layer of {model.name} costs",
+            timeout=STEP_SECONDS,
+        )
+    progress.finish("costs", f"{len(costs)} layers of {model.name}", units.counted(len(chosen), "image"), watch.seconds)
+    return Sensitivity(
+        model_sha256=model.sha256,
+        calibrator=calibrator,
+        per_channel=per_channel,
+        reduce_range=reduced,
+        images=len(chosen),
+        whole=whole,
+        layers=tuple(LayerCost(**cost._asdict()) for cost in costs),
+    )
+
+
+def sensitivity_images(model: OnnxModel, scored: int = SENSITIVITY_IMAGES, dearest: int = DEAREST) -> int:
+    """How many images `measure_sensitivity` runs through the model, so that one can tell how long it takes."""
+    count = len(layers.weighted(onnx_file.load(model.file.path, with_weights=False).graph))
+    return scored * (2 + count + min(count, dearest))
+
+
+def _costs(
+    graph: OnnxModel, calibration: Calibration, per_channel: bool, reduce_range: bool, images: Pixels, dearest: int
+) -> tuple[float, list[sensitivity.Cost]]:
+    ready = onnx.load(str(graph.file.path))
+    quantized = qdq.insert(
+        onnx.load(str(graph.file.path)),
+        dict(calibration.ranges),
+        graph.output.name,
+        per_channel=per_channel,
+        reduce_range=reduce_range,
+        float_layers=(),
+    )
+    given = list(calibration_step.batches(graph, images))
+    return sensitivity.measure(ready, quantized, graph.output.name, given, dearest)
