@@ -182,11 +182,15 @@ def test_random_weights_have_no_accuracy(tmp_path: Path, references: list[Refere
 
 
 def test_images_without_labels_ask_for_them(tmp_path: Path) -> None:
-    run = factories.run_record([factories.result(tmp_path, correct_at=None)])
+    speed = factories.result(tmp_path, correct_at=None)
+    scored = msgspec.structs.replace(speed, predictions=factories.predictions(tmp_path, [[0.0] * 1000] * 2))
     for gate in ("top1-drop<=1", "top1>=1"):
-        check = _check(run, gate, _given(top1=47.0))
+        check = _check(factories.run_record([scored]), gate, _given(top1=47.0))
         assert check.verdict == "NOT COMPARABLE"
         assert check.reason.startswith("the images have no labels; ")
+        check = _check(factories.run_record([speed]), gate, _given(top1=47.0))
+        assert check.verdict == "NOT COMPARABLE"
+        assert check.reason.startswith("speed alone was measured")
 
 
 def test_a_model_of_which_nothing_is_published_asks_for_a_reference(tmp_path: Path) -> None:
@@ -391,6 +395,22 @@ def test_a_latency_must_hold_at_every_batch_size(tmp_path: Path, gate: str, word
     assert check.measured == pytest.approx(measured)
 
 
+def test_a_latency_that_is_in_doubt_at_one_batch_size_does_not_pass_by_another(tmp_path: Path) -> None:
+    few, many = _calls(tmp_path, [0.1] * 40), _calls(tmp_path, [0.2] * 400, batch=16)
+    check = _check(factories.run_record([few, many]), "latency.p99<=250ms")
+    assert (check.verdict, "at batch 1," in check.reason) == ("INCONCLUSIVE", True)
+    # What fails at one batch size fails, whatever is known of another.
+    check = _check(factories.run_record([few, many]), "latency.p99<=150ms")
+    assert check.verdict == "FAIL"
+    assert check.measured == pytest.approx(0.2)
+    varied = _calls(tmp_path, _varied(seed=1, mean=0.1, spread=0.4))
+    steady = _calls(tmp_path, [0.112] * 400, batch=16)
+    check = _check(factories.run_record([varied, steady]), "latency.p50<=0.112s")
+    assert check.verdict == _check(factories.run_record([varied]), "latency.p50<=0.112s").verdict == "PASS"
+    assert _check(factories.run_record([varied, steady]), "latency.p50<=0.1s").verdict == "FAIL"
+    assert _check(factories.run_record([varied]), "latency.p50<=0.1s").verdict == "INCONCLUSIVE"
+
+
 def test_a_speed_says_what_was_measured_where_and_what_was_asked(tmp_path: Path) -> None:
     run = factories.run_record([_timed(tmp_path, 1.0), _timed(tmp_path, 0.25, batch=16)])
     assert _check(run, "throughput>=500").reason == (
@@ -437,8 +457,33 @@ def test_a_percentile_of_too_few_calls_is_in_doubt_and_says_how_many_it_needs(tm
 def test_a_ratio_of_two_runs_in_doubt_is_settled_by_more_on_each_side(tmp_path: Path) -> None:
     ours, theirs = (factories.run_record([_calls(tmp_path, _varied(seed))]) for seed in (1, 2))
     check = _check(ours, "throughput/old>=1.0", _against(theirs))
-    assert (check.verdict, check.detail.endswith("more would settle it on each side")) == ("INCONCLUSIVE", True)
+    assert (check.verdict, check.detail.endswith("more on each side would settle it")) == ("INCONCLUSIVE", True)
     assert _check(ours, "throughput/old>=0.9", _against(theirs)).verdict == "PASS"
+
+
+def test_the_side_without_an_interval_is_the_one_that_needs_more(tmp_path: Path) -> None:
+    long, short = (factories.run_record([_calls(tmp_path, _varied(1, count=count))]) for count in (4000, 10))
+    check = _check(long, "throughput/old>=1.0", _against(short))
+    assert check.verdict == "INCONCLUSIVE"
+    # 10 calls of 20 that are needed, each of one image.
+    assert check.detail.endswith("10 samples are too few; about 10 images or 0.1 s more of runs/old would settle it")
+
+
+def test_a_share_of_too_few_stretches_counts_them_and_not_the_calls(tmp_path: Path) -> None:
+    # 20 calls in pairs make two stretches, and six are needed: twice as much again.
+    calls = [(number // 2 * 0.1, number // 2 * 0.1 + 0.1) for number in range(20)]
+    run = factories.run_record([factories.result(tmp_path, calls=calls, images=20, wall_seconds=1.0, slots=2)])
+    check = _check(run, "end-to-end/interface>=0.9")
+    assert check.verdict == "INCONCLUSIVE"
+    assert check.detail.endswith("2 pairs are too few; about 40 images or 2.0 s more would settle it")
+
+
+def test_latencies_of_runs_in_turn_are_of_their_own_calls(tmp_path: Path) -> None:
+    ours, theirs = _in_turn(tmp_path, [0.01] * 20), _in_turn(tmp_path, [0.01] * 20)
+    check = _check(ours, "latency.p99/old<=2", _against(theirs))
+    assert check.verdict == "INCONCLUSIVE"
+    assert "p99 needs 368 calls, and 200 were measured; about 170 images or" in check.detail
+    assert "in turn" not in check.detail
 
 
 def _in_turn(folder: Path, seconds: Sequence[float], interleaving: str = "one") -> RunRecord:
@@ -519,6 +564,23 @@ def test_a_ratio_of_latencies_is_of_the_same_batch_size(tmp_path: Path) -> None:
     assert _check(ours, "latency.median/old<=0.5", _against(other)).verdict == "NOT COMPARABLE"
 
 
+def test_a_ratio_of_latencies_must_hold_at_every_batch_size(tmp_path: Path) -> None:
+    ours = factories.run_record([_timed(tmp_path, 1.0), _timed(tmp_path, 9.0, batch=16)])
+    theirs = factories.run_record([_timed(tmp_path, 2.0), _timed(tmp_path, 3.0, batch=16)])
+    check = _check(ours, "latency.median/old<=1.0", _against(theirs))
+    assert check.verdict == "FAIL"
+    assert check.measured == pytest.approx(3.0)
+    assert _check(ours, "latency.median@1/old<=1.0", _against(theirs)).verdict == "PASS"
+
+
+@pytest.mark.parametrize("field", ["min", "max"])
+def test_the_extremes_of_two_runs_have_no_ratio(tmp_path: Path, field: str) -> None:
+    ours, theirs = (factories.run_record([_calls(tmp_path, _varied(seed))]) for seed in (1, 2))
+    check = _check(ours, f"latency.{field}/old<=9", _against(theirs))
+    assert check.verdict == "NOT COMPARABLE"
+    assert re.search(r"no interval; ask for latency\.p99", check.reason)
+
+
 @pytest.mark.parametrize(
     ("model", "said"),
     [
@@ -533,6 +595,33 @@ def test_another_model_or_input_size_blocks_a_ratio(tmp_path: Path, model: Any, 
     check = _check(_run(tmp_path, 94), "throughput/old>=1", _against(_run(tmp_path, 94, model=model)))
     assert check.verdict == "NOT COMPARABLE"
     assert said in check.reason
+
+
+def test_a_model_in_8_bits_is_compared_with_the_one_that_it_was_made_from(tmp_path: Path) -> None:
+    whole = factories.model()
+    made = msgspec.structs.replace(factories.quantization(), float_model_sha256=whole.sha256)
+    quantized = msgspec.structs.replace(
+        whole, file=factories.file_reference(sha256="a" * 64), quantization=made, checkpoint=None
+    )
+    theirs = factories.run_record([_timed(tmp_path, 2.0)], model=whole)
+    ours = factories.run_record([_timed(tmp_path, 1.0, options={"precision": "int8"})], model=quantized)
+    check = _check(ours, "throughput/old>=1.5", _against(theirs))
+    assert (check.verdict, check.differences) == ("PASS", ("precision int8 against fp32",))
+    other = msgspec.structs.replace(quantized, quantization=factories.quantization())
+    assert _check(msgspec.structs.replace(ours, model=other), "throughput/old>=1", _against(theirs)).verdict == (
+        "NOT COMPARABLE"
+    )
+
+
+def test_other_processors_and_settings_are_noted_beside_a_ratio(tmp_path: Path) -> None:
+    theirs = factories.run_record([_timed(tmp_path, 1.0, run_settings={"threads": 64})])
+    elsewhere = msgspec.structs.replace(theirs.environment, processor="Another", cores=64)
+    theirs = msgspec.structs.replace(theirs, environment=elsewhere)
+    ours = factories.run_record([_timed(tmp_path, 1.0, run_settings={"threads": 1})])
+    assert _check(ours, "throughput/old>=1", _against(theirs)).differences == (
+        "processor A Processor of 2 cores against Another of 64 cores",
+        "settings threads=1 against threads=64",
+    )
 
 
 def test_random_weights_do_not_block_a_ratio(tmp_path: Path) -> None:

@@ -209,9 +209,12 @@ def test_a_batch_size_that_was_not_reported_is_not_comparable(tmp_path: Path) ->
 def test_latencies_are_compared_where_they_were_reported(tmp_path: Path) -> None:
     latency = ReportedLatency(mean=4.0, p99=5.0)
     theirs = factories.reported(ReportedResult(batch=1, latency=latency))
-    check = _check(_run(tmp_path), "latency.mean/theirs<=0.25", _against(theirs))
+    check = _check(_run(tmp_path), "latency.mean@1/theirs<=0.25", _against(theirs))
     assert (check.verdict, check.measured) == ("PASS", 0.0025 / 4)
-    missing = _check(_run(tmp_path), "latency.p50/theirs<=1", _against(theirs))
+    at_every = _check(_run(tmp_path), "latency.mean/theirs<=0.25", _against(theirs))
+    assert at_every.verdict == "NOT COMPARABLE"
+    assert at_every.reason == "theirs has no batch 16; name one that both have, as in latency.p99@1"
+    missing = _check(_run(tmp_path), "latency.p50@1/theirs<=1", _against(theirs))
     assert (missing.verdict, missing.reason) == ("NOT COMPARABLE", "theirs has no median latency")
     own = _check(theirs, "latency.p99<=5s")
     assert (own.verdict, own.measured, own.detail) == ("PASS", 5.0, POINT)

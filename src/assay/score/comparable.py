@@ -8,8 +8,8 @@ from assay.score import figures
 from assay.score.points import POINT_DECIDES, Point
 from assay.score.sides import Side
 
-_OF_RUNS = ("backend", "device", "precision", "input", "pixels from")
-"""The facts that two runs are told apart by."""
+_OF_RUNS = ("backend", "device", "processor", "precision", "input", "pixels from")
+"""The facts that two runs are told apart by; of one backend the settings as well."""
 _OF_ANY = ("tool", "device", "precision", "weights", "input size", "pixels", "transfers", "dies a card")
 """The facts that are known of runs and of reported figures alike."""
 
@@ -33,7 +33,10 @@ def obstacle(one: Side, other: Side) -> str | None:
 def differences(one: Side, mine: Point, other: Side, theirs: Point) -> tuple[str, ...]:
     """What a ratio of two points is noted with: facts in which they differ, or that one of them lacks."""
     between_runs = one.run is not None and other.run is not None
-    pairs = [(name, mine.facts[name], theirs.facts[name]) for name in (_OF_RUNS if between_runs else _OF_ANY)]
+    names = _OF_RUNS if between_runs else _OF_ANY
+    if between_runs and mine.facts["backend"] == theirs.facts["backend"]:
+        names = (*names, "settings")
+    pairs = [(name, mine.facts[name], theirs.facts[name]) for name in names]
     noted = [f"{name} {a or 'unknown'} against {b or 'unknown'}" for name, a, b in pairs if a != b]
     if not between_runs:
         noted.append(f"interval missing ({POINT_DECIDES})")
@@ -81,10 +84,17 @@ def _between_runs(run: RunRecord, other: RunRecord) -> str | None:
 
 
 def _same_model(ours: OnnxModel, theirs: OnnxModel) -> bool:
-    """The same file, or exports of the same architecture with the same weights; a name alone proves nothing."""
-    if ours.file.sha256 == theirs.file.sha256:
+    """The same float32 model, or exports of the same architecture with the same weights; a name alone proves nothing.
+
+    One in 8 bits is the model that it was made from: in which precision it computes is noted.
+    """
+    if _float_sha256(ours) == _float_sha256(theirs):
         return True
     one, two = ours.checkpoint, theirs.checkpoint
     if one is None or two is None or one.architecture != two.architecture:
         return False
     return (one.file.sha256 if one.file else None) == (two.file.sha256 if two.file else None)
+
+
+def _float_sha256(model: OnnxModel) -> str:
+    return model.quantization.float_model_sha256 if model.quantization else model.sha256

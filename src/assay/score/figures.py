@@ -83,11 +83,8 @@ def ratio(mine: Performance, other: Performance, kind: ThroughputKind) -> Estima
 
 def share(performance: Performance, kind: ThroughputKind, of: ThroughputKind) -> Estimate:
     """One throughput of a measurement over another of the same, from stretches of calls that both are of."""
-    # Of calls in flight at once, some add nothing to the time; a stretch of several always does.
-    least = 1 if performance.slots == 1 else 4 * performance.slots
-    stretches = max(1, min(_STRETCHES, len(performance.call_ends) // least))
     seconds = {
-        name: np.array([part.sum() for part in np.array_split(increments(performance, name), stretches)])
+        name: np.array([part.sum() for part in np.array_split(increments(performance, name), stretches(performance))])
         for name in (kind, of)
     }
     value = _throughput(performance, kind) / _throughput(performance, of)
@@ -96,6 +93,13 @@ def share(performance: Performance, kind: ThroughputKind, of: ThroughputKind) ->
         return msgspec.structs.replace(found, value=value)
     low, high = (value * end / found.value for end in found.interval)
     return Estimate(value=value, low=low, high=high)
+
+
+def stretches(performance: Performance) -> int:
+    """How many stretches of calls a run holds for the ratio of two of its own throughputs."""
+    # Of calls in flight at once, some add nothing to the time; a stretch of several always does.
+    least = 1 if performance.slots == 1 else 4 * performance.slots
+    return max(1, min(_STRETCHES, len(performance.call_ends) // least))
 
 
 def increments(performance: Performance, kind: ThroughputKind) -> npt.NDArray[np.float64]:

@@ -76,6 +76,7 @@ def check(gate: Gate, references: Iterable[str]) -> None:
         raise UsageError(f"gate {gate.text!r}: an accuracy is compared with top1-drop or top5-drop, not as a ratio")
     if gate.metric not in THROUGHPUTS and gate.reference in THROUGHPUTS:
         raise UsageError(f"gate {gate.text!r}: {gate.metric} is compared with another run's, not with {gate.reference}")
-    known = [*references, *THROUGHPUTS]
+    known = [*references, *(THROUGHPUTS if gate.metric in THROUGHPUTS else ())]
     if gate.reference not in known:
-        raise UnknownNameError(f"reference in gate {gate.text!r}", gate.reference, known)
+        remedy = "a record has the name that it is given with in --against, or its letter in --interleave"
+        raise UnknownNameError(f"reference in gate {gate.text!r}", gate.reference, known, remedy)

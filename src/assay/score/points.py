@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from assay import units
-from assay.records import BatchResult, Checkpoint, Estimate, Performance, RunRecord, ThroughputKind
+from assay.records import BatchResult, Checkpoint, Estimate, Performance, RunRecord, Setting, ThroughputKind
 from assay.reported import ReportedResult, ReportedRun
 from assay.score import figures
 
@@ -85,10 +85,13 @@ class _RunPoint:
     @property
     def facts(self) -> Mapping[str, str | None]:
         options, performance = self.result.compiled.options, self.result.performance
+        machine = self.run.environment
         return {
             "backend": options.backend,
             "tool": f"assay with {options.backend}",
             "device": performance.device,
+            "processor": f"{machine.processor} of {machine.cores} cores",
+            "settings": _settings({**options.settings, **performance.run_settings}),
             "precision": options.precision,
             "input": options.input_kind,
             "weights": _weights(self.run, self.weights_md5),
@@ -195,6 +198,10 @@ def _weights(run: RunRecord, weights_md5: WeightsMd5) -> str | None:
     if checkpoint.file is None:
         return "random"
     return _md5(weights_md5(checkpoint)) or f"sha256 {units.short_hash(checkpoint.file.sha256)}"
+
+
+def _settings(settings: Mapping[str, Setting]) -> str:
+    return " ".join(f"{name}={value}" for name, value in sorted(settings.items()))
 
 
 def _md5(md5: str | None) -> str | None:

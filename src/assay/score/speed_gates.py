@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from assay import units
-from assay.records import Check, Estimate, Gate
+from assay.records import Check, Estimate, Gate, Performance, VerdictWord
 from assay.score import comparable, figures, statistics
 from assay.score.checks import batches, judged, not_comparable
 from assay.score.gates import LATENCIES, THROUGHPUTS
 from assay.score.points import POINT_DECIDES, Missing, Point, unknown_batch
 from assay.score.sides import Side
+
+_WORST_FIRST: Sequence[VerdictWord] = ("FAIL", "NOT COMPARABLE", "INCONCLUSIVE", "PASS")
+_EACH = " on each side"
+_EXAMPLE = "as in latency.p99@1"
 
 
 def by_itself(gate: Gate, subject: Side) -> Check:
@@ -25,10 +31,11 @@ def by_itself(gate: Gate, subject: Side) -> Check:
     if isinstance(best, Missing):
         return not_comparable(gate, best.reason)
     point, own = best
-    where = batches([point.batch])
+    where, performance = batches([point.batch]), point.performance
     if gate.reference is None:
         reason = f"{gate.metric} {_shown(own, units.rate)} at {where}, asked {gate.operator} {units.rate(gate.bound)}"
-        return _judged(gate, _Found(own, (point,)), reason, "", noted=comparable.busy(subject, point))
+        found = _Found(own, (point,), limit=_calls(performance))
+        return _judged(gate, found, reason, "", noted=comparable.busy(subject, point))
     other = point.throughput(THROUGHPUTS[gate.reference], of_card)
     if isinstance(other, Missing):
         return not_comparable(gate, other.reason)
@@ -38,9 +45,9 @@ def by_itself(gate: Gate, subject: Side) -> Check:
         f"asked {gate.operator} {units.ratio(gate.bound)}"
     )
     detail = f"{units.rate(own.value)} over {units.rate(other.value)}"
-    return _judged(
-        gate, _Found(share, (point,)), reason, detail, reference=other.value, noted=comparable.busy(subject, point)
-    )
+    limit = _Limit(figures.stretches(performance), performance, "") if performance is not None else None
+    found = _Found(share, (point,), reference=other.value, limit=limit)
+    return _judged(gate, found, reason, detail, noted=comparable.busy(subject, point))
 
 
 def against(gate: Gate, subject: Side, reference: Side) -> Check:
@@ -52,19 +59,26 @@ def against(gate: Gate, subject: Side, reference: Side) -> Check:
         return not_comparable(gate, reason)
     if (obstacle := comparable.obstacle(subject, theirs)) is not None:
         return not_comparable(gate, obstacle)
-    found = _latencies(gate, subject, theirs) if gate.metric in LATENCIES else _throughputs(gate, subject, theirs)
-    if isinstance(found, Missing):
-        return not_comparable(gate, found.reason)
-    (mine, his), other = found.points, found.reference
-    reason = (
-        f"{gate.metric} {_shown(found.estimate, units.ratio)} × {reference.said}, "
-        f"asked {gate.operator} {units.ratio(gate.bound)}"
+    if gate.metric not in LATENCIES:
+        return _ratio(gate, subject, reference, _throughputs(gate, subject, theirs))
+    if any(point.batch is None for point in subject.points):
+        return not_comparable(gate, unknown_batch(subject.said).reason)
+    if not subject.points:
+        return not_comparable(gate, f"{subject.said} has no speed")
+    return _worst(
+        gate, [_ratio(gate, subject, reference, _latencies(gate, subject, point, theirs)) for point in subject.points]
     )
-    detail = f"{found.shown}, {batches([mine.batch])} over {batches([his.batch])}"
-    if _in_turn(mine, his):
-        detail += "; measured in turn"
-    noted = comparable.differences(subject, mine, reference, his)
-    return _judged(gate, found, reason, detail, reference=other, noted=noted)
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """The samples that an interval is of."""
+
+    samples: int
+    """In the unit in which the figure counts how many it wants: calls, blocks, or stretches of calls."""
+    performance: Performance
+    of: str
+    """How messages say where more of them would have to come from."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +89,29 @@ class _Found:
     points: tuple[Point, ...]
     reference: float | None = None
     shown: str = ""
+    limit: _Limit | None = None
+    """None of reported figures, which have no samples."""
 
-    @property
-    def samples(self) -> int | None:
-        """The calls of the smallest of its measurements, or the blocks where they were in turn; None of reported."""
-        measured = [point.performance for point in self.points]
-        if any(performance is None for performance in measured):
-            return None
-        if len(self.points) == 2 and _in_turn(*self.points):
-            return min(len(one.blocks.calls) for one in measured if one is not None and one.blocks is not None)
-        return min(len(one.call_seconds) for one in measured if one is not None)
+
+def _ratio(gate: Gate, subject: Side, reference: Side, found: _Found | Missing) -> Check:
+    """The check of a ratio, with both of its figures and what they differ in."""
+    if isinstance(found, Missing):
+        return not_comparable(gate, found.reason)
+    mine, his = found.points
+    reason = (
+        f"{gate.metric} {_shown(found.estimate, units.ratio)} × {reference.said}, "
+        f"asked {gate.operator} {units.ratio(gate.bound)}"
+    )
+    detail = f"{found.shown}, {batches([mine.batch])} over {batches([his.batch])}"
+    if gate.metric not in LATENCIES and _in_turn(mine, his):
+        detail += "; measured in turn"
+    return _judged(gate, found, reason, detail, noted=comparable.differences(subject, mine, reference, his))
+
+
+def _worst(gate: Gate, checks: Sequence[Check]) -> Check:
+    """Of the checks of all batch sizes the one that is furthest from holding."""
+    sign = 1 if gate.operator in (">=", ">") else -1
+    return min(checks, key=lambda check: (_WORST_FIRST.index(check.verdict), sign * (check.measured or 0.0)))
 
 
 def _judged(
@@ -93,12 +120,11 @@ def _judged(
     reason: str,
     detail: str,
     *,
-    reference: float | None = None,
     noted: tuple[str, ...] = (),
 ) -> Check:
     """The check of a figure; where it is inconclusive, with what would settle it."""
-    of_points = found.samples is None
-    check = judged(gate, found.estimate, reason, point_decides=of_points, reference=reference, differences=noted)
+    of_points = found.limit is None
+    check = judged(gate, found.estimate, reason, point_decides=of_points, reference=found.reference, differences=noted)
     # Beside a reference it is among what is noted.
     alone = POINT_DECIDES if of_points and len(found.points) == 1 else ""
     more = _settles(gate, found) if check.verdict == "INCONCLUSIVE" else ""
@@ -107,16 +133,33 @@ def _judged(
 
 def _settles(gate: Gate, found: _Found) -> str:
     """What would settle a gate, by the square-root law from the samples that there are."""
-    samples = found.samples or 0
     why = f"{found.estimate.obstacle}; " if found.estimate.obstacle else ""
-    wanted = statistics.samples_for(found.estimate, samples, gate.bound)
-    performance = found.points[0].performance
-    if wanted is None or performance is None:
+    limit = found.limit
+    wanted = statistics.samples_for(found.estimate, limit.samples, gate.bound) if limit is not None else None
+    if wanted is None or limit is None:
         return why + ("measure again on an idle machine" if why else "the figure is the bound itself")
-    factor = max(wanted / samples - 1, 1 / samples) if samples else 1.0
-    seconds = f"{units.seconds(factor * performance.wall_seconds)}"
-    images = f"{units.rounded(factor * performance.images):,} images"
-    return f"{why}about {images} or {seconds} more would settle it" + (" on each side" if len(found.points) > 1 else "")
+    factor = max(wanted - limit.samples, 1) / limit.samples if limit.samples else 1.0
+    seconds = units.seconds(factor * limit.performance.wall_seconds)
+    images = units.counted(math.ceil(units.rounded(factor * limit.performance.images)), "image")
+    return f"{why}about {images} or {seconds} more{limit.of} would settle it"
+
+
+def _calls(performance: Performance | None, of: str = "") -> _Limit | None:
+    """The calls of one side."""
+    return None if performance is None else _Limit(len(performance.call_seconds), performance, of)
+
+
+def _calls_of_both(
+    subject: Side, mine: Point, own: Estimate, reference: Side, his: Point, other: Estimate
+) -> _Limit | None:
+    """Of a ratio of two independent figures: the side that lacks an interval, or else both."""
+    if mine.performance is None or his.performance is None:
+        return None
+    if own.interval is None:
+        return _calls(mine.performance, f" of {subject.said}")
+    if other.interval is None:
+        return _calls(his.performance, f" of {reference.said}")
+    return _calls(mine.performance, _EACH)
 
 
 def _shown(estimate: Estimate, written: units.Written) -> str:
@@ -147,47 +190,42 @@ def _throughputs(gate: Gate, subject: Side, reference: Side) -> _Found | Missing
         return his
     (point, own), (theirs, other) = mine, his
     shown = f"{units.rate(own.value)} over {units.rate(other.value)}"
-    return _Found(comparable.ratio(point, own, theirs, other, kind), (point, theirs), other.value, shown)
+    estimate = comparable.ratio(point, own, theirs, other, kind)
+    limit = _calls_of_both(subject, point, own, reference, theirs, other)
+    if limit is not None and _in_turn(point, theirs) and (blocks := limit.performance.blocks) is not None:
+        limit = _Limit(len(blocks.calls), limit.performance, _EACH)
+    return _Found(estimate, (point, theirs), other.value, shown, limit)
 
 
-def _latencies(gate: Gate, subject: Side, reference: Side) -> _Found | Missing:
-    """A latency grows with the batch size, so the smallest one of each side is compared, if it is the same."""
+def _latencies(gate: Gate, subject: Side, mine: Point, reference: Side) -> _Found | Missing:
+    """A latency over that of the same batch size; of runs in turn too from either side's own calls."""
     field = LATENCIES[gate.metric]
-    mine, his = _smallest(subject), _smallest(reference)
-    if isinstance(mine, Missing):
-        return mine
-    if isinstance(his, Missing):
-        return his
-    if mine.batch != his.batch:
-        return Missing(f"latency at batch {mine.batch} against batch {his.batch}", absent=True)
+    his = next((point for point in reference.points if point.batch == mine.batch), None)
+    if his is None:
+        if any(point.batch is None for point in reference.points):
+            return unknown_batch(reference.said)
+        return Missing(f"{reference.said} has no batch {mine.batch}; name one that both have, {_EXAMPLE}", absent=True)
+    if field in ("min", "max") and mine.performance is not None and his.performance is not None:
+        return Missing(f"the {field} of the calls of two runs has no interval; ask for latency.p99 or p50", absent=True)
     own, other = mine.latency(field), his.latency(field)
     if isinstance(own, Missing):
         return own
     if isinstance(other, Missing):
         return other
     shown = f"{units.milliseconds(own.value)} over {units.milliseconds(other.value)}"
-    return _Found(statistics.ratio(own, other), (mine, his), other.value, shown)
-
-
-def _smallest(side: Side) -> Point | Missing:
-    if not side.points:
-        return Missing(f"{side.said} has no speed", absent=True)
-    if any(point.batch is None for point in side.points):
-        return unknown_batch(side.said)
-    return min(side.points, key=lambda point: point.batch or 0)
+    limit = _calls_of_both(subject, mine, own, reference, his, other)
+    return _Found(statistics.ratio(own, other), (mine, his), other.value, shown, limit)
 
 
 def _latency(gate: Gate, subject: Side) -> Check:
-    field = LATENCIES[gate.metric]
-    values: list[tuple[Point, Estimate]] = []
-    for point in subject.points:
-        value = point.latency(field)
-        if isinstance(value, Missing):
-            return not_comparable(gate, f"{value.reason} at {batches([point.batch])}")
-        values.append((point, value))
-    # The batch size that is furthest from holding decides.
-    furthest = min if gate.operator in (">=", ">") else max
-    point, found = furthest(values, key=lambda pair: pair[1].value)
+    return _worst(gate, [_latency_at(gate, subject, point) for point in subject.points])
+
+
+def _latency_at(gate: Gate, subject: Side, point: Point) -> Check:
+    found = point.latency(LATENCIES[gate.metric])
+    if isinstance(found, Missing):
+        return not_comparable(gate, f"{found.reason} at {batches([point.batch])}")
     shown, bound = _shown(found, units.milliseconds), units.milliseconds(gate.bound)
     reason = f"{gate.metric} {shown} at {batches([point.batch])}, asked {gate.operator} {bound}"
-    return _judged(gate, _Found(found, (point,)), reason, "", noted=comparable.busy(subject, point))
+    limit = _calls(point.performance)
+    return _judged(gate, _Found(found, (point,), limit=limit), reason, "", noted=comparable.busy(subject, point))

@@ -115,14 +115,15 @@ def gates_of(
     """The gates of a command; raises where one is not understood or names a reference that there is not.
 
     The default gate is `top1-drop`: against each reference that has an accuracy, where it counts as asked for, or
-    against what is published of the model, where it does not. Reported figures that are of speed alone, or have
-    nothing to be held against, get none.
+    against what is published of the model, where it does not. What is of speed alone gets none, and reported figures
+    that have nothing to be held against.
     """
     if max_drop is not None and max_drop < 0:
         raise UsageError(f"--max-drop {max_drop:g}: give the points that top-1 may fall, 0 or more")
     gates = [score_gates.parse(text) for text in texts]
     for gate in gates:
-        score_gates.check(gate, [*(reference.name for reference in references), PUBLISHED])
+        published = [PUBLISHED] if gate.metric in score_gates.DROPS else []
+        score_gates.check(gate, [*(reference.name for reference in references), *published])
     # A gate on top-1 that names a batch size or a reference says nothing of the others.
     if max_drop is None and any(
         gate.metric == "top1-drop" and gate.batch is None and gate.reference is None for gate in gates
@@ -130,7 +131,9 @@ def gates_of(
         return gates
     bound = DEFAULT_MAX_DROP if max_drop is None else max_drop
     with_accuracy = [reference for reference in references if _has_accuracy(reference)]
-    if max_drop is None and isinstance(subject, ReportedRun) and not (with_accuracy and _has_top1(subject)):
+    if max_drop is None and subject is not None and _is_of_speed_alone(subject):
+        return gates
+    if max_drop is None and isinstance(subject, ReportedRun) and not with_accuracy:
         return gates
     if not with_accuracy:
         return [score_gates.parse(f"top1-drop<={bound:g}", asked=max_drop is not None), *gates]
@@ -144,6 +147,14 @@ def _has_accuracy(reference: Reference) -> bool:
     if reference.run is None:
         return reference.top1 is not None
     return any(result.accuracy is not None for result in reference.run.results)
+
+
+def _is_of_speed_alone(record: RunRecord | ReportedRun) -> bool:
+    if isinstance(record, ReportedRun):
+        return not _has_top1(record)
+    return bool(record.results) and all(
+        result.predictions is None and result.accuracy is None for result in record.results
+    )
 
 
 def _has_top1(reported: ReportedRun) -> bool:
