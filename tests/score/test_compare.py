@@ -340,11 +340,12 @@ def _timed(folder: Path, seconds: float, **changes: Any) -> BatchResult:
     return factories.result(folder, calls=factories.steady(seconds), **changes)
 
 
-def _calls(folder: Path, lengths: Sequence[float], **changes: Any) -> BatchResult:
-    """As many images as calls, of these lengths, one after the other."""
+def _calls(folder: Path, lengths: Sequence[float], batch: int = 1, **changes: Any) -> BatchResult:
+    """Calls of whole batches, of these lengths, one after the other."""
     ends = np.cumsum(lengths)
     calls = list(zip((ends - lengths).tolist(), ends.tolist(), strict=True))
-    return factories.result(folder, calls=calls, images=len(lengths), wall_seconds=float(ends[-1]), **changes)
+    images, seconds = batch * len(lengths), float(ends[-1])
+    return factories.result(folder, batch, calls=calls, images=images, wall_seconds=seconds, **changes)
 
 
 def _varied(seed: int, mean: float = 0.01, count: int = 500, spread: float = 0.2) -> list[float]:

@@ -110,9 +110,10 @@ def _throughput(performance: Performance, kind: ThroughputKind) -> float:
 
 
 def _block_rates(performance: Performance, kind: ThroughputKind) -> npt.NDArray[np.float64]:
-    """Images a second of each block, each call being of a whole batch."""
+    """Images a second of each block; all calls are of as many, a batch or the whole data set where that is smaller."""
     assert performance.blocks is not None  # noqa: S101 - asked of interleaved measurements alone
-    counts = performance.batch * np.array(performance.blocks.calls, dtype=np.float64)
+    calls = np.array(performance.blocks.calls, dtype=np.float64)
+    counts = performance.images / calls.sum() * calls
     if kind != "interface":
         return np.asarray(counts / np.array(performance.blocks.wall_seconds), dtype=np.float64)
     ends = np.cumsum(performance.blocks.calls)
