@@ -10,7 +10,17 @@ import pytest
 from msgspec.structs import replace
 
 from assay import units
-from assay.records import Figures, RunRecord, Share, SpeedCell, SpeedRow, SpeedTable, WorkerIdentity
+from assay.records import (
+    Figures,
+    Machine,
+    MachineState,
+    RunRecord,
+    Share,
+    SpeedCell,
+    SpeedRow,
+    SpeedTable,
+    WorkerIdentity,
+)
 from assay.render.content import ComparedRecord, ComparisonReport, RunReport
 from assay.render.page import comparison_page, run_page
 from assay.workflow import judgement, reporting
@@ -29,6 +39,8 @@ class _Read(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags[tag] += 1
+        if tag in ("th", "td"):
+            self.text += " "
         self.attributes += [(name, value or "") for name, value in attrs]
 
     def handle_data(self, data: str) -> None:
@@ -112,6 +124,22 @@ def test_the_workers_that_shared_a_run_are_told(record: RunRecord) -> None:
     for told in ("Workers", "host <1> cpu", "1,300", units.rate(650.0), "host 2 cpu, died", "dddd"):
         assert told in text
     assert "died" not in _Read(_page_of(record)).text
+
+
+def test_the_use_of_the_device_by_others_has_a_column(record: RunRecord) -> None:
+    assert "device in use by others" not in _page_of(record)
+    machine = Machine(
+        before=MachineState(seconds=0.3, busy_share=0.0, device_busy_share=0.9),
+        during=MachineState(seconds=9.0, busy_share=0.01),
+        after=MachineState(seconds=0.3, busy_share=0.02, device_busy_share=0.4),
+    )
+    first = record.results[0]
+    performance = replace(first.performance, machine=machine)
+    found = replace(record, results=(replace(first, performance=performance), *record.results[1:]))
+    text = " ".join(_Read(_page_of(found)).text.split())
+    assert (
+        "in use by others device in use by others 1 before 0 % 90 % 1 during 1 % – 1 after 2 % 40 % 16 before" in text
+    )
 
 
 def test_names_that_strangers_chose_are_text_and_nothing_else(page: str) -> None:
