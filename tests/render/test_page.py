@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -14,6 +15,7 @@ from assay.records import (
     Figures,
     Machine,
     MachineState,
+    NodeTime,
     RunRecord,
     Share,
     SpeedCell,
@@ -21,8 +23,11 @@ from assay.records import (
     SpeedTable,
     WorkerIdentity,
 )
+from assay.render import table
 from assay.render.content import ComparedRecord, ComparisonReport, RunReport
 from assay.render.page import comparison_page, run_page
+from assay.render.paired import sentence
+from assay.score import figures
 from assay.workflow import judgement, reporting
 from tests import factories, pages
 
@@ -70,7 +75,8 @@ def _page_of(record: RunRecord, **content: object) -> str:
 
 
 def _report(record: RunRecord, **content: object) -> RunReport:
-    return RunReport(record=record, figures=judgement.figures(record), verdict=None, **content)  # type: ignore[arg-type]
+    usual = {"figures": judgement.figures(record), "shares": reporting.shares(record), "verdict": None}
+    return RunReport(record=record, **{**usual, **content})  # type: ignore[arg-type]
 
 
 def test_the_figures_on_the_page_are_those_of_the_record(page: str, record: RunRecord) -> None:
@@ -106,6 +112,34 @@ def test_stages_layers_pairs_warnings_and_commands_are_told(page: str) -> None:
     assert "assay compile /nowhere/file --backend onnxruntime" in text
     assert "Image by image, beside ONNX model, float32" in text
     assert "0.125" in text
+
+
+def test_the_share_of_the_interface_that_comes_through_has_its_interval(page: str, record: RunRecord) -> None:
+    text = " ".join(_Read(page).text.split())
+    for result in record.results:
+        found = figures.share(result.performance, "end-to-end", of="interface")
+        assert found.interval is not None
+        low, high = found.interval
+        assert f"{units.share(found.value)}{units.share(low)} to {units.share(high)}" in text
+
+
+def test_a_figure_reads_on_the_page_as_on_the_terminal(folder: Path, record: RunRecord) -> None:
+    first = record.results[0]
+    assert first.paired is not None
+    assert first.profile is not None
+    paired = replace(first.paired, p_value=3e-7, agreement=1 - 1e-6, largest_score_change=0.02, largest_score=10.0)
+    node = NodeTime(name="relu", operator="Relu", seconds=4e-6, share=0.5, gflops=0.0042)
+    profile = replace(first.profile, seconds=8e-6, nodes=(node,))
+    changed = replace(record, results=(replace(first, paired=paired, profile=profile), *record.results[1:]))
+    report = dataclasses.replace(reporting.run_report(record, folder), record=changed)
+    text = " ".join(_Read(run_page(report)).text.split())
+    for figure in ("p < 0.001", "99.99 %", "2.0e-03"):
+        assert figure in sentence(paired)
+        assert figure in text
+    assert "2.0e-03of the largest score" in text
+    assert "4.00 µs" in table.profile(profile)
+    assert "4.00 µs" in text
+    assert "8.00 µs in all nodes of a call" in text
 
 
 def test_the_workers_that_shared_a_run_are_told(record: RunRecord) -> None:
@@ -220,15 +254,13 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
 def test_a_verdict_has_a_word_and_a_sign_beside_its_colour(tmp_path: Path, word: str, sign: str) -> None:
     record = factories.run_record([factories.result(tmp_path)])
     found = pages.verdict(record, pages.check(word))  # type: ignore[arg-type]
-    report = RunReport(record=record, figures=judgement.figures(record), verdict=found)
-    text = " ".join(_Read(run_page(report)).text.split())
+    text = " ".join(_Read(_page_of(record, verdict=found)).text.split())
     assert f"{sign} {word}" in text or f"{sign}{word}" in text
 
 
 def test_a_verdict_of_no_gates_says_that_there_was_nothing_to_judge(tmp_path: Path) -> None:
     record = factories.run_record([factories.result(tmp_path)])
-    report = RunReport(record=record, figures=judgement.figures(record), verdict=pages.verdict(record))
-    assert "There was nothing to judge it by." in run_page(report)
+    assert "There was nothing to judge it by." in _page_of(record, verdict=pages.verdict(record))
 
 
 def test_a_figure_without_an_interval_says_why(tmp_path: Path) -> None:

@@ -40,3 +40,12 @@ def test_blocks_count_the_images_that_their_calls_held(tmp_path: Path, kind: str
     assert found.value == pytest.approx(expected, rel=0.01)
     assert mine.interface_throughput / other.interface_throughput == pytest.approx(found.value, rel=0.001)
     assert found.interval is not None
+
+
+def test_a_call_that_outlasts_a_whole_stretch_of_others_leaves_their_share_without_an_interval(tmp_path: Path) -> None:
+    # Two streams: while a call of one hangs, the other makes 99.
+    long = [(0.0, 1.0), *((number / 100, (number + 1) / 100) for number in range(99))]
+    measured = factories.performance(tmp_path, long, slots=2, images=100, wall_seconds=1.0)
+    found = figures.share(measured, "end-to-end", of="interface")
+    assert found.value == pytest.approx(1.0)
+    assert (found.interval, found.obstacle) == (None, "some calls last longer than a whole stretch of others")

@@ -104,6 +104,8 @@ class RunReport:
     figures: tuple[Figures, ...]
     verdict: Verdict | None
     """None where the run was not judged."""
+    shares: tuple[Estimate, ...]
+    """Of each result, end-to-end throughput over interface throughput."""
     histograms: tuple[Histogram, ...] = ()
     accuracies: tuple[AccuracyLine, ...] = ()
     galleries: tuple[Gallery, ...] = ()

@@ -51,7 +51,6 @@ def run_page(report: RunReport, made_from: str = "") -> str:
         search=report.search,
         results=results,
         charts=charts,
-        shares=[found.end_to_end_throughput.value / found.interface_throughput.value for found in report.figures],
         latencies=[name for name in PERCENTILES if any(name in found.latency for found in report.figures)],
         states=_states(report),
         word=report.verdict.word if report.verdict is not None else None,
@@ -111,17 +110,22 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     for function in (
+        units.agreement,
         units.count,
         units.difference,
+        units.gflops,
         units.memory,
         units.milliseconds,
         units.percent,
+        units.probability,
         units.rate,
         units.ratio,
         units.score,
         units.seconds,
         units.share,
         units.short_hash,
+        units.short_time,
+        units.spread,
         units.thousandths,
     ):
         made.filters[function.__name__] = function

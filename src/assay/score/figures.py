@@ -91,6 +91,8 @@ def share(performance: Performance, kind: ThroughputKind, of: ThroughputKind) ->
         for name in (kind, of)
     }
     value = _throughput(performance, kind) / _throughput(performance, of)
+    if min(part.min() for part in seconds.values()) <= 0:
+        return Estimate(value=value, obstacle="some calls last longer than a whole stretch of others")
     found = statistics.paired_ratio(seconds[of], seconds[kind])
     if found.interval is None:
         return msgspec.structs.replace(found, value=value)

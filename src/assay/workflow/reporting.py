@@ -23,7 +23,7 @@ from assay.workflow import judgement, report_images, report_search
 
 PAGE = "report.html"
 
-_RECIPE = 2
+_RECIPE = 3
 """Raised when the same records give another page than before."""
 _MADE_FROM = b'<meta name="assay-made-from" content="%s">'
 _BEGINNING = 4096
@@ -80,6 +80,7 @@ def run_report(record: RunRecord, place: Path, *, images: bool = True) -> RunRep
         record=record,
         figures=judgement.figures(record),
         verdict=verdict,
+        shares=shares(record),
         histograms=tuple(histogram(result.performance) for result in record.results),
         accuracies=_accuracies(record, verdict),
         galleries=galleries,
@@ -88,6 +89,11 @@ def run_report(record: RunRecord, place: Path, *, images: bool = True) -> RunRep
         notes=(*notes, *search_notes),
         search=search,
     )
+
+
+def shares(record: RunRecord) -> tuple[Estimate, ...]:
+    """Of each result, end-to-end throughput over interface throughput."""
+    return tuple(score_figures.share(result.performance, "end-to-end", of="interface") for result in record.results)
 
 
 def histogram(performance: Performance) -> Histogram:
