@@ -25,6 +25,7 @@ from assay.records import (
 )
 from assay.render import table
 from assay.render.content import ComparedRecord, ComparisonReport, RunReport
+from assay.render.figures import comparison
 from assay.render.page import comparison_page, run_page
 from assay.render.paired import sentence
 from assay.score import figures
@@ -283,30 +284,57 @@ def test_several_records_stand_beside_each_other_with_their_ratios_and_remarks()
     rows = (
         SpeedRow(
             batch=1,
-            throughputs=(_cell(1003.8), _cell(558.38, printed=591.376, printed_by="the <guide>")),
-            ratios=(_cell(1.7977),),
+            throughputs=(
+                _cell(1003.8, low=937.5, high=1070.1),
+                _cell(558.38, printed=591.376, printed_by="the <guide>"),
+            ),
+            ratios=(_cell(1.7977, low=1.575, high=2.021),),
         ),
         SpeedRow(
             batch="best",
-            throughputs=(_cell(1003.8), _cell(None, obstacle="no dies")),
+            throughputs=(_cell(1003.8, low=937.5, high=1070.1), _cell(None, obstacle="no dies")),
             ratios=(_cell(None, obstacle="why"),),
         ),
     )
     names = ("ours</text><script>", "theirs")
     table = SpeedTable(kind="interface", records=names, pairs=(names,), rows=rows, differences=(("dies 1 against 4",),))
     report = ComparisonReport(
-        table=table, records=tuple(ComparedRecord(name, {"model": "net"}, ("a note",)) for name in names)
+        table=table,
+        records=tuple(ComparedRecord(name, {"model": "net"}, ("a note",)) for name in names),
+        in_turn=(names,),
     )
     page = comparison_page(report)
     read = _Read(page)
     assert "script" not in read.tags
     text = " ".join(read.text.split())
-    for wanted in ("1003.800", "558.380*", "1.798", "×1.798", "unknown", "not comparable", "a note"):
+    for wanted in ("1003.800±6.6 %", "558.380* 1.798±12.4 %", "×1.798", "unknown", "not comparable", "a note"):
         assert wanted in text
+    assert "± is half of the 95 % interval" in text
+    assert "ours</text><script> and theirs were measured in turn" in text
+    # What is drawn is told in words: the interval of each figure that has one.
+    assert "ours</text><script> 1,004 /s (937.5 /s to 1,070 /s), theirs 558.4 /s ×1.798." in text
     assert "* the <guide> printed 591.376 (theirs, batch 1)" in text
     assert "theirs: no dies" in text
     assert "ours</text><script> / theirs: why" in text
     assert "ours</text><script> / theirs, noted: dies 1 against 4" in text
+
+
+def test_the_chart_of_several_records_draws_an_interval_where_there_is_one() -> None:
+    def whiskers(*throughputs: SpeedCell) -> int:
+        rows = (SpeedRow(batch=1, throughputs=throughputs, ratios=(_cell(1.8),)),)
+        drawn = comparison(SpeedTable(kind="interface", records=("a", "b"), pairs=(("a", "b"),), rows=rows))
+        return drawn.count('id="chart-comparison-LineCollection')
+
+    wide, bare = _cell(1000.0, low=900.0, high=1100.0), _cell(560.0)
+    assert (whiskers(bare, bare), whiskers(wide, bare), whiskers(wide, wide)) == (0, 1, 2)
+
+
+def test_figures_without_intervals_need_no_word_of_them() -> None:
+    rows = (SpeedRow(batch=1, throughputs=(_cell(1003.8), _cell(558.38)), ratios=(_cell(1.7977),)),)
+    table = SpeedTable(kind="interface", records=("a", "b"), pairs=(("a", "b"),), rows=rows)
+    text = _Read(comparison_page(ComparisonReport(table=table, records=(ComparedRecord("a", {}),)))).text
+    assert "±" not in text
+    assert "in turn" not in text
 
 
 def test_records_without_speed_have_no_chart() -> None:

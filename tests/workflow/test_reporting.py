@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from assay import store, workflow
 from assay.cli.main import main
 from assay.errors import AssayError
-from assay.records import FileReference
-from assay.workflow import report_images, reporting
+from assay.records import Blocks, FileReference
+from assay.render.speed import speed_cells
+from assay.workflow import judgement, report_images, reporting
 from tests import factories, pages
 
 
@@ -235,3 +237,41 @@ def test_the_page_of_fifty_thousand_images_is_small(tmp_path: Path) -> None:
     pages.run(tmp_path, names=pages.HOSTILE, count=count)
     written = workflow.write_report([tmp_path])
     assert written.size < 3_000_000
+
+
+def _measured_in_turn(folder: Path, name: str, seconds: float, interleaving: str) -> Path:
+    """Forty blocks of ten calls, as long as these seconds but for some noise."""
+    lengths = seconds * np.random.default_rng(len(name)).normal(1, 0.05, 400)
+    ends = np.cumsum(lengths)
+    blocks = Blocks(
+        interleaving=interleaving,
+        calls=(10,) * 40,
+        wall_seconds=tuple(np.diff(ends[9::10], prepend=0.0).tolist()),
+    )
+    made = factories.result(
+        folder,
+        calls=list(zip((ends - lengths).tolist(), ends.tolist(), strict=True)),
+        images=400,
+        wall_seconds=float(ends[-1]),
+        blocks=blocks,
+    )
+    store.write(folder / name / "run.json", factories.run_record([made]))
+    return folder / name
+
+
+def test_records_that_were_measured_in_turn_say_so_and_have_the_intervals_of_the_terminal(tmp_path: Path) -> None:
+    places = [
+        _measured_in_turn(tmp_path, "A", 0.010, "one"),
+        _measured_in_turn(tmp_path, "BB", 0.011, "one"),
+        _measured_in_turn(tmp_path, "CCC", 0.012, "another"),
+    ]
+    page = workflow.write_report(places, tmp_path / "report.html").path.read_text(encoding="utf-8")
+    shown = re.sub(r"<[^>]*>", "", page)
+    assert f"{places[0]} and {places[1]} were measured in turn" in shown
+    assert shown.count("measured in turn") == 1
+    table = judgement.speed_table([(str(place), workflow.load_run(place)) for place in places], ())
+    assert table is not None
+    _, rows, _ = speed_cells(table)
+    spreads = [cell for row in rows for cell in row if "±" in cell]
+    assert len(spreads) == 2 * 5
+    assert all(cell.replace(" ±", "±") in shown for cell in spreads)

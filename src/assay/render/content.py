@@ -145,3 +145,5 @@ class ComparisonReport:
     records: tuple[ComparedRecord, ...]
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     """By the record's name, of those that were judged."""
+    in_turn: tuple[tuple[str, ...], ...] = ()
+    """The names of those that were measured in turn with each other."""

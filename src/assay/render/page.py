@@ -11,7 +11,7 @@ from assay import units
 from assay.records import Figures, MachineState, VerdictWord
 from assay.render import figures, frontier, tuning
 from assay.render.content import ComparisonReport, RunReport
-from assay.render.speed import remarks
+from assay.render.speed import SPREAD, has_intervals, remarks
 from assay.render.text import printable
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def comparison_page(report: ComparisonReport, made_from: str = "") -> str:
         chart=chart,
         pairs=report.table.pairs if report.table is not None else (),
         remarks=remarks(report.table) if report.table is not None else (),
+        spread=SPREAD if report.table is not None and has_intervals(report.table) else None,
         made_from=made_from,
     )
 

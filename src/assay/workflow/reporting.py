@@ -220,7 +220,19 @@ def _comparison(records: Sequence[tuple[Path, RunRecord | ReportedRun]]) -> Comp
         table=judgement.speed_table([(judgement.name_of(place, record), record) for place, record in records], ()),
         records=tuple(_compared(place, record) for place, record in records),
         verdicts={name: verdict for name, verdict in verdicts.items() if verdict is not None},
+        in_turn=_in_turn(records),
     )
+
+
+def _in_turn(records: Sequence[tuple[Path, RunRecord | ReportedRun]]) -> tuple[tuple[str, ...], ...]:
+    """The names of the records of each interleaving that more than one of them is of."""
+    found: dict[str, list[str]] = {}
+    for place, record in records:
+        results = record.results if isinstance(record, RunRecord) else ()
+        blocks = {one.performance.blocks.interleaving for one in results if one.performance.blocks is not None}
+        for interleaving in sorted(blocks):
+            found.setdefault(interleaving, []).append(judgement.name_of(place, record))
+    return tuple(tuple(names) for names in found.values() if len(names) > 1)
 
 
 def _compared(place: Path, record: RunRecord | ReportedRun) -> ComparedRecord:
