@@ -18,6 +18,9 @@ MEASURED = ("same_artifact",)
 """Proofs on this machine, one file each; a file's `prove()` returns its claims, once."""
 
 
+_WORDS = {True: "yes", False: "NO", None: "–"}
+
+
 def main(arguments: list[str]) -> int:
     """Runs the named proofs, or all; returns 1 where a claim does not hold."""
     parser = argparse.ArgumentParser(prog="python -m proof", description="Shows that assay's figures can be trusted.")
@@ -39,10 +42,10 @@ def _shown(name: str, seeds: list[int]) -> bool:
         table.add_column(header, justify="right" if header in ("seed", "measured") else "left", overflow="fold")
     found = _claims(name, module.prove, seeds)
     for seed, claim in found:
-        table.add_row(seed, claim.name, claim.measured, claim.bound, "yes" if claim.holds else "NO")
+        table.add_row(seed, claim.name, claim.measured, claim.bound, _WORDS[claim.holds])
     console = Console(width=120, highlight=False)
     console.print(f"{name}: {str(module.__doc__).splitlines()[0]}", table, "", sep="\n")
-    return all(claim.holds for _, claim in found)
+    return all(claim.holds is not False for _, claim in found)
 
 
 def _claims(name: str, prove: Callable[..., list[Claim]], seeds: list[int]) -> list[tuple[str, Claim]]:

@@ -15,13 +15,21 @@ class Claim:
     name: str
     measured: str
     bound: str
-    holds: bool
+    holds: bool | None
+    """None of what is shown and held to no bound."""
 
 
 def within(name: str, shares: list[float], least: float = 0.0, most: float = 1.0) -> Claim:
     """A claim on shares, all of which must lie from the least to the most."""
     holds = all(least <= one <= most for one in shares)
     return Claim(name=name, measured=_range(shares), bound=_bound(least, most), holds=holds)
+
+
+def shown(name: str, shares: list[float]) -> Claim:
+    """Shares that are beyond what is claimed: they are told, one after the other, and held to no bound."""
+    return Claim(
+        name=name, measured=", ".join(f"{one:.1%}" for one in shares), bound="none: beyond the method", holds=None
+    )
 
 
 def _range(shares: list[float]) -> str:

@@ -1,6 +1,9 @@
-"""The proofs in a smaller form: fewer runs and no long ones, judged all together."""
+"""The proofs in a smaller form: fewer runs and no long ones."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -9,21 +12,52 @@ from proof import coverage, interleaving, trend
 from proof.claims import COVERAGE, Claim, within
 
 RUNS = 400
+LENGTHS = (5, 10, 20, 40, 100)
+
+
+def _cells(processes: Iterable[str], lengths: Sequence[int] = LENGTHS) -> list[coverage.Cell]:
+    return [
+        coverage.cell(process, times, RUNS, [1, place, times])
+        for place, process in enumerate(processes)
+        for times in lengths
+    ]
 
 
 @pytest.fixture(scope="module")
 def cells() -> list[coverage.Cell]:
-    return [
-        coverage.cell(process, times, RUNS, [1, place, times])
-        for place, process in enumerate(coverage.PROCESSES)
-        for times in (10, 20, 40, 100)
+    return _cells(coverage.PROCESSES)
+
+
+def _covered(cells: Sequence[coverage.Cell]) -> tuple[float, float]:
+    """The share of intervals that hold the truth, and two standard errors of it where 95 % do."""
+    intervals = sum(one.answers["covers"] + one.answers["misses"] for one in cells)
+    return sum(one.answers["covers"] for one in cells) / intervals, 2 * math.sqrt(0.95 * 0.05 / intervals)
+
+
+@pytest.mark.parametrize("process", coverage.PROCESSES)
+def test_intervals_hold_the_true_mean_where_the_runs_are_long_enough(process: str, cells: list[coverage.Cell]) -> None:
+    since = coverage.SINCE.get(process, 20)
+    share, error = _covered([one for one in cells if one.process == process and one.times >= since])
+    assert COVERAGE[0] - error <= share <= COVERAGE[1] + error
+
+
+@pytest.mark.parametrize("process", coverage.BEYOND)
+def test_what_is_beyond_the_method_is_shown_and_holds_nothing_up(
+    process: str, cells: list[coverage.Cell], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rare = _cells([process])
+    share, error = _covered([one for one in rare if one.times >= 20])
+    assert share < COVERAGE[0] - error
+    found = [one for one in coverage.claims([*cells, *rare]) if one.holds is None]
+    assert [one.name.partition(":")[0] for one in found] == [
+        *(f"{process}, {times} times" for times in LENGTHS),
+        *(f"{name}, 20 times" for name in coverage.SINCE),
     ]
-
-
-def test_intervals_hold_the_true_mean_where_the_runs_are_long_enough(cells: list[coverage.Cell]) -> None:
-    long = [one for one in cells if one.times >= coverage.SINCE.get(one.process, 20)]
-    covers = sum(one.answers["covers"] for one in long)
-    assert COVERAGE[0] <= covers / sum(one.answers["covers"] + one.answers["misses"] for one in long) <= COVERAGE[1]
+    assert found[1].measured == f"{rare[1].printed:.1%}, {rare[1].coverage:.1%}"
+    monkeypatch.setattr(coverage, "prove", lambda seed: found)
+    assert command.main(["--seed", "1", "coverage"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if process in line]
+    assert [line.split()[-1] for line in lines] == ["–"] * len(LENGTHS)
 
 
 def test_intervals_are_given_for_long_runs_and_seldom_for_short_ones(cells: list[coverage.Cell]) -> None:
@@ -62,4 +96,4 @@ def test_an_unknown_proof_is_refused_with_the_known_ones(capsys: pytest.CaptureF
 
 
 def _failed(claims: list[Claim]) -> list[Claim]:
-    return [claim for claim in claims if not claim.holds]
+    return [claim for claim in claims if claim.holds is False]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from assay.records import OnnxModel
 from tests.test_imports import WITHOUT_TORCH
 
 README = Path(__file__).parents[1] / "README.md"
+EXAMPLE = Path(__file__).parents[1] / "docs" / "example-report.html"
 
 
 def _shape(text: str) -> list[str]:
@@ -28,18 +30,40 @@ def _shape(text: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("warning")]
 
 
-def test_the_transcript_has_the_form_of_a_real_run(tmp_path: Path) -> None:
-    shown = README.read_text(encoding="utf-8").split("```text\n", 1)[1].split("```", 1)[0]
-    command, _, transcript = shown.partition("\n")
-    assert command == "$ assay demo -o RUN-demo"
+@dataclass(frozen=True)
+class _Demo:
+    """The demo, run as the transcript has it."""
+
+    shown: str
+    page: str
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> _Demo:
+    folder = tmp_path_factory.mktemp("demo")
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, "demo", "-o", "RUN-demo"],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert _shape(done.stderr) + _shape(done.stdout) == _shape(transcript)
+    return _Demo(f"{done.stderr}{done.stdout}", (folder / "RUN-demo" / "report.html").read_text(encoding="utf-8"))
+
+
+def test_the_transcript_has_the_form_of_a_real_run(done: _Demo) -> None:
+    shown = README.read_text(encoding="utf-8").split("```text\n", 1)[1].split("```", 1)[0]
+    command, _, transcript = shown.partition("\n")
+    assert command == "$ assay demo -o RUN-demo"
+    assert _shape(done.shown) == _shape(transcript)
+
+
+def test_the_demos_page_and_its_example_say_how_to_repeat_it(done: _Demo) -> None:
+    example = EXAMPLE.read_text(encoding="utf-8")
+    words = " ".join(f"<span>{word}</span>" for word in ("assay", "demo", "-o", "RUN-demo"))
+    for page in (done.page, example):
+        assert "<h3>The whole run</h3>" in page
+        assert words in page
 
 
 def test_every_command_is_in_the_table() -> None:

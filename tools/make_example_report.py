@@ -23,7 +23,7 @@ def main() -> None:
     """Runs the demo in a folder of its own, and writes both files."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder).resolve() / "RUN-demo"
-        workflow.run_demo(out)
+        workflow.run_demo(out, command="assay demo -o RUN-demo")
         page = workflow.write_report([out]).path.read_text(encoding="utf-8")
     for path, shown in ((out, "RUN-demo"), (demo.IMAGES.resolve(), "demo/images")):
         page = page.replace(str(path), shown)

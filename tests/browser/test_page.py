@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from assay import units, workflow
+from assay import store, units, workflow
+from assay.records import Verdict
 from tests import pages, searches
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -132,6 +133,46 @@ def test_the_figures_shown_are_those_of_the_record(browser: Any, folder: Path) -
             assert units.rate(found.interface_throughput.value) in shown
             for low, high in filter(None, (found.end_to_end_throughput.interval, found.interface_throughput.interval)):
                 assert f"{units.rate(low)} to {units.rate(high)}" in shown
+
+
+def test_the_accuracies_shown_are_those_of_the_record(browser: Any, folder: Path) -> None:
+    record = workflow.load_run(folder)
+    counted = record.results[0].accuracy
+    assert counted is not None
+    with _Opened(browser, folder / "report.html") as opened:
+        rows = opened.page.locator("[aria-label='Accuracy, top-1 to top-5'] tbody tr").all()
+        found = workflow.figures(record)[0].top
+        assert len(rows) == len(found) == 5
+        for k, (row, one) in enumerate(zip(rows, found, strict=True), 1):
+            assert one.interval is not None
+            low, high = one.interval
+            rank, ours, *_ = row.locator("th, td").all_inner_texts()
+            assert rank == f"top-{k}"
+            assert ours.split("\n") == [
+                units.percent(one.value),
+                f"{units.percent(low)} to {units.percent(high)}",
+                f"{counted.correct_at[k - 1]} of {counted.count}",
+            ]
+        (tile,) = opened.page.locator(".tile", has_text="top-1").all()
+        assert tile.locator(".figure").inner_text() == units.percent(found[0].value)
+
+
+def test_the_verdict_shown_is_that_of_the_record(browser: Any, folder: Path) -> None:
+    record = workflow.load_run(folder)
+    verdict = store.read(folder / "verdict.json", Verdict)
+    with _Opened(browser, folder / "report.html") as opened:
+        shown = opened.page.locator(".verdict")
+        assert shown.locator(".word").inner_text().endswith(str(verdict.word))
+        gates = shown.locator(".gates > li").all()
+        assert len(gates) == len(verdict.checks) == 1
+        for gate, check in zip(gates, verdict.checks, strict=True):
+            text = gate.inner_text()
+            for said in (check.verdict, check.reason, check.detail, check.gate.text, *check.differences):
+                assert said in text
+        hashes = shown.locator(".judged .hash").all_inner_texts()
+        assert record.dataset is not None
+        judged = (verdict.model_sha256, *verdict.artifact_sha256, record.dataset.fingerprint)
+        assert hashes == [units.short_hash(str(one)) for one in judged]
 
 
 def test_names_are_shown_letter_by_letter(browser: Any, folder: Path) -> None:

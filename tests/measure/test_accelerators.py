@@ -100,7 +100,7 @@ def test_a_gpu_that_does_not_tell_processes_apart_gives_its_whole_use(nvml: Fake
     nvml.samples = None
     nvml.running[1] = [process(OTHER, None), process(os.getppid(), None)]
     found = accelerators.use_of("tensorrt:1")
-    assert found.others_share == 0.64
+    assert (found.others_share, found.told_apart) == (0.64, False)
     assert [(user.share, user.memory_bytes) for user in found.users] == [(None, None)] * 2
     assert found.users[1].name != "unnamed process"
 
@@ -186,15 +186,17 @@ def test_ascends_processes_are_read_from_its_tools_table() -> None:
             DeviceUser(device=device, process=4190002, name="unnamed process", memory_bytes=12 << 20),
         ),
         others_share=0.87,
+        told_apart=False,
         own_bytes=100 << 20,
     )
-    assert accelerators.ascend(NPU_SMI, 1, own=31) == Use(others_share=0.0)
+    assert accelerators.ascend(NPU_SMI, 1, own=31) == Use(others_share=0.0, told_apart=False)
     assert accelerators.ascend(NPU_SMI, 2, own=31) == Use()
 
 
 def test_chips_of_one_card_are_told_apart_and_a_container_knows_itself() -> None:
-    assert accelerators.ascend(CONTAINER, 0, own=77) == Use(others_share=0.03)
-    assert accelerators.ascend(CONTAINER, 1, own=77) == Use(others_share=0.41, own_bytes=200 << 20)
+    assert accelerators.ascend(CONTAINER, 0, own=77) == Use(others_share=0.03, told_apart=False)
+    found = accelerators.ascend(CONTAINER, 1, own=77)
+    assert found == Use(others_share=0.41, told_apart=False, own_bytes=200 << 20)
     assert [user.process for user in accelerators.ascend(CONTAINER, 1, own=5).users] == [900]
 
 
@@ -206,7 +208,8 @@ def test_ascends_tool_is_asked_for_its_devices_alone(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(subprocess, "run", run)
     assert accelerators.use_of("npu:0").others_share == 0.87
     assert accelerators.use_of("npu") == Use()
-    assert not accelerators.tells_quickly("npu:0")
+    assert (accelerators.tells("npu:0"), accelerators.tells_quickly("npu:0")) == (True, False)
+    assert not accelerators.tells("cpu")
 
 
 @pytest.mark.parametrize("problem", [FileNotFoundError("npu-smi"), subprocess.CalledProcessError(1, "npu-smi")])

@@ -179,3 +179,49 @@ def test_a_device_that_others_use_is_not_idle(monkeypatch: pytest.MonkeyPatch) -
     assert not machine.is_idle(found)
     assert user in found.users
     assert machine.named((user,)) == "trainer (9) on GPU 0 (X) 3.0 GiB"
+
+
+TRAINER = DeviceUser(device="GPU 0 (X)", process=9, name="trainer", memory_bytes=3 << 30)
+
+
+def test_a_device_that_others_use_during_a_measurement_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    coming = [Use(others_share=0.0), Use(users=(TRAINER,), others_share=0.6), Use(others_share=0.3)]
+    monkeypatch.setattr(accelerators, "use_of", lambda device: coming.pop() if coming else Use())
+    with machine.Watch("cuda", period=0.01) as watch:
+        while coming:
+            sleep(0.01)
+    assert watch.during.device_busy_share == pytest.approx(0.3)
+    assert TRAINER in watch.users
+
+
+def test_a_device_that_knows_the_use_of_all_together_says_nothing_of_others_while_it_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        accelerators, "use_of", lambda device: Use(users=(TRAINER,), others_share=0.99, told_apart=False)
+    )
+    with machine.Watch("npu:0") as watch:
+        pass
+    assert watch.during.device_busy_share is None
+    assert TRAINER in watch.users
+    assert machine.look("npu:0", 0.01).before.device_busy_share == 0.99
+
+
+def test_a_device_is_looked_at_before_during_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def use_of(device: str) -> Use:
+        asked.append(device)
+        return Use(users=(TRAINER,) if len(asked) == 3 else (), others_share=0.1 * len(asked))
+
+    monkeypatch.setattr(accelerators, "use_of", use_of)
+    monkeypatch.setattr(machine, "FADING_SECONDS", 0.01)
+    before = machine.look("cuda:1", 0.01)
+    with machine.Watch("cuda:1") as watch:
+        pass
+    found = machine.after(before, watch.during, watch.users, "cuda:1")
+    assert asked == ["cuda:1"] * 3
+    states = [state for state in (found.before, found.during, found.after) if state is not None]
+    assert [state.device_busy_share for state in states] == pytest.approx([0.1, 0.2, 0.3])
+    assert TRAINER in found.users
+    assert found.busiest >= 0.3

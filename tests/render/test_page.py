@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -10,9 +11,24 @@ import pytest
 from msgspec.structs import replace
 
 from assay import units
-from assay.records import Figures, RunRecord, Share, SpeedCell, SpeedRow, SpeedTable, WorkerIdentity
+from assay.records import (
+    Figures,
+    Machine,
+    MachineState,
+    NodeTime,
+    RunRecord,
+    Share,
+    SpeedCell,
+    SpeedRow,
+    SpeedTable,
+    WorkerIdentity,
+)
+from assay.render import table
 from assay.render.content import ComparedRecord, ComparisonReport, RunReport
+from assay.render.figures import comparison
 from assay.render.page import comparison_page, run_page
+from assay.render.paired import sentence
+from assay.score import figures
 from assay.workflow import judgement, reporting
 from tests import factories, pages
 
@@ -29,6 +45,8 @@ class _Read(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags[tag] += 1
+        if tag in ("th", "td"):
+            self.text += " "
         self.attributes += [(name, value or "") for name, value in attrs]
 
     def handle_data(self, data: str) -> None:
@@ -58,7 +76,8 @@ def _page_of(record: RunRecord, **content: object) -> str:
 
 
 def _report(record: RunRecord, **content: object) -> RunReport:
-    return RunReport(record=record, figures=judgement.figures(record), verdict=None, **content)  # type: ignore[arg-type]
+    usual = {"figures": judgement.figures(record), "shares": reporting.shares(record), "verdict": None}
+    return RunReport(record=record, **{**usual, **content})  # type: ignore[arg-type]
 
 
 def test_the_figures_on_the_page_are_those_of_the_record(page: str, record: RunRecord) -> None:
@@ -96,6 +115,34 @@ def test_stages_layers_pairs_warnings_and_commands_are_told(page: str) -> None:
     assert "0.125" in text
 
 
+def test_the_share_of_the_interface_that_comes_through_has_its_interval(page: str, record: RunRecord) -> None:
+    text = " ".join(_Read(page).text.split())
+    for result in record.results:
+        found = figures.share(result.performance, "end-to-end", of="interface")
+        assert found.interval is not None
+        low, high = found.interval
+        assert f"{units.share(found.value)}{units.share(low)} to {units.share(high)}" in text
+
+
+def test_a_figure_reads_on_the_page_as_on_the_terminal(folder: Path, record: RunRecord) -> None:
+    first = record.results[0]
+    assert first.paired is not None
+    assert first.profile is not None
+    paired = replace(first.paired, p_value=3e-7, agreement=1 - 1e-6, largest_score_change=0.02, largest_score=10.0)
+    node = NodeTime(name="relu", operator="Relu", seconds=4e-6, share=0.5, gflops=0.0042)
+    profile = replace(first.profile, seconds=8e-6, nodes=(node,))
+    changed = replace(record, results=(replace(first, paired=paired, profile=profile), *record.results[1:]))
+    report = dataclasses.replace(reporting.run_report(record, folder), record=changed)
+    text = " ".join(_Read(run_page(report)).text.split())
+    for figure in ("p < 0.001", "99.99 %", "2.0e-03"):
+        assert figure in sentence(paired)
+        assert figure in text
+    assert "2.0e-03of the largest score" in text
+    assert "4.00 µs" in table.profile(profile)
+    assert "4.00 µs" in text
+    assert "8.00 µs in all nodes of a call" in text
+
+
 def test_the_workers_that_shared_a_run_are_told(record: RunRecord) -> None:
     first = record.results[0]
     workers = [
@@ -112,6 +159,22 @@ def test_the_workers_that_shared_a_run_are_told(record: RunRecord) -> None:
     for told in ("Workers", "host <1> cpu", "1,300", units.rate(650.0), "host 2 cpu, died", "dddd"):
         assert told in text
     assert "died" not in _Read(_page_of(record)).text
+
+
+def test_the_use_of_the_device_by_others_has_a_column(record: RunRecord) -> None:
+    assert "device in use by others" not in _page_of(record)
+    machine = Machine(
+        before=MachineState(seconds=0.3, busy_share=0.0, device_busy_share=0.9),
+        during=MachineState(seconds=9.0, busy_share=0.01),
+        after=MachineState(seconds=0.3, busy_share=0.02, device_busy_share=0.4),
+    )
+    first = record.results[0]
+    performance = replace(first.performance, machine=machine)
+    found = replace(record, results=(replace(first, performance=performance), *record.results[1:]))
+    text = " ".join(_Read(_page_of(found)).text.split())
+    assert (
+        "in use by others device in use by others 1 before 0 % 90 % 1 during 1 % – 1 after 2 % 40 % 16 before" in text
+    )
 
 
 def test_names_that_strangers_chose_are_text_and_nothing_else(page: str) -> None:
@@ -192,15 +255,13 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
 def test_a_verdict_has_a_word_and_a_sign_beside_its_colour(tmp_path: Path, word: str, sign: str) -> None:
     record = factories.run_record([factories.result(tmp_path)])
     found = pages.verdict(record, pages.check(word))  # type: ignore[arg-type]
-    report = RunReport(record=record, figures=judgement.figures(record), verdict=found)
-    text = " ".join(_Read(run_page(report)).text.split())
+    text = " ".join(_Read(_page_of(record, verdict=found)).text.split())
     assert f"{sign} {word}" in text or f"{sign}{word}" in text
 
 
 def test_a_verdict_of_no_gates_says_that_there_was_nothing_to_judge(tmp_path: Path) -> None:
     record = factories.run_record([factories.result(tmp_path)])
-    report = RunReport(record=record, figures=judgement.figures(record), verdict=pages.verdict(record))
-    assert "There was nothing to judge it by." in run_page(report)
+    assert "There was nothing to judge it by." in _page_of(record, verdict=pages.verdict(record))
 
 
 def test_a_figure_without_an_interval_says_why(tmp_path: Path) -> None:
@@ -223,30 +284,57 @@ def test_several_records_stand_beside_each_other_with_their_ratios_and_remarks()
     rows = (
         SpeedRow(
             batch=1,
-            throughputs=(_cell(1003.8), _cell(558.38, printed=591.376, printed_by="the <guide>")),
-            ratios=(_cell(1.7977),),
+            throughputs=(
+                _cell(1003.8, low=937.5, high=1070.1),
+                _cell(558.38, printed=591.376, printed_by="the <guide>"),
+            ),
+            ratios=(_cell(1.7977, low=1.575, high=2.021),),
         ),
         SpeedRow(
             batch="best",
-            throughputs=(_cell(1003.8), _cell(None, obstacle="no dies")),
+            throughputs=(_cell(1003.8, low=937.5, high=1070.1), _cell(None, obstacle="no dies")),
             ratios=(_cell(None, obstacle="why"),),
         ),
     )
     names = ("ours</text><script>", "theirs")
     table = SpeedTable(kind="interface", records=names, pairs=(names,), rows=rows, differences=(("dies 1 against 4",),))
     report = ComparisonReport(
-        table=table, records=tuple(ComparedRecord(name, {"model": "net"}, ("a note",)) for name in names)
+        table=table,
+        records=tuple(ComparedRecord(name, {"model": "net"}, ("a note",)) for name in names),
+        in_turn=(names,),
     )
     page = comparison_page(report)
     read = _Read(page)
     assert "script" not in read.tags
     text = " ".join(read.text.split())
-    for wanted in ("1003.800", "558.380*", "1.798", "×1.798", "unknown", "not comparable", "a note"):
+    for wanted in ("1003.800±6.6 %", "558.380* 1.798±12.4 %", "×1.798", "unknown", "not comparable", "a note"):
         assert wanted in text
+    assert "± is half of the 95 % interval" in text
+    assert "ours</text><script> and theirs were measured in turn" in text
+    # What is drawn is told in words: the interval of each figure that has one.
+    assert "ours</text><script> 1,004 /s (937.5 /s to 1,070 /s), theirs 558.4 /s ×1.798." in text
     assert "* the <guide> printed 591.376 (theirs, batch 1)" in text
     assert "theirs: no dies" in text
     assert "ours</text><script> / theirs: why" in text
     assert "ours</text><script> / theirs, noted: dies 1 against 4" in text
+
+
+def test_the_chart_of_several_records_draws_an_interval_where_there_is_one() -> None:
+    def whiskers(*throughputs: SpeedCell) -> int:
+        rows = (SpeedRow(batch=1, throughputs=throughputs, ratios=(_cell(1.8),)),)
+        drawn = comparison(SpeedTable(kind="interface", records=("a", "b"), pairs=(("a", "b"),), rows=rows))
+        return drawn.count('id="chart-comparison-LineCollection')
+
+    wide, bare = _cell(1000.0, low=900.0, high=1100.0), _cell(560.0)
+    assert (whiskers(bare, bare), whiskers(wide, bare), whiskers(wide, wide)) == (0, 1, 2)
+
+
+def test_figures_without_intervals_need_no_word_of_them() -> None:
+    rows = (SpeedRow(batch=1, throughputs=(_cell(1003.8), _cell(558.38)), ratios=(_cell(1.7977),)),)
+    table = SpeedTable(kind="interface", records=("a", "b"), pairs=(("a", "b"),), rows=rows)
+    text = _Read(comparison_page(ComparisonReport(table=table, records=(ComparedRecord("a", {}),)))).text
+    assert "±" not in text
+    assert "in turn" not in text
 
 
 def test_records_without_speed_have_no_chart() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from assay import units
 from assay.records import (
     Accuracy,
     BackendState,
@@ -25,7 +26,7 @@ from assay.records import (
 from assay.render import table
 from assay.score import compare, gates
 from assay.score.figures import figures
-from tests import factories
+from tests import factories, pages
 
 
 def _lines(text: str) -> list[str]:
@@ -54,15 +55,28 @@ def _two_batches(folder: Path) -> RunRecord:
 def test_results_are_aligned_by_batch_size(tmp_path: Path) -> None:
     lines = _results(_two_batches(tmp_path).results).splitlines()
     assert _lines("\n".join(lines)) == [
-        "batch end-to-end interface ± p50 p99 bottleneck",
-        "1 50.0 /s 100.0 /s 0.0 % 2.50 ms 2.50 ms infer 98 %",
-        "16 50.0 /s 200.0 /s 0.0 % 12.5 ms – infer 98 %",
+        "batch end-to-end ± interface ± p50 p99 bottleneck",
+        "1 50.0 /s 0.0 % 100.0 /s 0.0 % 2.50 ms 2.50 ms infer 98 %",
+        "16 50.0 /s 0.0 % 200.0 /s 0.0 % 12.5 ms – infer 98 %",
         "batch images top-1 top-5",
         "1 200 47.00 % (40.20 % to 53.91 %) 78.00 % (71.76 % to 83.18 %)",
         "16 200 47.00 % (40.20 % to 53.91 %) 78.00 % (71.76 % to 83.18 %)",
     ]
     assert len({line.index("infer 98") for line in lines[1:3]}) == 1
     assert max(map(len, lines)) <= 80
+
+
+def test_the_widest_results_fit_a_terminal_with_their_spreads_and_break_no_figure(tmp_path: Path) -> None:
+    stages = (factories.stage("preprocess", 0.98), factories.stage("infer", 0.5))
+    calls = pages.calls(400, 0.0099)
+    wide = factories.result(tmp_path, 1024, calls=calls, stages=stages, images=90_000, wall_seconds=calls[-1][1])
+    shown, derived = _results([wide]), figures(wide)
+    assert max(map(len, shown.splitlines())) <= 80
+    line = next(line for line in _lines(shown) if line.startswith("1024"))
+    for one in (derived.end_to_end_throughput, derived.interface_throughput):
+        assert one.spread is not None
+        assert f"{units.rate(one.value)} {units.spread(one.spread)}" in line
+    assert line.endswith("preprocess 98 %")
 
 
 def test_batch_sizes_that_count_the_same_share_a_line(tmp_path: Path) -> None:

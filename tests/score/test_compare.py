@@ -203,7 +203,7 @@ def test_a_model_of_which_nothing_is_published_asks_for_a_reference(tmp_path: Pa
 
 
 VALIDATION = tuple(f"ILSVRC2012_val_{number:08}.JPEG" for number in range(1, 50_001))
-FIFTY_A_CLASS = tuple(range(1000)) * 50
+FIFTY_A_CLASS = tuple((65 + place) % 1000 for place in range(50_000))
 
 
 def _published(matched: bool = True, top5: float | None = 94.284) -> Reference:
@@ -263,7 +263,7 @@ def test_a_sample_of_the_validation_images_is_judged_with_its_interval(tmp_path:
     ("names", "labels"),
     [
         pytest.param([f"{number}.png" for number in range(50_000)], FIFTY_A_CLASS, id="as many others"),
-        pytest.param(VALIDATION, (0, *FIFTY_A_CLASS[:-1]), id="51 labels of a class"),
+        pytest.param(VALIDATION, (*FIFTY_A_CLASS[:-1], 0), id="51 labels of a class"),
         pytest.param(VALIDATION, tuple(label + 1 for label in FIFTY_A_CLASS), id="labels from 1"),
         pytest.param([VALIDATION[0], *VALIDATION[:-1]], FIFTY_A_CLASS, id="one of them twice"),
     ],
@@ -344,11 +344,12 @@ def _timed(folder: Path, seconds: float, **changes: Any) -> BatchResult:
     return factories.result(folder, calls=factories.steady(seconds), **changes)
 
 
-def _calls(folder: Path, lengths: Sequence[float], **changes: Any) -> BatchResult:
-    """As many images as calls, of these lengths, one after the other."""
+def _calls(folder: Path, lengths: Sequence[float], batch: int = 1, **changes: Any) -> BatchResult:
+    """Calls of whole batches, of these lengths, one after the other."""
     ends = np.cumsum(lengths)
     calls = list(zip((ends - lengths).tolist(), ends.tolist(), strict=True))
-    return factories.result(folder, calls=calls, images=len(lengths), wall_seconds=float(ends[-1]), **changes)
+    images, seconds = batch * len(lengths), float(ends[-1])
+    return factories.result(folder, batch, calls=calls, images=images, wall_seconds=seconds, **changes)
 
 
 def _varied(seed: int, mean: float = 0.01, count: int = 500, spread: float = 0.2) -> list[float]:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -12,8 +14,10 @@ import pytest
 from assay import store, workflow
 from assay.cli.main import main
 from assay.errors import AssayError
-from assay.records import FileReference
-from assay.workflow import report_images, reporting
+from assay.records import BatchResult, Blocks, FileReference
+from assay.render.speed import speed_cells
+from assay.score import accuracy, paired
+from assay.workflow import judgement, report_images, reporting
 from tests import factories, pages
 
 
@@ -230,8 +234,71 @@ def test_old_results_need_no_backend(folder: Path) -> None:
     assert (folder / "report.html").is_file()
 
 
-def test_the_page_of_fifty_thousand_images_is_small(tmp_path: Path) -> None:
-    count = 50_000
-    pages.run(tmp_path, names=pages.HOSTILE, count=count)
+def test_the_page_of_fifty_thousand_images_is_small_and_soon_made(tmp_path: Path) -> None:
+    count, classes = 50_000, 5
+    generator = np.random.default_rng(0)
+    names = [f"ILSVRC2012_val_{number:08}.JPEG" for number in range(1, count + 1)]
+    labels = generator.integers(0, classes, count)
+    scores = 3 * np.eye(classes, dtype=np.float32)[labels] + generator.standard_normal((count, classes))
+    reference, ours = (
+        factories.predictions(tmp_path, scores + 0.5 * generator.standard_normal(scores.shape), names) for _ in range(2)
+    )
+    counted, flips = accuracy.evaluate(ours, labels.tolist()), paired.compare(ours, reference, labels.tolist(), "fp32")
+    assert flips.right_to_wrong is not None
+    assert len(flips.right_to_wrong) > 1000
+
+    def result(batch: int) -> BatchResult:
+        calls = pages.calls(count // batch, 0.01 * batch)
+        made = factories.result(tmp_path, batch, calls=calls, images=count, wall_seconds=calls[-1][1])
+        found = msgspec.structs.replace(made, predictions=ours, accuracy=counted, paired=flips)
+        return msgspec.structs.replace(found, profile=pages.profile("conv"))
+
+    dataset = factories.dataset(names, labels.tolist())
+    record = factories.run_record([result(1), result(16)], model=pages.model(), dataset=dataset, reference=reference)
+    store.write(tmp_path / "run.json", record)
+    # Of the processor's time, for others are at work beside the tests.
+    begin = time.process_time()
     written = workflow.write_report([tmp_path])
+    assert time.process_time() - begin < 5
     assert written.size < 3_000_000
+    page = written.path.read_text(encoding="utf-8")
+    assert "50,000 images" in page
+    assert len(set(re.findall(r"ILSVRC2012_val_\d+", page))) <= 4 * report_images.MOST
+
+
+def _measured_in_turn(folder: Path, name: str, seconds: float, interleaving: str) -> Path:
+    """Forty blocks of ten calls, as long as these seconds but for some noise."""
+    lengths = seconds * np.random.default_rng(len(name)).normal(1, 0.05, 400)
+    ends = np.cumsum(lengths)
+    blocks = Blocks(
+        interleaving=interleaving,
+        calls=(10,) * 40,
+        wall_seconds=tuple(np.diff(ends[9::10], prepend=0.0).tolist()),
+    )
+    made = factories.result(
+        folder,
+        calls=list(zip((ends - lengths).tolist(), ends.tolist(), strict=True)),
+        images=400,
+        wall_seconds=float(ends[-1]),
+        blocks=blocks,
+    )
+    store.write(folder / name / "run.json", factories.run_record([made]))
+    return folder / name
+
+
+def test_records_that_were_measured_in_turn_say_so_and_have_the_intervals_of_the_terminal(tmp_path: Path) -> None:
+    places = [
+        _measured_in_turn(tmp_path, "A", 0.010, "one"),
+        _measured_in_turn(tmp_path, "BB", 0.011, "one"),
+        _measured_in_turn(tmp_path, "CCC", 0.012, "another"),
+    ]
+    page = workflow.write_report(places, tmp_path / "report.html").path.read_text(encoding="utf-8")
+    shown = re.sub(r"<[^>]*>", "", page)
+    assert f"{places[0]} and {places[1]} were measured in turn" in shown
+    assert shown.count("measured in turn") == 1
+    table = judgement.speed_table([(str(place), workflow.load_run(place)) for place in places], ())
+    assert table is not None
+    _, rows, _ = speed_cells(table)
+    spreads = [cell for row in rows for cell in row if "±" in cell]
+    assert len(spreads) == 2 * 5
+    assert all(cell.replace(" ±", "±") in shown for cell in spreads)

@@ -142,7 +142,7 @@ def demo(options: argparse.Namespace) -> int:
     from assay.progress import on_standard_error
 
     with on_standard_error() as progress:
-        outcome = workflow.run_demo(options.output, progress)
+        outcome = workflow.run_demo(options.output, progress, command=options.command_line)
     return _end(options, outcome, options.output, allow_inconclusive=False)
 
 

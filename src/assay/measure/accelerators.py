@@ -50,7 +50,9 @@ class Use:
     users: tuple[DeviceUser, ...] = ()
     """Other processes that hold memory on it."""
     others_share: float | None = None
-    """Of its time, in use by others; also by this process, where its vendor does not tell them apart."""
+    """Of its time, in use by others."""
+    told_apart: bool = True
+    """Whether that share leaves out what this process uses: some devices know the use of all together alone."""
     own_bytes: int | None = None
     """Memory on it that this process holds; None where it is not seen among those that do."""
 
@@ -62,6 +64,11 @@ def use_of(device: str) -> Use:
     if device.startswith(_ASCEND_DEVICES):
         return ascend(_npu_smi(), _number(device), os.getpid())
     return Use()
+
+
+def tells(device: str) -> bool:
+    """Whether it is a device that is asked at all."""
+    return device.startswith((*_NVIDIA_DEVICES, *_ASCEND_DEVICES))
 
 
 def tells_quickly(device: str) -> bool:
@@ -92,7 +99,7 @@ def ascend(listing: str, number: int, own: int) -> Use:
                 memory_bytes=memory,
             )
         )
-    return Use(users=tuple(users), others_share=share, own_bytes=own_bytes)
+    return Use(users=tuple(users), others_share=share, told_apart=False, own_bytes=own_bytes)
 
 
 def _ascend_chips(listing: str) -> dict[tuple[int, int], tuple[str, float]]:
@@ -157,6 +164,7 @@ def _nvidia(device: str) -> Use:
         return Use(
             users=users,
             others_share=_nvidia_others(nvml, handle, shares),
+            told_apart=shares is not None,
             own_bytes=own[0] if own else None,
         )
     except nvml.NVMLError:

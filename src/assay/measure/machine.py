@@ -28,6 +28,8 @@ from assay.progress import Progress, Silent
 from assay.records import DeviceUser, Machine, MachineState
 
 LOOK_SECONDS = 0.3
+FADING_SECONDS = 1.0
+"""Over which a device tells its use: that of a measurement which has just ended is not in it after so long."""
 PERIOD_SECONDS = 1.0
 NAMING_SECONDS = 5.0
 _HOT = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "cpu-thermal", "soc_thermal")
@@ -124,9 +126,9 @@ def look(device: str = processes.PROCESSORS, seconds: float = LOOK_SECONDS) -> M
     return Machine(before=found, users=processes.merged((*users, *use.users)))
 
 
-def after(before: Machine, during: MachineState, users: tuple[DeviceUser, ...]) -> Machine:
-    """The whole record of a measurement that has just ended."""
-    found = look()
+def after(before: Machine, during: MachineState, users: tuple[DeviceUser, ...], device: str) -> Machine:
+    """The whole record of a measurement on a device that has just ended."""
+    found = look(device, FADING_SECONDS if accelerators.tells(device) else LOOK_SECONDS)
     return Machine(
         before=before.before,
         during=during,
@@ -194,6 +196,8 @@ class Watch:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="assay-watch", daemon=True)
         self._device_bytes: int | None = None
+        self._device_shares: list[float] = []
+        self._device_users: tuple[DeviceUser, ...] = ()
         self._named_at = 0.0
         self.during: MachineState
         self.users: tuple[DeviceUser, ...]
@@ -220,8 +224,11 @@ class Watch:
         self._sensors.look()
         self._look_at_device()
         self._account.add(end.processes)
-        self.during = state(self._begin, end, self._sensors)
-        self.users = self._account.users(self.during.seconds, _processors())
+        shares = self._device_shares
+        device_share = sum(shares) / len(shares) if shares else None
+        self.during = state(self._begin, end, self._sensors, device_share)
+        users = self._account.users(self.during.seconds, _processors())
+        self.users = processes.merged((*users, *self._device_users))
         self.peak_memory_bytes = self._memory.bytes()
         self.device_peak_memory_bytes = self._device_bytes
 
@@ -234,9 +241,13 @@ class Watch:
             self._look_at_others()
 
     def _look_at_device(self) -> None:
-        held = accelerators.use_of(self._device).own_bytes
-        if held is not None:
-            self._device_bytes = max(held, self._device_bytes or 0)
+        use = accelerators.use_of(self._device)
+        if use.own_bytes is not None:
+            self._device_bytes = max(use.own_bytes, self._device_bytes or 0)
+        # While it is measured, a device that knows the use of all together says nothing of that of others.
+        if use.told_apart and use.others_share is not None:
+            self._device_shares.append(use.others_share)
+        self._device_users = processes.merged((*self._device_users, *use.users))
 
     def _look_at_others(self) -> None:
         """Looks at all processes where others are at work, so that those are named that will have ended."""

@@ -108,6 +108,18 @@ class SpeedCell(Record, frozen=True, kw_only=True):
     """What the source printed instead of `value`; None where it printed the same, or nothing."""
     printed_by: str | None = None
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The interval's ends; None where there is none."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def spread(self) -> float | None:
+        """Half the width of the interval, as a share of the figure; None where there is none."""
+        if self.value is None or self.low is None or self.high is None:
+            return None
+        return (self.high - self.low) / 2 / self.value
+
 
 class SpeedRow(Record, frozen=True, kw_only=True):
     """A batch size with every record's throughput; a cell is None where a record has none at that batch size."""

@@ -35,7 +35,10 @@ class MachineState(Record, frozen=True, kw_only=True):
     temperature_celsius: float | None = None
     """Of the hottest part of the processor."""
     device_busy_share: float | None = None
-    """Of the time of the device that a measurement is to run on, in use by others, where that is not the processor."""
+    """Of the time of the device that is measured, in use by others, where that is not the processor.
+
+    During a measurement also None where the device knows the use of all together alone.
+    """
 
 
 class Machine(Record, frozen=True, kw_only=True):

@@ -32,6 +32,11 @@ class Estimate(Record, frozen=True, kw_only=True):
         """The interval's ends; None where there is none."""
         return None if self.low is None or self.high is None else (self.low, self.high)
 
+    @property
+    def spread(self) -> float | None:
+        """Half the width of the interval, as a share of the figure; None where there is none."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2 / self.value
+
 
 class StageTime(Record, frozen=True, kw_only=True):
     """What one stage of the pipeline did; times are summed over its workers, in seconds."""
@@ -206,6 +211,11 @@ class PairedAccuracy(Record, frozen=True, kw_only=True):
     """The images that the reference alone has wrong."""
     p_value: float | None = None
     """Of McNemar's exact test: how likely flips so unequal are where both ways are equally right."""
+
+    @property
+    def relative_score_change(self) -> float:
+        """The largest change of one score, of the largest score; none where all scores are."""
+        return self.largest_score_change / self.largest_score if self.largest_score else 0.0
 
 
 class BatchResult(Record, frozen=True, kw_only=True):

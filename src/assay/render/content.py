@@ -104,6 +104,8 @@ class RunReport:
     figures: tuple[Figures, ...]
     verdict: Verdict | None
     """None where the run was not judged."""
+    shares: tuple[Estimate, ...]
+    """Of each result, end-to-end throughput over interface throughput."""
     histograms: tuple[Histogram, ...] = ()
     accuracies: tuple[AccuracyLine, ...] = ()
     galleries: tuple[Gallery, ...] = ()
@@ -143,3 +145,5 @@ class ComparisonReport:
     records: tuple[ComparedRecord, ...]
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     """By the record's name, of those that were judged."""
+    in_turn: tuple[tuple[str, ...], ...] = ()
+    """The names of those that were measured in turn with each other."""

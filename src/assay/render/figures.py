@@ -39,10 +39,10 @@ def throughput(figures: Sequence[Figures], names: Sequence[str]) -> Markup:
 
 
 def comparison(table: SpeedTable) -> Markup:
-    """Every record's throughput by batch size, and how many times each of the others' the first one's is."""
+    """Every record's throughput by batch size with its interval, and how many times each other's the first one's is."""
     groups = [group for row in table.rows if (group := _compared(table, row)).bars]
     said = " ".join(
-        f"{group.heading.capitalize()}: {', '.join(f'{bar.name} {bar.label}' for bar in group.bars)}."
+        f"{group.heading.capitalize()}: {', '.join(f'{bar.name} {bar.label}{_range(bar)}' for bar in group.bars)}."
         for group in groups
     )
     title = f"{table.kind} throughput by batch size".capitalize()
@@ -60,9 +60,14 @@ def _compared(table: SpeedTable, row: SpeedRow) -> Group:
             continue
         ratio = ratios.get(name)
         beside = f" ×{units.ratio(ratio.value)}" if ratio is not None and ratio.value is not None else ""
-        bars.append(Bar(name, cell.value, f"{units.rate(cell.value)}{beside}", number))
+        bars.append(Bar(name, cell.value, f"{units.rate(cell.value)}{beside}", number, cell.interval))
     heading = "best batch" if row.batch == "best" else f"batch {row.batch}"
     return Group(heading, tuple(bars))
+
+
+def _range(bar: Bar) -> str:
+    """A bar's interval, in words; nothing where it has none."""
+    return f" ({units.rate(bar.interval[0])} to {units.rate(bar.interval[1])})" if bar.interval is not None else ""
 
 
 def stages(number: int, batch: str, found: Sequence[StageTime], bottleneck: str) -> Markup:

@@ -11,7 +11,7 @@ from assay import units
 from assay.records import Figures, MachineState, VerdictWord
 from assay.render import figures, frontier, tuning
 from assay.render.content import ComparisonReport, RunReport
-from assay.render.speed import remarks
+from assay.render.speed import SPREAD, has_intervals, remarks
 from assay.render.text import printable
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ def run_page(report: RunReport, made_from: str = "") -> str:
         search=report.search,
         results=results,
         charts=charts,
-        shares=[found.end_to_end_throughput.value / found.interface_throughput.value for found in report.figures],
         latencies=[name for name in PERCENTILES if any(name in found.latency for found in report.figures)],
         states=_states(report),
         word=report.verdict.word if report.verdict is not None else None,
@@ -72,6 +71,7 @@ def comparison_page(report: ComparisonReport, made_from: str = "") -> str:
         chart=chart,
         pairs=report.table.pairs if report.table is not None else (),
         remarks=remarks(report.table) if report.table is not None else (),
+        spread=SPREAD if report.table is not None and has_intervals(report.table) else None,
         made_from=made_from,
     )
 
@@ -111,17 +111,22 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     for function in (
+        units.agreement,
         units.count,
         units.difference,
+        units.gflops,
         units.memory,
         units.milliseconds,
         units.percent,
+        units.probability,
         units.rate,
         units.ratio,
         units.score,
         units.seconds,
         units.share,
         units.short_hash,
+        units.short_time,
+        units.spread,
         units.thousandths,
     ):
         made.filters[function.__name__] = function

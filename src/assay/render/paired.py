@@ -21,10 +21,9 @@ def line(batch: int, found: PairedAccuracy) -> str:
 
 def sentence(found: PairedAccuracy) -> str:
     """How far two ways agree, what flipped, and whether chance would do as much."""
-    change = found.largest_score_change / found.largest_score if found.largest_score else 0.0
     parts = [
         f"the same first class in {units.agreement(found.agreement)} of {found.images:,} images",
-        f"largest score change {units.difference(change)} of the largest score",
+        f"largest score change {units.difference(found.relative_score_change)} of the largest score",
     ]
     if found.right_to_wrong is not None and found.wrong_to_right is not None and found.p_value is not None:
         flips = f"{len(found.right_to_wrong)} right to wrong, {len(found.wrong_to_right)} wrong to right"

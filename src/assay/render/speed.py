@@ -8,6 +8,8 @@ from assay import units
 from assay.records import SpeedCell, SpeedTable
 from assay.render.columns import aligned
 
+SPREAD = "half of the 95 % interval"
+"""What stands behind ±."""
 _MARK = "*"
 
 
@@ -33,9 +35,16 @@ def speed_cells(
         for row in found.rows
     ]
     notes = remarks(found, noted_elsewhere)
-    if any(cell is not None and cell.low is not None for row in found.rows for cell in (*row.throughputs, *row.ratios)):
-        notes = ["±: half of the 95 % interval", *notes]
+    if has_intervals(found):
+        notes = [f"±: {SPREAD}", *notes]
     return ["batch", *found.records, *_ratio_headers(found)], rows, notes
+
+
+def has_intervals(found: SpeedTable) -> bool:
+    """Whether any figure of the table has one."""
+    return any(
+        cell is not None and cell.interval is not None for row in found.rows for cell in (*row.throughputs, *row.ratios)
+    )
 
 
 def remarks(found: SpeedTable, noted_elsewhere: Collection[tuple[str, str | None]] = ()) -> list[str]:
@@ -84,6 +93,4 @@ def _cell(cell: SpeedCell | None, blocked: str) -> str:
     if cell.value is None:
         return blocked
     figure = f"{_MARK if cell.printed is not None else ''}{units.thousandths(cell.value)}"
-    if cell.low is None or cell.high is None:
-        return figure
-    return f"{figure} ±{units.spread((cell.high - cell.low) / 2 / cell.value)}"
+    return figure if cell.spread is None else f"{figure} ±{units.spread(cell.spread)}"

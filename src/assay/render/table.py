@@ -30,6 +30,7 @@ def results(found: Sequence[BatchResult], figures: Sequence[Figures]) -> str:
         [
             str(result.batch),
             units.rate(derived.end_to_end_throughput.value),
+            _spread(derived.end_to_end_throughput),
             units.rate(derived.interface_throughput.value),
             _spread(derived.interface_throughput),
             *(_latency(derived, name) for name in ("p50", "p99")),
@@ -37,7 +38,7 @@ def results(found: Sequence[BatchResult], figures: Sequence[Figures]) -> str:
         ]
         for result, derived in zip(found, figures, strict=True)
     ]
-    headers = ["batch", "end-to-end", "interface", "±", "p50", "p99", "bottleneck"]
+    headers = ["batch", "end-to-end", "±", "interface", "±", "p50", "p99", "bottleneck"]
     parts = [aligned(headers, speed, left={"bottleneck"}), *map(_shares, found), _accuracy(found, figures)]
     return "\n\n".join(part for part in parts if part)
 
@@ -79,9 +80,7 @@ def _share(top: Estimate) -> str:
 
 def _spread(estimate: Estimate) -> str:
     """The half width of an interval as a share of its figure; none where it has none."""
-    if estimate.interval is None:
-        return "–"
-    return units.spread((estimate.interval[1] - estimate.interval[0]) / 2 / estimate.value)
+    return "–" if estimate.spread is None else units.spread(estimate.spread)
 
 
 def measurements(found: Sequence[BatchResult], figures: Sequence[Figures]) -> str:

@@ -88,6 +88,8 @@ def share(performance: Performance, kind: ThroughputKind, of: ThroughputKind) ->
         for name in (kind, of)
     }
     value = _throughput(performance, kind) / _throughput(performance, of)
+    if min(part.min() for part in seconds.values()) <= 0:
+        return Estimate(value=value, obstacle="some calls last longer than a whole stretch of others")
     found = statistics.paired_ratio(seconds[of], seconds[kind])
     if found.interval is None:
         return msgspec.structs.replace(found, value=value)
@@ -114,9 +116,10 @@ def _throughput(performance: Performance, kind: ThroughputKind) -> float:
 
 
 def _block_rates(performance: Performance, kind: ThroughputKind) -> npt.NDArray[np.float64]:
-    """Images a second of each block, each call being of a whole batch."""
+    """Images a second of each block; all calls are of as many, a batch or the whole data set where that is smaller."""
     assert performance.blocks is not None  # noqa: S101 - asked of interleaved measurements alone
-    counts = performance.batch * np.array(performance.blocks.calls, dtype=np.float64)
+    calls = np.array(performance.blocks.calls, dtype=np.float64)
+    counts = performance.images / calls.sum() * calls
     if kind != "interface":
         return np.asarray(counts / np.array(performance.blocks.wall_seconds), dtype=np.float64)
     ends = np.cumsum(performance.blocks.calls)

@@ -15,7 +15,7 @@ from assay.workflow.complete_run import RunRequest, run
 from assay.workflow.demo_pixels import demo_transform
 
 
-def run_demo(out: Path, progress: Progress = Silent()) -> Outcome:
+def run_demo(out: Path, progress: Progress = Silent(), *, command: str | None = None) -> Outcome:
     """`run` on the demo's network and images, held against the accuracy measured when they were made.
 
     Starts from the checkpoint where torch is installed, and otherwise from the ONNX file of the same weights.
@@ -27,4 +27,4 @@ def run_demo(out: Path, progress: Progress = Silent()) -> Outcome:
         progress.note("torch is not installed, so the demo starts from demo.onnx instead of demo.pth")
         parts = msgspec.structs.asdict(demo_transform())
         start = RunRequest(model=str(demo.ONNX), images=demo.IMAGES, transform=TransformChoice(**parts))
-    return run(replace(start, labels=demo.LABELS, references=[reference]), out, progress)
+    return run(replace(start, labels=demo.LABELS, references=[reference], command=command), out, progress)

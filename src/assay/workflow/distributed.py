@@ -102,7 +102,7 @@ def measured(
         run_settings=run_settings,
         warm_up=_warm_up(list(run.introduced.values())),
         source=source.kind,
-        machine=machine.after(before, watch.during, watch.users),
+        machine=machine.after(before, watch.during, watch.users, compiled.options.device),
         shares=gathering.shares(answers, [run.identity(name) for name in run.introduced], run.lost),
     )
     store.write(home / "predictions.json", predictions, made_from)

@@ -114,7 +114,7 @@ def _measured(
             turn.warm_up(plan)
         with machine.Watch(device) as watch:
             _take_turns(turns, plan, progress)
-        seen = machine.after(before, watch.during, watch.users)
+        seen = machine.after(before, watch.during, watch.users, device)
         interleaving = uuid.uuid4().hex
         return {
             letter: turn.result(new_home(folder / letter / "bench", turn.passage.compiled), interleaving, seen)

@@ -149,7 +149,7 @@ def _measured(
         run_settings=run_settings,
         warm_up=warm_up,
         source=source.kind,
-        machine=machine.after(before, watch.during, watch.users),
+        machine=machine.after(before, watch.during, watch.users, session.device),
         peak_memory_bytes=watch.peak_memory_bytes,
         device_peak_memory_bytes=watch.device_peak_memory_bytes,
     )

@@ -23,7 +23,7 @@ from assay.workflow import judgement, report_images, report_search
 
 PAGE = "report.html"
 
-_RECIPE = 2
+_RECIPE = 3
 """Raised when the same records give another page than before."""
 _MADE_FROM = b'<meta name="assay-made-from" content="%s">'
 _BEGINNING = 4096
@@ -80,6 +80,7 @@ def run_report(record: RunRecord, place: Path, *, images: bool = True) -> RunRep
         record=record,
         figures=judgement.figures(record),
         verdict=verdict,
+        shares=shares(record),
         histograms=tuple(histogram(result.performance) for result in record.results),
         accuracies=_accuracies(record, verdict),
         galleries=galleries,
@@ -88,6 +89,11 @@ def run_report(record: RunRecord, place: Path, *, images: bool = True) -> RunRep
         notes=(*notes, *search_notes),
         search=search,
     )
+
+
+def shares(record: RunRecord) -> tuple[Estimate, ...]:
+    """Of each result, end-to-end throughput over interface throughput."""
+    return tuple(score_figures.share(result.performance, "end-to-end", of="interface") for result in record.results)
 
 
 def histogram(performance: Performance) -> Histogram:
@@ -214,7 +220,19 @@ def _comparison(records: Sequence[tuple[Path, RunRecord | ReportedRun]]) -> Comp
         table=judgement.speed_table([(judgement.name_of(place, record), record) for place, record in records], ()),
         records=tuple(_compared(place, record) for place, record in records),
         verdicts={name: verdict for name, verdict in verdicts.items() if verdict is not None},
+        in_turn=_in_turn(records),
     )
+
+
+def _in_turn(records: Sequence[tuple[Path, RunRecord | ReportedRun]]) -> tuple[tuple[str, ...], ...]:
+    """The names of the records of each interleaving that more than one of them is of."""
+    found: dict[str, list[str]] = {}
+    for place, record in records:
+        results = record.results if isinstance(record, RunRecord) else ()
+        blocks = {one.performance.blocks.interleaving for one in results if one.performance.blocks is not None}
+        for interleaving in sorted(blocks):
+            found.setdefault(interleaving, []).append(judgement.name_of(place, record))
+    return tuple(tuple(names) for names in found.values() if len(names) > 1)
 
 
 def _compared(place: Path, record: RunRecord | ReportedRun) -> ComparedRecord:

@@ -69,7 +69,7 @@ def bench_scenario(
         tests = _Tests(compiled, data, load, home, run_settings, progress)
         before = Patience(wait_idle).look(compiled.options.device, progress)
         driven, performance = tests.run("performance")
-        seen = machine.after(before, driven.during, driven.users)
+        seen = machine.after(before, driven.during, driven.users, compiled.options.device)
         accuracy_test = tests.run("accuracy")[1] if request.official else None
         predictions, accuracy = tests.scored() if request.official else (None, None)
         reported = _reported(compiled, data, home / "performance", accuracy)
