@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay import units
+from assay import programs, units
 from assay.cli import guide_options
 from assay.cli.options import Commands, answer, command, seconds
 from assay.errors import EXIT_DONE, EXIT_GATE, AssayError, UnknownNameError, UsageError
@@ -226,7 +225,7 @@ def _source(line: _Line) -> int:
 
 
 def _trtexec(line: _Line) -> int:
-    program = shutil.which("trtexec")
+    program = programs.find("trtexec")
     if program is not None:
         return subprocess.run([program, *line.words], check=False).returncode
     # It has hundreds of flags; only these tell what would serve.
