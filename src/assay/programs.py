@@ -1,7 +1,7 @@
 """Other people's programs on the PATH, found past the scripts of ours that bear their names.
 
-`examples/guide` holds an `atc` and a `trtexec` that hand their arguments to assay. Where that folder stands on the PATH,
-or a copy of it, a plain look-up finds assay itself again, without end.
+`examples/guide` holds an `atc` and a `trtexec` that hand their arguments to assay. Where that folder, or a copy of it,
+stands on the PATH, a plain look-up finds assay itself again, without end.
 """
 
 from __future__ import annotations
