@@ -68,7 +68,7 @@ def test_trtexec_never_calls_itself(spelled: str, environment: dict[str, str], t
 
     def run() -> tuple[int, str]:
         """Runs the guide's line, and ends it and all that it started where it goes on for too long."""
-        line = [folder / "trtexec", "--onnx=wrn101_2_pth.onnx", "--fp16", "--shapes=image:64x3x224x224", "--threads"]
+        line = [f"{folder}/trtexec", "--onnx=wrn101_2_pth.onnx", "--fp16", "--shapes=image:64x3x224x224", "--threads"]
         with subprocess.Popen(
             line,
             cwd=folder,
