@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from assay import demo
 from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
@@ -121,6 +121,30 @@ def test_a_list_of_images_counts_each_suffix_from_zero(tmp_path: Path) -> None:
         f"0 {tmp_path}/a.jpg 21 10\n1 {tmp_path}/b.jpg 20 10\n0 {tmp_path}/c.jpeg 22 10\n"
         f"0 {tmp_path}/d.JPG 23 10\n0 {tmp_path}/e.JPEG 24 10\n"
     )
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_sides_of_an_image_are_those_that_it_is_seen_with(orientation: int, tmp_path: Path) -> None:
+    image, exif = Image.new("RGB", (20, 10)), Image.Exif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "a.jpg", exif=exif)
+    guided.list_images(str(tmp_path), tmp_path / "x.info")
+    width, height = ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg")).size
+    assert (width, height) == ((10, 20) if orientation > 4 else (20, 10))
+    assert (tmp_path / "x.info").read_text() == f"0 {tmp_path}/a.jpg {width} {height}\n"
+
+
+def test_damaged_exif_turns_no_image(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 10)).save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    guided.list_images(str(tmp_path), tmp_path / "x.info")
+    assert (tmp_path / "x.info").read_text() == f"0 {tmp_path}/a.jpg 20 10\n"
+
+
+@pytest.mark.material
+def test_the_sides_of_a_turned_image_are_the_originals(material: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes((material / "edge" / "exif_rotated.jpg").read_bytes())
+    guided.list_images(str(tmp_path), tmp_path / "x.info")
+    assert (tmp_path / "x.info").read_text() == f"0 {tmp_path}/a.jpg 333 500\n"
 
 
 def test_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -27,6 +29,10 @@ MODEL_TYPES: Mapping[str, ImageTransform] = {**image_transform.PRESETS, "demo": 
 """The guide's four, and the demo's own model, which takes small images."""
 
 _IMAGE_SUFFIXES = ("jpg", "jpeg", "JPG", "JPEG")
+_ORIENTATION = 0x0112
+"""The tag of EXIF that says how the camera was held."""
+_TURNED = range(5, 9)
+"""Its values that exchange the sides."""
 _BATCH = 4
 """Images a worker takes at once."""
 
@@ -150,8 +156,7 @@ def list_images(folder: str, out: Path) -> int:
     for suffix in _IMAGE_SUFFIXES:
         for index, path in enumerate(_found(folder, suffix)):
             try:
-                with Image.open(path) as image:
-                    lines.append(info.line(index, path, *image.size))
+                lines.append(info.line(index, path, *_sides(path)))
             except Exception as error:  # Pillow raises whatever damaged bytes make it trip over
                 wrong.append(f"{path}: {error}")
     if wrong:
@@ -160,6 +165,19 @@ def list_images(folder: str, out: Path) -> int:
         raise DatasetError(f"no image in {folder} that ends in {', '.join(_IMAGE_SUFFIXES)}")
     store.write_bytes(out, "".join(lines).encode())
     return len(lines)
+
+
+def _sides(path: str) -> tuple[int, int]:
+    """Width and height as the original's OpenCV reads them: of the image turned as its EXIF says."""
+    orientation, exif = None, Image.Exif()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of damaged EXIF, which turns no image
+        with Image.open(path) as image:
+            width, height = image.size
+            with suppress(Exception):  # Pillow raises whatever damaged bytes make it trip over
+                exif.load(image.info.get("exif", b""))
+                orientation = exif.get(_ORIENTATION)
+    return (height, width) if orientation in _TURNED else (width, height)
 
 
 _LINK = "a link"
