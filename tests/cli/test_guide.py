@@ -99,6 +99,54 @@ def test_flags_without_effect_are_named_in_one_line(there: Path, capsys: pytest.
         assert flag in notes[0]
 
 
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--mode=0",
+        "--virtual_type=0",
+        "--host_env_os=linux",
+        "--host_env_cpu=x86_64",
+        "--save_original_model=false",
+        "--op_precision_mode=op.ini",
+        "--keep_dtype=keep.cfg",
+        "--is_input_adjust_hw_layout=false",
+        "--dump_mode=0",
+        "--enable_compress_weight=False",
+        "--output_type=FP32",
+        "--precision_mode=must_keep_origin_dtype",
+    ],
+)
+def test_flags_that_ask_for_what_is_done_anyway_are_taken_and_named(
+    flag: str, there: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guide(f"{ATC} {flag}") == 0
+    assert f"without effect here: --log=debug, {flag}" in capsys.readouterr().err
+
+
+def test_the_tuner_takes_its_own_flags(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # The sides are wrong, so that nothing is searched once the flags are read.
+    pytest.importorskip("optuna", reason="needs the extra `tune`")
+    line = AOE.replace("3,64,64", "3,224,224")
+    assert guide(f"{line} --input_format=NCHW --device=0 --virtual_type=0") == 2
+    said = capsys.readouterr().err
+    assert "without effect here: --log=error, --device=0, --virtual_type=0" in said
+    assert "demo.onnx takes 64×64" in said
+
+
+def test_the_benchmarks_own_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        guide("./benchmark.x86_64 -help")
+    assert caught.value.code == 0
+    assert "-om_path" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["named.v1", "folder/named", "./named"])
+def test_the_suffix_is_added_to_whatever_name_is_given(name: str, there: Path) -> None:
+    assert guide(ATC.replace("demo_bs16", name)) == 0
+    assert Path(f"{name}.om").is_file()
+    assert Path(f"{name}.om.json").is_file()
+
+
 def test_another_backend_compiles_it(there: Path) -> None:
     assert main(["guide", "--backend", "null", *shlex.split(ATC.replace("demo_bs16", "null_bs16"))]) == 0
     assert store.read(there / "null_bs16.om.json", CompiledModel).options.backend == "null"
@@ -190,6 +238,16 @@ def test_what_cannot_be_done_is_one_line(
         (ATC.replace("Ascend310", "Banana"), "no processor"),
         (f"{ATC} --insert_op_conf=aipp.cfg", "--input uint8"),
         (f"{ATC} --dynamic_batch_size=1,16", "one batch size"),
+        (f"{ATC} --mode=1", "--mode=1: a model is made into an artifact here"),
+        (f"{ATC} --enable_compress_weight=true", "the weights stay"),
+        (f"{ATC} --output_type=FP16", "scores are float32"),
+        (f"{ATC} --device=0", "--device=0"),
+        (f"{AOE} --mode=0", "--mode=0"),
+        *(
+            (line.replace(name, wrong), f"argument --output: {wrong!r} ends in no name of an artifact")
+            for line, name in ((ATC, "demo_bs16"), (AOE, "demo_aoe"))
+            for wrong in (".", "/", "", "./d/", "d/..")
+        ),
         (BENCHMARK.replace("binary=False", "binary=Maybe"), "True nor False"),
         (BENCHMARK.replace("vision", "nmt"), "vision"),
         ("imagenet_torch_preprocess.py resnext a b", "inceptionv4"),
@@ -226,6 +284,24 @@ def test_trtexec_is_run_where_it_is_and_else_says_what_would_serve(
         "ran --onnx=wrn101_2_pth.onnx --fp16 --shapes=image:64x3x224x224 --threads --iterations=3"
         in capfd.readouterr().out
     )
+
+
+def test_an_engine_of_trtexecs_is_answered_with_what_would_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for line in ("trtexec --loadEngine=x.engine", "trtexec --loadEngine=x --shapes=a:1x2,b:3"):
+        assert guide(line) == 1
+        assert "assay bench MODEL.onnx --batch 1 --synthetic" in capsys.readouterr().err
+
+
+def test_sides_beside_a_list_of_jpegs_are_named(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("jpegs").mkdir()
+    shutil.copy(next(demo.IMAGES.glob("*.JPEG")), "jpegs")
+    assert guide("gen_dataset_info.py jpg jpegs x.info 3 4") == 0
+    said = capsys.readouterr()
+    assert "without effect beside jpg, whose sides are read from the images: 3 4" in said.err
+    assert said.out == "1 lines · x.info\n"
 
 
 def test_json_prints_the_record_where_there_is_one(there: Path, capsys: pytest.CaptureFixture[str]) -> None:

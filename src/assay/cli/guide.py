@@ -81,8 +81,7 @@ def _compile(line: _Line) -> int:
     from assay.workflow import guided
 
     given = guide_options.compile_offline().parse_args(line.words)
-    # The tool adds the suffix to whatever name it is given, dots and all.
-    out = given.output.with_name(f"{given.output.name}.om")
+    out = given.output
     name, shape = given.input_shape
     with on_standard_error() as progress:
         _tell_ignored(given, progress.note)
@@ -104,7 +103,7 @@ def _tune(line: _Line) -> int:
     from assay.workflow import guided
 
     given = guide_options.tune().parse_args(line.words)
-    out = given.output.with_name(f"{given.output.name}.om")
+    out = given.output
     name, shape = given.input_shape
     with on_standard_error() as progress:
         _tell_ignored(given, progress.note)
@@ -147,7 +146,10 @@ def _list(line: _Line) -> int:
             raise UsageError("gen_dataset_info.py bin: give the width and height behind the file, such as 224 224")
         count = guided.list_tensors(given.folder, given.out, given.width, given.height)
     else:
+        unused = [str(side) for side in (given.width, given.height) if side is not None]
         count = guided.list_images(given.folder, given.out)
+        if unused:
+            _note(f"without effect beside jpg, whose sides are read from the images: {' '.join(unused)}")
     _say(f"{count} lines · {given.out}")
     return EXIT_DONE
 
@@ -212,7 +214,7 @@ def _look(line: _Line) -> int:
 
     if list(line.words) != ["info"]:
         raise UsageError("the guide's line is: npu-smi info")
-    print("npu-smi info stands for assay doctor here", file=sys.stderr)  # noqa: T201 - a message, not the answer
+    _note("npu-smi info stands for assay doctor here")
     return doctor(line.options)
 
 
@@ -230,9 +232,9 @@ def _trtexec(line: _Line) -> int:
         return subprocess.run([program, *line.words], check=False).returncode
     # It has hundreds of flags; only these tell what would serve.
     given, _ = guide_options.trtexec().parse_known_args(line.words)
-    batch = given.shapes[1][0] if given.shapes else 1
+    model, batch = str(given.onnx or "MODEL.onnx"), guide_options.batch_of(given.shapes or "") or 1
     line_of_ours = shlex.join(
-        ["assay", "bench", str(given.onnx), "--batch", str(batch), "--synthetic", "--input", "float32", "-o", "BENCH"]
+        ["assay", "bench", model, "--batch", str(batch), "--synthetic", "--input", "float32", "-o", "BENCH"]
     )
     raise AssayError(
         f"trtexec is not on the PATH: it comes with TensorRT. Measure the model on a backend of this machine, in "
@@ -250,6 +252,11 @@ def _refuse_json(line: _Line) -> None:
     """Raises where a record was asked for, and the line makes none."""
     if line.options.json:
         raise UsageError("--json: this line of the guide makes no record; leave it away")
+
+
+def _note(text: str) -> None:
+    """A message of a line that shows no progress."""
+    print(text, file=sys.stderr)  # noqa: T201 - a message, not the answer
 
 
 def _say(text: str) -> None:
