@@ -263,6 +263,66 @@ def test_unknown_and_wrong_flags_are_usage_errors(
     assert said in capsys.readouterr().err
 
 
+@pytest.fixture
+def broken(there: Path) -> Path:
+    """The folder of the whole way, with files in it that cannot be used."""
+    (there / "labels.txt").write_text("a.JPEG tench\n")
+    shutil.copy("demo_bs16.om", "ren.om")
+    shutil.copy("demo_bs16.om.json", "ren.om.json")
+    Path("bare.onnx").write_bytes(Path("demo.onnx").read_bytes())
+    with Path("demo_bs16.om").open("r+b") as file:
+        file.write(b"damage")
+    return there
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("imagenet_acc_eval.py result/dumpOutput_device0/ labels.txt ./ r.json", "write the numbers of the classes"),
+        (BENCHMARK, "remove it, and run the guide's line that made it again"),
+        (ATC, "remove it, and run the guide's line that made it again"),
+        ("wrn101_2_pth2onnx.py gone.pth out.onnx", "no checkpoint at gone.pth; give the file of the weights"),
+        (BENCHMARK.replace("demo_bs16.om", "ren.om"), "ren.om.json is the record of demo_bs16.om, not of ren.om"),
+        (ATC.replace("demo.onnx", "gone.onnx"), "no model at gone.onnx; give the .onnx file that wrn101_2"),
+        (
+            ATC.replace("demo.onnx", "bare.onnx").replace("64,64", "224,224"),
+            "64×64 pixels; give 64,64 in --input_shape",
+        ),
+        (ATC.replace("demo.onnx", "bare.onnx").replace("64,64", "32,32"), "crops to 32; give 64,64 in --input_shape"),
+    ],
+)
+def test_messages_name_nothing_that_the_guides_programs_lack(
+    line: str, said: str, broken: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = guide(line)
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert status == (2 if "--input_shape" in said else 1)
+    for option in ("--class-list", "--repair", "--weights", "--arch", "--preset", "--resize"):
+        assert option not in shown
+
+
+def test_what_a_message_advises_mends_a_damaged_artifact(broken: Path) -> None:
+    Path("demo_bs16.om").unlink()
+    assert guide(ATC) == 0
+    assert guide(BENCHMARK) == 0
+
+
+def test_weights_of_another_model_are_answered_with_what_exports_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch", reason="needs the extra `torch`")
+    from assay.models import architectures
+
+    # Which it looks like is told by all that there are, and takes long.
+    monkeypatch.setattr(architectures, "look_alikes", lambda _: ["squeezenet1_0"])
+    torch.save(architectures.build("squeezenet1_0").state_dict(), tmp_path / "s.pth")
+    assert guide(f"wrn101_2_pth2onnx.py {tmp_path}/s.pth {tmp_path}/s.onnx") == 1
+    said = capsys.readouterr().err
+    assert "it looks like squeezenet1_0" in said
+    assert "and assay export WEIGHTS --arch squeezenet1_0 exports that one" in said
+
+
 def test_npu_smi_shows_what_doctor_shows(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "BACKENDS", {"onnxruntime": registry.BACKENDS["onnxruntime"]})
     assert guide("npu-smi info") == 0

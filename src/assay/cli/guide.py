@@ -12,6 +12,7 @@ from pathlib import Path
 
 from assay import programs, units
 from assay.cli import guide_options
+from assay.cli.guide_advice import in_the_guides_words
 from assay.cli.options import Commands, answer, command, seconds
 from assay.errors import EXIT_DONE, EXIT_GATE, AssayError, UnknownNameError, UsageError
 
@@ -62,7 +63,8 @@ def guide(options: argparse.Namespace) -> int:
     name = words[0].rpartition("/")[2]
     if name not in PROGRAMS:
         raise UnknownNameError("program of the guide", name, PROGRAMS)
-    return PROGRAMS[name](_Line(options, options.backend, words[1:]))
+    with in_the_guides_words():
+        return PROGRAMS[name](_Line(options, options.backend, words[1:]))
 
 
 def _export(line: _Line) -> int:
