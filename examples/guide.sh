@@ -27,6 +27,7 @@ case $# in
 esac
 folder=${GUIDE_FOLDER:-$(mktemp -d)}
 mkdir -p "$folder"
+folder=$(cd "$folder" && pwd)
 cp "$here"/guide/* "$folder"
 cd "$folder"
 PATH=$folder:$PATH

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,13 @@ def environment() -> dict[str, str]:
 
 
 def test_the_guide_runs_from_top_to_bottom(environment: dict[str, str], tmp_path: Path) -> None:
-    environment |= {"GUIDE_FOLDER": str(tmp_path), "GUIDE_BATCHES": "1 16", "AOE_BUDGET": "20s"}
-    done = subprocess.run([EXAMPLES / "guide.sh"], env=environment, capture_output=True, text=True, check=False)
+    # A folder relative to where the script is started, which it leaves.
+    environment |= {"GUIDE_FOLDER": "work", "GUIDE_BATCHES": "1 16", "AOE_BUDGET": "20s"}
+    done = subprocess.run(
+        [EXAMPLES / "guide.sh"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
+    tmp_path /= "work"
     for batch in (1, 16):
         assert '"Top1 accuracy", "value": "92.5%"' in (tmp_path / f"result_bs{batch}.json").read_text()
         assert (tmp_path / f"result/perf_vision_batchsize_{batch}_device_0.txt").read_text().startswith("[e2e] ")
@@ -53,3 +59,36 @@ def test_the_guides_programs_are_found_by_their_names(environment: dict[str, str
         "atc",
         "aoe",
     }
+
+
+@pytest.mark.parametrize("spelled", ["{folder}", "{folder}/", "{folder}/../guide", "."])
+def test_trtexec_never_calls_itself(spelled: str, environment: dict[str, str], tmp_path: Path) -> None:
+    folder = EXAMPLES / "guide"
+    environment["PATH"] = f"{spelled.format(folder=folder)}:{environment['PATH']}"
+
+    def run() -> tuple[int, str]:
+        """Runs the guide's line, and ends it and all that it started where it goes on for too long."""
+        line = [f"{folder}/trtexec", "--onnx=wrn101_2_pth.onnx", "--fp16", "--shapes=image:64x3x224x224", "--threads"]
+        with subprocess.Popen(
+            line,
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as started:
+            try:
+                said, _ = started.communicate(timeout=30)
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(started.pid, signal.SIGKILL)
+        return started.returncode, said
+
+    status, said = run()
+    assert (status, said.count("trtexec is not on the PATH")) == (1, 1)
+    program = tmp_path / "trtexec"
+    program.write_text('#!/bin/sh\necho "ran $1"\nexit 7\n')
+    program.chmod(0o755)
+    environment["PATH"] += f":{tmp_path}"
+    assert run() == (7, "ran --onnx=wrn101_2_pth.onnx\n")

@@ -19,6 +19,7 @@ from assay.cli.main import main
 from assay.errors import BackendError, UsageError
 from assay.records import BuildOptions, OnnxModel
 from tests.messages import assert_says
+from tests.test_examples import EXAMPLES
 
 Install = Callable[[str], None]
 
@@ -158,6 +159,32 @@ def test_the_guides_line_compiles_for_the_processor_that_it_names(
     assert compiled.options.precision == "fp16"
     assert compiled.notes == ()
     assert "not for the" not in capsys.readouterr().err
+
+
+def test_the_guides_line_names_its_artifact_relative_to_where_it_runs(
+    demo_model: OnnxModel, tmp_path: Path, atc: Install, npu: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atc(COPIES)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo.onnx").write_bytes(demo_model.file.path.read_bytes())
+    line = "--framework=5 --model=demo.onnx --output=bs4 --soc_version=Ascend310 --input_shape=image:4,3,64,64"
+    assert main(["guide", "--backend", "ascend", "atc", *line.split()]) == 0
+    assert workflow.load_compiled(Path("bs4.om")).file.path == tmp_path / "bs4.om"
+
+
+def test_the_guides_own_script_is_not_taken_for_the_compiler(
+    demo_model: OnnxModel, tmp_path: Path, atc: Install, npu: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atc(COPIES)
+    scripts = EXAMPLES / "guide"
+    monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
+    options, _ = workflow.build_options("ascend", batch=4, precision="fp16")
+    assert workflow.compile_to(demo_model, options, tmp_path / "bs4.om").backend_version == "8.0.RC2"
+    monkeypatch.setenv("PATH", str(scripts))
+    with pytest.raises(BackendError, match="atc is not on the PATH"):
+        Ascend().version()
+    with pytest.raises(BackendError, match="atc is not on the PATH"):
+        Ascend().compile(demo_model, options, tmp_path / "other.om")
 
 
 def test_a_compiler_that_fails_is_one_line_with_its_reason(

@@ -99,6 +99,54 @@ def test_flags_without_effect_are_named_in_one_line(there: Path, capsys: pytest.
         assert flag in notes[0]
 
 
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--mode=0",
+        "--virtual_type=0",
+        "--host_env_os=linux",
+        "--host_env_cpu=x86_64",
+        "--save_original_model=false",
+        "--op_precision_mode=op.ini",
+        "--keep_dtype=keep.cfg",
+        "--is_input_adjust_hw_layout=false",
+        "--dump_mode=0",
+        "--enable_compress_weight=False",
+        "--output_type=FP32",
+        "--precision_mode=must_keep_origin_dtype",
+    ],
+)
+def test_flags_that_ask_for_what_is_done_anyway_are_taken_and_named(
+    flag: str, there: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guide(f"{ATC} {flag}") == 0
+    assert f"without effect here: --log=debug, {flag}" in capsys.readouterr().err
+
+
+def test_the_tuner_takes_its_own_flags(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # The sides are wrong, so that nothing is searched once the flags are read.
+    pytest.importorskip("optuna", reason="needs the extra `tune`")
+    line = AOE.replace("3,64,64", "3,224,224")
+    assert guide(f"{line} --input_format=NCHW --device=0 --virtual_type=0") == 2
+    said = capsys.readouterr().err
+    assert "without effect here: --log=error, --device=0, --virtual_type=0" in said
+    assert "demo.onnx takes 64×64" in said
+
+
+def test_the_benchmarks_own_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        guide("./benchmark.x86_64 -help")
+    assert caught.value.code == 0
+    assert "-om_path" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["named.v1", "folder/named", "./named"])
+def test_the_suffix_is_added_to_whatever_name_is_given(name: str, there: Path) -> None:
+    assert guide(ATC.replace("demo_bs16", name)) == 0
+    assert Path(f"{name}.om").is_file()
+    assert Path(f"{name}.om.json").is_file()
+
+
 def test_another_backend_compiles_it(there: Path) -> None:
     assert main(["guide", "--backend", "null", *shlex.split(ATC.replace("demo_bs16", "null_bs16"))]) == 0
     assert store.read(there / "null_bs16.om.json", CompiledModel).options.backend == "null"
@@ -190,6 +238,16 @@ def test_what_cannot_be_done_is_one_line(
         (ATC.replace("Ascend310", "Banana"), "no processor"),
         (f"{ATC} --insert_op_conf=aipp.cfg", "--input uint8"),
         (f"{ATC} --dynamic_batch_size=1,16", "one batch size"),
+        (f"{ATC} --mode=1", "--mode=1: a model is made into an artifact here"),
+        (f"{ATC} --enable_compress_weight=true", "the weights stay"),
+        (f"{ATC} --output_type=FP16", "scores are float32"),
+        (f"{ATC} --device=0", "--device=0"),
+        (f"{AOE} --mode=0", "--mode=0"),
+        *(
+            (line.replace(name, wrong), f"argument --output: {wrong!r} ends in no name of an artifact")
+            for line, name in ((ATC, "demo_bs16"), (AOE, "demo_aoe"))
+            for wrong in (".", "/", "", "./d/", "d/..")
+        ),
         (BENCHMARK.replace("binary=False", "binary=Maybe"), "True nor False"),
         (BENCHMARK.replace("vision", "nmt"), "vision"),
         ("imagenet_torch_preprocess.py resnext a b", "inceptionv4"),
@@ -203,6 +261,66 @@ def test_unknown_and_wrong_flags_are_usage_errors(
         guide(line)
     assert caught.value.code == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.fixture
+def broken(there: Path) -> Path:
+    """The folder of the whole way, with files in it that cannot be used."""
+    (there / "labels.txt").write_text("a.JPEG tench\n")
+    shutil.copy("demo_bs16.om", "ren.om")
+    shutil.copy("demo_bs16.om.json", "ren.om.json")
+    Path("bare.onnx").write_bytes(Path("demo.onnx").read_bytes())
+    with Path("demo_bs16.om").open("r+b") as file:
+        file.write(b"damage")
+    return there
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("imagenet_acc_eval.py result/dumpOutput_device0/ labels.txt ./ r.json", "write the numbers of the classes"),
+        (BENCHMARK, "remove it, and run the guide's line that made it again"),
+        (ATC, "remove it, and run the guide's line that made it again"),
+        ("wrn101_2_pth2onnx.py gone.pth out.onnx", "no checkpoint at gone.pth; give the file of the weights"),
+        (BENCHMARK.replace("demo_bs16.om", "ren.om"), "ren.om.json is the record of demo_bs16.om, not of ren.om"),
+        (ATC.replace("demo.onnx", "gone.onnx"), "no model at gone.onnx; give the .onnx file that wrn101_2"),
+        (
+            ATC.replace("demo.onnx", "bare.onnx").replace("64,64", "224,224"),
+            "64×64 pixels; give 64,64 in --input_shape",
+        ),
+        (ATC.replace("demo.onnx", "bare.onnx").replace("64,64", "32,32"), "crops to 32; give 64,64 in --input_shape"),
+    ],
+)
+def test_messages_name_nothing_that_the_guides_programs_lack(
+    line: str, said: str, broken: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = guide(line)
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert status == (2 if "--input_shape" in said else 1)
+    for option in ("--class-list", "--repair", "--weights", "--arch", "--preset", "--resize"):
+        assert option not in shown
+
+
+def test_what_a_message_advises_mends_a_damaged_artifact(broken: Path) -> None:
+    Path("demo_bs16.om").unlink()
+    assert guide(ATC) == 0
+    assert guide(BENCHMARK) == 0
+
+
+def test_weights_of_another_model_are_answered_with_what_exports_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch", reason="needs the extra `torch`")
+    from assay.models import architectures
+
+    # Which it looks like is told by all that there are, and takes long.
+    monkeypatch.setattr(architectures, "look_alikes", lambda _: ["squeezenet1_0"])
+    torch.save(architectures.build("squeezenet1_0").state_dict(), tmp_path / "s.pth")
+    assert guide(f"wrn101_2_pth2onnx.py {tmp_path}/s.pth {tmp_path}/s.onnx") == 1
+    said = capsys.readouterr().err
+    assert "it looks like squeezenet1_0" in said
+    assert "and assay export WEIGHTS --arch squeezenet1_0 exports that one" in said
 
 
 def test_npu_smi_shows_what_doctor_shows(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,6 +344,24 @@ def test_trtexec_is_run_where_it_is_and_else_says_what_would_serve(
         "ran --onnx=wrn101_2_pth.onnx --fp16 --shapes=image:64x3x224x224 --threads --iterations=3"
         in capfd.readouterr().out
     )
+
+
+def test_an_engine_of_trtexecs_is_answered_with_what_would_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for line in ("trtexec --loadEngine=x.engine", "trtexec --loadEngine=x --shapes=a:1x2,b:3"):
+        assert guide(line) == 1
+        assert "assay bench MODEL.onnx --batch 1 --synthetic" in capsys.readouterr().err
+
+
+def test_sides_beside_a_list_of_jpegs_are_named(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("jpegs").mkdir()
+    shutil.copy(next(demo.IMAGES.glob("*.JPEG")), "jpegs")
+    assert guide("gen_dataset_info.py jpg jpegs x.info 3 4") == 0
+    said = capsys.readouterr()
+    assert "without effect beside jpg, whose sides are read from the images: 3 4" in said.err
+    assert said.out == "1 lines · x.info\n"
 
 
 def test_json_prints_the_record_where_there_is_one(there: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from assay.errors import AssayError
@@ -20,7 +22,7 @@ def read(text: str, batch: int | None = None) -> ReportedRun:
 
 def test_a_log_says_its_queries_its_latency_and_how_it_was_run() -> None:
     run = read(NEW)
-    assert (run.tool, run.device, run.dies) == ("trtexec", "Tesla T4", 1)
+    assert (run.tool, run.device, run.dies) == ("trtexec", "Tesla T4", None)
     assert (run.precision, run.input_side, run.pixels, run.transfers) == ("fp16", 224, "synthetic", True)
     assert run.model is None
     (result,) = run.results
@@ -138,9 +140,27 @@ def test_exported_times_give_the_latency_of_every_query() -> None:
     assert result.latency is not None
     assert (result.latency.min, result.latency.mean, result.latency.max) == pytest.approx((0.00425, 0.00475, 0.00525))
     assert {stage.name: stage.latency for stage in result.stages}["GPU compute"] == pytest.approx(0.0045)
-    assert "warm-up" in run.notes[0]
+    assert run.notes == ("times of 2 queries, those of the warm-up among them",)
+    assert run.dies is None
     # From the first copy's start at 208 ms to the last one's end at 217.55 ms.
     assert result.queries == pytest.approx(2 / 0.00955)
+
+
+def test_exported_times_of_later_versions_are_without_the_warm_up() -> None:
+    text = (SAMPLES / "trtexec_times.json").read_text(encoding="utf-8")
+    text = re.sub(r', "endToEndMs" : [\d.]+', "", text)
+    assert "endToEnd" not in text
+    assert trtexec.read_times(ReportFile(name="times.json", text=text)).notes == ("times of 2 queries",)
+
+
+def test_exported_times_of_tensorrt_7_have_other_names_for_the_copies() -> None:
+    text = (SAMPLES / "trtexec_times.json").read_text(encoding="utf-8")
+    old = text.replace("H2dMs", "InMs").replace("D2hMs", "OutMs").replace("h2dMs", "inMs").replace("d2hMs", "outMs")
+    assert '"startInMs"' in old
+    assert '"outMs"' in old
+    assert trtexec.is_times(old)
+    found, expected = (trtexec.read_times(ReportFile(name="times.json", text=one)) for one in (old, text))
+    assert found == expected
 
 
 def test_exported_times_without_their_span_have_no_rate() -> None:

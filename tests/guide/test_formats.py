@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from assay.guide import formats
@@ -36,6 +37,25 @@ def test_result_json_is_the_guides_text() -> None:
 def test_percentages_are_rounded_to_two_decimals_as_python_prints_them(correct: int, count: int, shown: str) -> None:
     text = formats.result_json(Accuracy(count=count, classes=2, correct_at=(correct, count)))
     assert json.loads(text)["value"][2] == {"key": "Top1 accuracy", "value": shown}
+
+
+@pytest.mark.parametrize("count", [160, 800, 1600, 4000, 20000])
+def test_percentages_are_the_originals_where_halves_are_rounded(count: int) -> None:
+    """The script divides numpy's sums by the number of files, and rounds a hundred times that."""
+    for start in range(0, count + 1, 5):
+        correct = tuple(min(start + more, count) for more in range(5))
+        text = formats.result_json(Accuracy(count=count, classes=5, correct_at=correct))
+        hits = np.zeros(5)
+        hits[0] = correct[0]
+        hits[1:] = np.diff(correct)
+        accuracy = np.cumsum(hits) / count
+        expected = [f"{round(accuracy[k] * 100, 2)}%" for k in range(5)]
+        assert [entry["value"] for entry in json.loads(text)["value"][2:]] == expected
+
+
+def test_a_half_is_not_rounded_as_pythons_own_floats_are() -> None:
+    text = formats.result_json(Accuracy(count=160, classes=2, correct_at=(23, 160)))
+    assert json.loads(text)["value"][2] == {"key": "Top1 accuracy", "value": "14.37%"}
 
 
 def test_a_model_of_few_classes_has_as_many_lines() -> None:
@@ -73,6 +93,30 @@ def test_the_performance_file_follows_the_guides_arithmetic(tmp_path: Path) -> N
         "[post] throughputRate: 1, moduleLatency: 1000",
     ]
     assert formats.pure_inference(found) == "ave_throughputRate: 40 samples/s, ave_latency: 25 ms\n"
+
+
+@pytest.mark.parametrize(("copies", "latency"), [(0.0, 25.0), (0.16, 27.5), (3.0, 50.0)])
+def test_what_two_calls_in_flight_have_in_common_counts_once(copies: float, latency: float, tmp_path: Path) -> None:
+    # 32 images in two calls of 0.8 s, both in flight at once. The stage is there for 1.6 s.
+    found = factories.performance(
+        tmp_path,
+        calls=((0.0, 0.8), (0.0, 0.8)),
+        slots=2,
+        batch=16,
+        images=32,
+        wall_seconds=2.0,
+        stages=(
+            factories.stage("read", 0.2, items=32, span_seconds=1.0),
+            factories.stage("preprocess", 0.3, items=32, span_seconds=1.25),
+            factories.stage("infer", 1.6 + copies, items=32, span_seconds=1.6),
+            factories.stage("post", 0.1, items=32, span_seconds=2.0),
+        ),
+    )
+    assert formats.performance(found).splitlines()[3] == (
+        f"[infer] throughputRate: 20, Interface throughputRate: 40, moduleLatency: {latency:.6g}"
+    )
+    # The reference's relation, 1000 / interface ≤ moduleLatency ≤ 1000 / rate.
+    assert 1000 / 40 <= latency <= 1000 / 20
 
 
 def test_figures_have_six_digits_as_the_original_prints_them(tmp_path: Path) -> None:

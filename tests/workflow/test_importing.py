@@ -130,7 +130,6 @@ def test_what_a_file_says_is_not_said_otherwise(tmp_path: Path) -> None:
     log = put(tmp_path / "t4.log", (SAMPLES / "trtexec_8601.log").read_bytes())
     for key, value, stated in [
         ("batch", "1", "64"),
-        ("dies", "4", "1"),
         ("precision", "int8", "fp16"),
         ("device", "A10", "Tesla T4"),
         ("input_side", "299", "224"),
@@ -138,15 +137,22 @@ def test_what_a_file_says_is_not_said_otherwise(tmp_path: Path) -> None:
         ("transfers", "no", "yes"),
     ]:
         assert_says(refused(log, **{key: value}), str(log), f"{key} {stated}", f"--set says {key} {value}")
-    same = {"batch": "64", "dies": "1", "precision": "fp16", "transfers": "true", "pixels": "synthetic"}
-    assert workflow.import_results([log], same).dies == 1
+    same = {"batch": "64", "precision": "fp16", "transfers": "true", "pixels": "synthetic"}
+    assert workflow.import_results([log], same).precision == "fp16"
+
+
+@pytest.mark.parametrize("name", ["trtexec_8601.log", "trtexec_times.json", "benchmark_app_b1.log"])
+def test_the_dies_of_a_card_are_unknown_until_the_user_says_them(name: str, tmp_path: Path) -> None:
+    log = put(tmp_path / name, (SAMPLES / name).read_bytes())
+    assert workflow.import_results([log], {}).dies is None
+    assert workflow.import_results([log], {"dies": "4"}).dies == 4
 
 
 def test_what_only_one_of_two_measurements_says_stays_unknown(tmp_path: Path) -> None:
     new = put(tmp_path / "new.log", (SAMPLES / "trtexec_8601.log").read_bytes())
     old = put(tmp_path / "old.log", (SAMPLES / "trtexec_7.log").read_bytes())
     run = workflow.import_results([new, old], {}, tmp_path / "out.json")
-    assert (run.device, run.transfers, run.precision, run.dies) == (None, None, "fp16", 1)
+    assert (run.device, run.transfers, run.pixels, run.precision) == (None, None, None, "fp16")
     assert workflow.import_results([new, old], {"device": "Tesla T4"}, tmp_path / "out.json").device == "Tesla T4"
     assert_says(refused(new, put(tmp_path / "other.log", old.read_bytes()), device="A10"), str(new), "device A10")
 

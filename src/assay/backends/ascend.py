@@ -9,10 +9,8 @@ compile with `--input float32`.
 from __future__ import annotations
 
 import importlib
-import os
 import queue
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +20,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from assay import store
+from assay import programs, store
 from assay.backends.base import Batch, Scores, Settings, Start
 from assay.errors import BackendError
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
@@ -45,7 +43,7 @@ class Ascend:
 
     def version(self) -> str:
         """The version of CANN that `atc` belongs to."""
-        home = Path(_compiler()).resolve().parents[1]
+        home = _compiler().resolve().parents[1]
         for file in (home / "version.cfg", home / "compiler" / "version.info", home / "version.info"):
             found = re.search(r"(?i)version\D*(\d[\w.]*)", file.read_text("utf-8")) if file.is_file() else None
             if found:
@@ -96,7 +94,8 @@ class Ascend:
         """Runs the compiler, in a folder of its own that takes what it leaves behind."""
         program = _compiler()
         with store.scratch_folder(out.parent) as folder:
-            made = folder / f"artifact{self.suffix}"
+            # It runs in that folder, so what it is told must not depend on where it runs.
+            made = folder.resolve() / f"artifact{self.suffix}"
             words = self.command(model, options, made)
             done = subprocess.run([program, *words[1:]], cwd=folder, capture_output=True, text=True, check=False)
             if done.returncode != 0 or not made.is_file():
@@ -156,14 +155,14 @@ class AscendSession:
             self._free.get().free_resource()
 
 
-def _compiler() -> str:
-    found = shutil.which("atc")
+def _compiler() -> Path:
+    found = programs.find("atc")
     if found is None:
         raise BackendError(
             "ascend needs CANN, and its compiler atc is not on the PATH; install the CANN toolkit and source its "
             "set_env.sh, or see the command with assay compile --dry-run"
         )
-    return os.fspath(found)
+    return found
 
 
 def _reason(said: str) -> str:

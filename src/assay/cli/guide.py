@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay import units
+from assay import programs, units
 from assay.cli import guide_options
+from assay.cli.guide_advice import in_the_guides_words
 from assay.cli.options import Commands, answer, command, seconds
 from assay.errors import EXIT_DONE, EXIT_GATE, AssayError, UnknownNameError, UsageError
 
@@ -63,7 +63,8 @@ def guide(options: argparse.Namespace) -> int:
     name = words[0].rpartition("/")[2]
     if name not in PROGRAMS:
         raise UnknownNameError("program of the guide", name, PROGRAMS)
-    return PROGRAMS[name](_Line(options, options.backend, words[1:]))
+    with in_the_guides_words():
+        return PROGRAMS[name](_Line(options, options.backend, words[1:]))
 
 
 def _export(line: _Line) -> int:
@@ -82,8 +83,7 @@ def _compile(line: _Line) -> int:
     from assay.workflow import guided
 
     given = guide_options.compile_offline().parse_args(line.words)
-    # The tool adds the suffix to whatever name it is given, dots and all.
-    out = given.output.with_name(f"{given.output.name}.om")
+    out = given.output
     name, shape = given.input_shape
     with on_standard_error() as progress:
         _tell_ignored(given, progress.note)
@@ -105,7 +105,7 @@ def _tune(line: _Line) -> int:
     from assay.workflow import guided
 
     given = guide_options.tune().parse_args(line.words)
-    out = given.output.with_name(f"{given.output.name}.om")
+    out = given.output
     name, shape = given.input_shape
     with on_standard_error() as progress:
         _tell_ignored(given, progress.note)
@@ -148,7 +148,10 @@ def _list(line: _Line) -> int:
             raise UsageError("gen_dataset_info.py bin: give the width and height behind the file, such as 224 224")
         count = guided.list_tensors(given.folder, given.out, given.width, given.height)
     else:
+        unused = [str(side) for side in (given.width, given.height) if side is not None]
         count = guided.list_images(given.folder, given.out)
+        if unused:
+            _note(f"without effect beside jpg, whose sides are read from the images: {' '.join(unused)}")
     _say(f"{count} lines · {given.out}")
     return EXIT_DONE
 
@@ -213,7 +216,7 @@ def _look(line: _Line) -> int:
 
     if list(line.words) != ["info"]:
         raise UsageError("the guide's line is: npu-smi info")
-    print("npu-smi info stands for assay doctor here", file=sys.stderr)  # noqa: T201 - a message, not the answer
+    _note("npu-smi info stands for assay doctor here")
     return doctor(line.options)
 
 
@@ -226,14 +229,14 @@ def _source(line: _Line) -> int:
 
 
 def _trtexec(line: _Line) -> int:
-    program = shutil.which("trtexec")
+    program = programs.find("trtexec")
     if program is not None:
         return subprocess.run([program, *line.words], check=False).returncode
     # It has hundreds of flags; only these tell what would serve.
     given, _ = guide_options.trtexec().parse_known_args(line.words)
-    batch = given.shapes[1][0] if given.shapes else 1
+    model, batch = str(given.onnx or "MODEL.onnx"), guide_options.batch_of(given.shapes or "") or 1
     line_of_ours = shlex.join(
-        ["assay", "bench", str(given.onnx), "--batch", str(batch), "--synthetic", "--input", "float32", "-o", "BENCH"]
+        ["assay", "bench", model, "--batch", str(batch), "--synthetic", "--input", "float32", "-o", "BENCH"]
     )
     raise AssayError(
         f"trtexec is not on the PATH: it comes with TensorRT. Measure the model on a backend of this machine, in "
@@ -251,6 +254,11 @@ def _refuse_json(line: _Line) -> None:
     """Raises where a record was asked for, and the line makes none."""
     if line.options.json:
         raise UsageError("--json: this line of the guide makes no record; leave it away")
+
+
+def _note(text: str) -> None:
+    """A message of a line that shows no progress."""
+    print(text, file=sys.stderr)  # noqa: T201 - a message, not the answer
 
 
 def _say(text: str) -> None:

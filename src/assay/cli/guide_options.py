@@ -5,58 +5,16 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
+from assay.cli import cann_options
 from assay.cli.options import path
 from assay.errors import EXIT_USAGE
 
-_ATC_WITHOUT_EFFECT = (
-    "aicore_num",
-    "auto_tune_mode",
-    "buffer_optimize",
-    "check_report",
-    "core_type",
-    "customize_dtypes",
-    "debug_dir",
-    "disable_reuse_memory",
-    "enable_scope_fusion_passes",
-    "enable_single_stream",
-    "enable_small_channel",
-    "fusion_switch_file",
-    "mdl_bank_path",
-    "op_bank_path",
-    "op_compiler_cache_dir",
-    "op_compiler_cache_mode",
-    "op_debug_level",
-    "op_select_implmode",
-    "optypelist_for_implmode",
-)
-"""Of the compiler of Ascend devices: how its operators are built and laid out there."""
 _LOG_LEVELS = ("debug", "info", "warning", "error", "null")
 _ONNX = 5
 """What the compiler calls the framework."""
-
-
-class _Ignored(argparse.Action):
-    """Keeps the flags that have no effect here, so that they can be named."""
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
-    ) -> None:
-        namespace.ignored = [*(namespace.ignored or ()), (option, values)]
-
-
-class _Refused(argparse.Action):
-    """A flag that would alter the result, and cannot be carried out here."""
-
-    def __init__(self, *arguments: Any, reason: str, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._reason = reason
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
-    ) -> None:
-        parser.error(f"{option}: {self._reason}")
 
 
 def export() -> argparse.ArgumentParser:
@@ -70,19 +28,8 @@ def export() -> argparse.ArgumentParser:
 def compile_offline() -> argparse.ArgumentParser:
     """`atc --framework=5 --model=… --output=… --input_format=NCHW --input_shape="image:16,3,224,224" …`."""
     made = _compiler("atc")
-    made.add_argument("--input_format", choices=["NCHW"], default="NCHW")
     made.add_argument("--soc_version", required=True, type=_processor, metavar="Ascend310")
-    for name in _ATC_WITHOUT_EFFECT:
-        made.add_argument(f"--{name}", action=_Ignored, metavar="…")
-    for name, reason in {
-        "insert_op_conf": "the artifact takes normalised float32; assay compile --input uint8 puts normalising into it",
-        "dynamic_batch_size": "an artifact has one batch size; compile one for each",
-        "dynamic_image_size": "an artifact has one image size",
-        "precision_mode": "the artifact computes as the model is written; assay compile --precision chooses another",
-        "output_type": "scores are float32, as the dumps hold them",
-        "out_nodes": "the model's output of classes is taken; assay compile --output NAME chooses another",
-    }.items():
-        made.add_argument(f"--{name}", action=_Refused, reason=reason, metavar="…")
+    cann_options.add_of_the_compiler(made)
     return made
 
 
@@ -90,6 +37,7 @@ def tune() -> argparse.ArgumentParser:
     """`aoe --framework=5 --model=… --job_type=2 --output=… --input_shape "image:1,3,224,224" --log=error`."""
     made = _compiler("aoe")
     made.add_argument("--job_type", required=True, type=int, choices=[1, 2])
+    cann_options.add_of_the_tuner(made)
     return made
 
 
@@ -116,6 +64,7 @@ def list_files() -> argparse.ArgumentParser:
 def benchmark() -> argparse.ArgumentParser:
     """`benchmark.x86_64 -model_type=vision -om_path=… -batch_size=16 …`, or `-round=20` on made-up pixels."""
     made = _parser("benchmark.x86_64")
+    made.add_argument("-help", action="help", help=argparse.SUPPRESS)
     for name, options in {
         "model_type": {"choices": ["vision"]},
         "device_id": {"type": _number, "default": 0, "metavar": "0"},
@@ -146,11 +95,20 @@ def evaluate() -> argparse.ArgumentParser:
 def trtexec() -> argparse.ArgumentParser:
     """`trtexec --onnx=… --fp16 --shapes=image:64x3x224x224 --threads`."""
     made = _parser("trtexec")
-    made.add_argument("--onnx", required=True, type=path, metavar="MODEL.onnx")
+    made.add_argument("--onnx", type=path, metavar="MODEL.onnx")
     made.add_argument("--fp16", action="store_true")
-    made.add_argument("--shapes", type=_shape_by("x"), metavar="image:64x3x224x224")
+    made.add_argument("--shapes", metavar="image:64x3x224x224")
     made.add_argument("--threads", action="store_true")
     return made
+
+
+def batch_of(shapes: str) -> int | None:
+    """The batch size of one input's shape as trtexec takes it; None of any other text."""
+    try:
+        _, (batch, *_) = _shape_by("x")(shapes)
+    except argparse.ArgumentTypeError:
+        return None
+    return int(batch)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -172,10 +130,19 @@ def _compiler(name: str) -> argparse.ArgumentParser:
     # The second spelling is the guide's own.
     made.add_argument("--framework", "--framewor", required=True, type=int, choices=[_ONNX])
     made.add_argument("--model", required=True, type=path, metavar="MODEL.onnx")
-    made.add_argument("--output", required=True, type=path, metavar="NAME")
+    made.add_argument("--output", required=True, type=_artifact, metavar="NAME")
+    made.add_argument("--input_format", choices=["NCHW"], default="NCHW")
     made.add_argument("--input_shape", required=True, type=_shape_by(","), metavar="image:16,3,224,224")
-    made.add_argument("--log", action=_Ignored, choices=_LOG_LEVELS)
+    made.add_argument("--log", action=cann_options.Ignored, choices=_LOG_LEVELS)
     return made
+
+
+def _artifact(text: str) -> Path:
+    """The file that is written: the tools add the suffix to whatever name they are given, dots and all."""
+    if text.rpartition("/")[2] in ("", ".", ".."):
+        raise argparse.ArgumentTypeError(f"{text!r} ends in no name of an artifact; give one such as wrn101_2_bs16")
+    given = path(text)
+    return given.with_name(f"{given.name}.om")
 
 
 def _shape_by(separator: str) -> Any:

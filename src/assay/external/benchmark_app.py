@@ -1,7 +1,7 @@
 """OpenVINO's benchmark_app: its console log, `benchmark_report.csv` and `benchmark_report.json`.
 
-The samples are by openvino 2026.4.1. Its frames a second are batch × calls / duration. A device is measured as a whole,
-so `dies` is 1. The log has latencies in microseconds or milliseconds, the reports in milliseconds of two decimals.
+The samples are by openvino 2026.4.1. Its frames a second are batch × calls / duration. The log has latencies in
+microseconds or milliseconds, the reports in milliseconds of two decimals. How many dies a card has, none of them says.
 """
 
 from __future__ import annotations
@@ -140,7 +140,6 @@ def _run(
         sources=(report.name,),
         input_side=side,
         device=device,
-        dies=1,
         pixels="synthetic" if synthetic else None,
         notes=tuple(notes),
         results=(

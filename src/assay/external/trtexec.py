@@ -1,8 +1,8 @@
 """trtexec's console log, from TensorRT 7 on, and its `--exportTimes`.
 
-The formats are those of `samples/common/sampleReporting.cpp` and of logs in NVIDIA/TensorRT's issues 1243, 2054, 3083
-and 4177; no GPU was at hand to make a log with. Its throughput counts queries, inference calls of a whole batch. The
-GPU is measured as a whole: what is reported is of the card, so `dies` is 1.
+The formats are those of `samples/common/sampleReporting.cpp`, of TensorRT 7's `trtexec/tracer.py`, and of logs in
+NVIDIA/TensorRT's issues 1243, 2054, 3083 and 4177; no GPU was at hand to make a log with. Its throughput counts
+queries, inference calls of a whole batch. How many dies a card has, neither file says.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ _LOWER = ("--fp16", "--int8", "--bf16", "--fp8", "--int4", "--best", "--strongly
 _STREAMS = ("--streams", "--infStreams")
 _SHARES = {"min": 0, "median": 50, "p90": 90, "p95": 95, "p99": 99, "max": 100}
 _TIMES = {"h2dMs": "copy to device", "computeMs": "GPU compute", "d2hMs": "copy from device"}
+_TIMES_OF_7 = {"startInMs": "startH2dMs", "endOutMs": "endD2hMs", "inMs": "h2dMs", "outMs": "d2hMs"}
+"""What TensorRT 7 calls the copies, and the later names for them."""
+_WITH_WARM_UP = "endToEndMs"
+"""The versions that leave the warm-up's queries out do not write this time either."""
 
 
 def is_log(text: str) -> bool:
@@ -80,7 +84,6 @@ def read_log(report: ReportFile) -> ReportedRun:
         sources=(report.name,),
         input_side=shapes.side_of(inputs.values()),
         device=said.get("Selected Device"),
-        dies=1,
         precision=_precision(flags, said, major),
         pixels="synthetic" if "Using random values for input" in report.text else None,
         transfers=transfers,
@@ -103,25 +106,25 @@ def is_times(text: str) -> bool:
 
 
 def read_times(report: ReportFile) -> ReportedRun:
-    """A list of objects, one a query, with times in milliseconds; the queries of the warm-up are among them."""
+    """A list of objects, one a query, with times in milliseconds; before 2022 those of the warm-up are among them."""
     queries = report.json()
     if not isinstance(queries, list) or not queries:
         raise report.fault("a list of objects with `latencyMs`, one a query")
     found: dict[str, list[float]] = {key: [] for key in ("latencyMs", *_TIMES)}
-    for number, query in enumerate(queries, start=1):
-        fields = report.table(query, f"query {number}")
+    rows = [_times(report.table(query, f"query {number}")) for number, query in enumerate(queries, start=1)]
+    for number, fields in enumerate(rows, start=1):
         for key, values in found.items():
             values.append(report.number(fields.get(key), f"{key} of query {number}", zero=key != "latencyMs"))
     calls = np.asarray(found["latencyMs"]) / 1000
     figures = {name: float(np.percentile(calls, share)) for name, share in _SHARES.items()}
     means = {name: float(np.mean(found[key])) / 1000 for key, name in _TIMES.items()}
-    span = _span(report, queries)
+    span = _span(report, rows)
+    warm_up = ", those of the warm-up among them" if any(_WITH_WARM_UP in row for row in rows) else ""
     return ReportedRun(
         name=report.name,
         tool=TOOL,
         sources=(report.name,),
-        dies=1,
-        notes=(f"times of {len(queries)} queries, those of the warm-up among them",),
+        notes=(f"times of {len(queries)} queries{warm_up}",),
         results=(
             ReportedResult(
                 batch=report.batch,
@@ -133,9 +136,13 @@ def read_times(report: ReportFile) -> ReportedRun:
     )
 
 
-def _span(report: ReportFile, queries: Sequence[object]) -> float | None:
+def _times(query: Mapping[str, object]) -> dict[str, object]:
+    """One query's times by the names that TensorRT 8 and later give them."""
+    return {_TIMES_OF_7.get(key, key): value for key, value in query.items()}
+
+
+def _span(report: ReportFile, rows: Sequence[Mapping[str, object]]) -> float | None:
     """Seconds from the first copy's start to the last one's end, trtexec's own; None where a query lacks either."""
-    rows = [report.table(query, "each query") for query in queries]
     if not all("startH2dMs" in row and "endD2hMs" in row for row in rows):
         return None
     begin = min(report.number(row["startH2dMs"], "startH2dMs", zero=True) for row in rows)

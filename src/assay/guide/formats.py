@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+
 from assay.records import Accuracy, Performance
 
 TENSOR_SUFFIX = ".bin"
@@ -36,8 +38,10 @@ def performance(found: Performance) -> str:
     """The five lines of a run over a data set, six digits a figure, as C++ prints them.
 
     A stage's rate is its images over the time from the start of the run to its last output, but post counts batches.
-    A stage's moduleLatency is 1000 / rate, but that of infer is the time in which it was at work, in ms an image.
+    A stage's moduleLatency is 1000 / rate, but that of infer is the time in which it was at work, in ms an image. What
+    several calls in flight have in common counts once there, as it does for the interface.
     """
+    in_flight = float(found.call_seconds.sum()) / found.interface_seconds
     lines = [f"[e2e] throughputRate: {found.end_to_end_throughput:.6g}, latency: {1000 * found.wall_seconds:.6g}"]
     stages = {stage.name: stage for stage in found.stages}
     for name, title in _STAGES.items():
@@ -47,7 +51,8 @@ def performance(found: Performance) -> str:
             rate = len(found.call_seconds) / stage.span_seconds
             latency = 1000 / rate
         if name == "infer":
-            latency = 1000 * stage.busy_seconds / stage.items
+            # A stage is not at work for longer than it is there.
+            latency = 1000 * min(stage.busy_seconds / in_flight, stage.span_seconds) / stage.items
             interface = f"Interface throughputRate: {found.interface_throughput:.6g}, "
         lines.append(f"[{title}] throughputRate: {rate:.6g}, {interface}moduleLatency: {latency:.6g}")
     return "\n".join(lines) + "\n"
@@ -62,14 +67,13 @@ def pure_inference(found: Performance) -> str:
 def result_json(accuracy: Accuracy) -> str:
     """The guide's `result.json`: the figures are strings, percentages rounded to two decimals as Python prints them.
 
-    The form is that of `imagenet_acc_eval.py`: `47.0%`, not `47.00%`.
+    The form is that of `imagenet_acc_eval.py`: `47.0%`, not `47.00%`. So is the arithmetic, on numpy's floats, whose
+    rounding is another than Python's: 23 of 160 are 14.37 %, where 2300 / 160 would round to 14.38.
     """
+    shares = np.array(accuracy.correct_at, np.float64) / accuracy.count
     values = [
         {"key": "Number of images", "value": str(accuracy.count)},
         {"key": "Number of classes", "value": str(accuracy.classes)},
-        *(
-            {"key": f"Top{k} accuracy", "value": f"{round(accuracy.top(k), 2)}%"}
-            for k in range(1, len(accuracy.correct_at) + 1)
-        ),
+        *({"key": f"Top{k} accuracy", "value": f"{round(share * 100, 2)}%"} for k, share in enumerate(shares, start=1)),
     ]
     return json.dumps({"title": "Overall statistical evaluation", "value": values})

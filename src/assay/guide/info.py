@@ -17,8 +17,8 @@ from assay.errors import DatasetError
 CHANNELS = 3
 VALUE_BYTES = 4
 """Of float32."""
-_FIGURES = 6
-"""No image has sides of as many."""
+LONGEST_SIDE = 99_999
+"""Pixels; no image has a longer one."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ def read(path: Path) -> InfoFile:
 
     The files of a list lie in one folder and have one size, those of most of its lines, and no path leads through `..`.
     That folder lies in the list's own or in the one where the program runs: a list names no files from elsewhere.
+    gen_dataset_info.py refuses what cannot be read here, as `require_inside` and `is_file` say it.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -65,10 +66,11 @@ def read(path: Path) -> InfoFile:
     if not usual:
         raise DatasetError(f"{path}: none of {len(lines)} lines is a list's", [f"line 1: {entries[0]}"])
     (folder, *sides), _ = usual[0]
-    width, height = (int(side) if side.isdecimal() and len(side) < _FIGURES else 0 for side in sides)
+    width, height = (int(side) if side.isdecimal() and len(side) <= len(str(LONGEST_SIDE)) else 0 for side in sides)
     if not width or not height:
         raise DatasetError(f"{path}: width and height are {' and '.join(map(repr, sides))}, not pixels")
-    _require_inside(path, folder)
+    if "\0" not in folder and ".." not in folder.split("/"):  # said of each line
+        require_inside(path, path.resolve().parent, folder)
     check = _Check(folder, (sides[0], sides[1]), tensor_bytes(width, height))
     wrong = [
         f"line {number}: {reason}"
@@ -83,15 +85,19 @@ def read(path: Path) -> InfoFile:
     return InfoFile(path, tuple(check.lines), tuple(check.paths), width, height)
 
 
-def _require_inside(path: Path, folder: str) -> None:
-    if "\0" in folder or ".." in folder.split("/"):
-        return  # said of each line
+def require_inside(path: Path, home: Path, folder: str) -> None:
+    """Raises where a list that lies in `home` names files outside of that and of the folder where this runs."""
     real = Path(folder).resolve()
-    if not any(real.is_relative_to(home) for home in (path.resolve().parent, Path.cwd())):
+    if not any(real.is_relative_to(place) for place in (home, Path.cwd())):
         raise DatasetError(
             f"{path} lists files in {folder}, which is neither in the list's folder nor in the one where this runs; "
-            "move the list beside them, or run in a folder above them"
+            f"put the list beside them, as {real.parent / path.name}, or run in a folder above them"
         )
+
+
+def is_file(status: os.stat_result) -> bool:
+    """Whether `lstat` found a file itself: a link could lead to one from outside."""
+    return stat.S_ISREG(status.st_mode)
 
 
 _Entry = tuple[str, str, str, str]
@@ -131,7 +137,7 @@ class _Check:
             status = os.lstat(path)  # a Path a line would take most of the time
         except (OSError, ValueError) as error:
             return f"{path} is missing ({getattr(error, 'strerror', None) or error})"
-        if not stat.S_ISREG(status.st_mode):
+        if not is_file(status):
             return f"{path} is a link, or no file; list the file itself"
         if status.st_size != self._bytes:
             return f"{path} has {status.st_size} bytes, and 3×{'×'.join(self._sides[::-1])} float32 are {self._bytes}"

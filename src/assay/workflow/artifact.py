@@ -135,6 +135,13 @@ def load_compiled(path: Path) -> CompiledModel:
     compiled = find_compiled(path)
     if compiled is None and not path.exists():
         raise RecordError(f"no artifact at {path}; make it with assay compile, or with atc where the guide's lines run")
+    beside = record_of(path)
+    if compiled is None and beside.is_file():
+        named = store.read(beside, CompiledModel).file.path.name
+        raise RecordError(
+            f"{beside} is the record of {named}, not of {path.name} beside it; give both the names back that they "
+            "were made with, or compile the model to this name"
+        )
     if compiled is None:
         raise RecordError(
             f"{path} has no record of an artifact beside it, {path.name}.json; make it with assay compile, "

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from assay import demo
-from assay.errors import DatasetError, RecordError, UnknownNameError
+from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
+from assay.guide import info
 from assay.workflow import guided
 from tests import factories
 from tests.messages import assert_says
@@ -122,6 +123,30 @@ def test_a_list_of_images_counts_each_suffix_from_zero(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_sides_of_an_image_are_those_that_it_is_seen_with(orientation: int, tmp_path: Path) -> None:
+    image, exif = Image.new("RGB", (20, 10)), Image.Exif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "a.jpg", exif=exif)
+    guided.list_images(str(tmp_path), tmp_path / "x.info")
+    width, height = ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg")).size
+    assert (width, height) == ((10, 20) if orientation > 4 else (20, 10))
+    assert (tmp_path / "x.info").read_text() == f"0 {tmp_path}/a.jpg {width} {height}\n"
+
+
+def test_damaged_exif_turns_no_image(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 10)).save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    guided.list_images(str(tmp_path), tmp_path / "x.info")
+    assert (tmp_path / "x.info").read_text() == f"0 {tmp_path}/a.jpg 20 10\n"
+
+
+@pytest.mark.material
+def test_the_sides_of_a_turned_image_are_the_originals(material: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes((material / "edge" / "exif_rotated.jpg").read_bytes())
+    guided.list_images(str(tmp_path), tmp_path / "x.info")
+    assert (tmp_path / "x.info").read_text() == f"0 {tmp_path}/a.jpg 333 500\n"
+
+
 def test_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(factories.jpeg())
     (tmp_path / "b.jpg").write_bytes(b"no image")
@@ -145,8 +170,9 @@ def test_a_folder_above_is_listed_by_its_whole_path(tmp_path: Path, monkeypatch:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "a.bin").write_bytes(b"\0" * 12)
-    guided.list_tensors("..", Path("x.info"), 1, 1)
-    assert Path("x.info").read_text() == f"0 {tmp_path.resolve()}/a.bin 1 1\n"
+    guided.list_tensors("..", tmp_path / "x.info", 1, 1)
+    assert (tmp_path / "x.info").read_text() == f"0 {tmp_path.resolve()}/a.bin 1 1\n"
+    assert len(info.read(tmp_path / "x.info").paths) == 1
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\udcffb", "a\tb"])
@@ -159,11 +185,53 @@ def test_names_that_no_line_can_hold_are_refused(name: str, tmp_path: Path) -> N
     with pytest.raises(DatasetError) as caught:
         guided.list_tensors(str(tmp_path), tmp_path / "x.info", 1, 1)
     assert_says(caught, "1 names", "rename")
+    (tmp_path / f"of {name}").mkdir()
+    (tmp_path / f"of {name}" / "a.bin").write_bytes(b"\0" * 12)
+    with pytest.raises(DatasetError) as caught:
+        guided.list_tensors(str(tmp_path / f"of {name}"), tmp_path / "x.info", 1, 1)
+    assert_says(caught, "1 names", "rename")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_tensor_that_is_gone_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.bin").symlink_to(tmp_path / "none")
+def test_links_are_refused_here_since_the_benchmark_does_not_follow_them(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"\0" * 12)
+    (tmp_path / "b.bin").symlink_to(tmp_path / "a.bin")
+    (tmp_path / "c.bin").symlink_to(tmp_path / "none")
     with pytest.raises(DatasetError) as caught:
         guided.list_tensors(str(tmp_path), tmp_path / "x.info", 1, 1)
-    assert_says(caught, "a.bin: No such file")
+    assert_says(caught, "2 of 3 tensors", "are links", "list the folder that they lead to", "b.bin", "c.bin")
+    assert not (tmp_path / "x.info").exists()
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").mkdir()
+    with pytest.raises(DatasetError) as caught:
+        guided.list_tensors(str(tmp_path), tmp_path / "x.info", 1, 1)
+    assert_says(caught, "a.bin: no file")
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_folder_elsewhere_is_refused_here_and_listed_beside_its_files(
+    linked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away, here = tmp_path / "data" / "prep", tmp_path / "here"
+    away.mkdir(parents=True)
+    here.mkdir()
+    (away / "a.bin").write_bytes(b"\0" * 12)
+    (here / "prep").symlink_to(away)
+    monkeypatch.chdir(here)
+    for folder in ["./prep"] if linked else [str(away), "../data/prep"]:
+        with pytest.raises(DatasetError) as caught:
+            guided.list_tensors(folder, Path("x.info"), 1, 1)
+        assert_says(caught, "x.info lists files in", f"put the list beside them, as {tmp_path}/data/x.info")
+        assert not Path("x.info").exists()
+    # What the message advises.
+    assert guided.list_tensors(str(away), tmp_path / "data" / "x.info", 1, 1) == 1
+    assert info.read(tmp_path / "data" / "x.info").paths == (f"{away}/a.bin",)
+
+
+def test_a_side_that_no_list_can_hold_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "a.bin").open("wb") as file:
+        file.truncate(12 * 100_000)
+    with pytest.raises(UsageError, match="100000 1"):
+        guided.list_tensors(str(tmp_path), tmp_path / "x.info", 100_000, 1)

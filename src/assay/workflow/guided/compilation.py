@@ -7,7 +7,7 @@ from pathlib import Path
 from assay import demo, store
 from assay.backends import registry
 from assay.data.transform import PRESETS, TransformChoice
-from assay.errors import UsageError
+from assay.errors import CheckpointError, UsageError
 from assay.guide.published import FLAGSHIP
 from assay.progress import Progress, Silent
 from assay.records import BuildOptions, CompiledModel, OnnxModel
@@ -22,8 +22,10 @@ _PROCESSOR = "soc_version"
 
 def export_checkpoint(checkpoint: Path, out: Path, progress: Progress = Silent()) -> OnnxModel:
     """Exports the guide's model with the weights of a file; the demo's own file is known by its bytes."""
+    if not checkpoint.is_file():
+        raise CheckpointError(f"no checkpoint at {checkpoint}; give the file of the weights, as it was downloaded")
     architecture = FLAGSHIP[0]
-    if checkpoint.is_file() and store.hash_file(checkpoint) == store.hash_file(demo.CHECKPOINT):
+    if store.hash_file(checkpoint) == store.hash_file(demo.CHECKPOINT):
         architecture = demo.NAME
         progress.note(f"{checkpoint.name} holds the demo's weights, so the model is {demo.NAME}")
     return export(architecture, out, weights=checkpoint, opset=_OPSET, progress=progress)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
+import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -16,7 +19,7 @@ from assay import environment, store, units
 from assay.data import transform as image_transform
 from assay.data.sources import folder as folder_source
 from assay.data.sources.folder import ImageFolder
-from assay.errors import DatasetError, RecordError, UnknownNameError
+from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
 from assay.guide import formats, info
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import ImageTransform
@@ -26,6 +29,10 @@ MODEL_TYPES: Mapping[str, ImageTransform] = {**image_transform.PRESETS, "demo": 
 """The guide's four, and the demo's own model, which takes small images."""
 
 _IMAGE_SUFFIXES = ("jpg", "jpeg", "JPG", "JPEG")
+_ORIENTATION = 0x0112
+"""The tag of EXIF that says how the camera was held."""
+_TURNED = range(5, 9)
+"""Its values that exchange the sides."""
 _BATCH = 4
 """Images a worker takes at once."""
 
@@ -112,12 +119,27 @@ def _convert(source: ImageFolder, transform: ImageTransform, name: str, target: 
 
 
 def list_tensors(folder: str, out: Path, width: int, height: int) -> int:
-    """Writes the list of a folder's tensors, sorted by name, and returns how many; their sizes must be as given."""
+    """Writes the list of a folder's tensors, sorted by name, and returns how many; their sizes must be as given.
+
+    Raises `DatasetError` where the list would hold what `info.read` refuses: links, and files that lie neither below
+    the list's folder nor below the one where this runs.
+    """
+    if max(width, height) > info.LONGEST_SIDE:
+        raise UsageError(f"{width} {height}: no side of an image is longer than {info.LONGEST_SIDE} pixels")
     paths = _found(folder, formats.TENSOR_SUFFIX[1:])
     if not paths:
         raise DatasetError(f"no .bin file in {folder}; write them with imagenet_torch_preprocess.py")
+    info.require_inside(out, out.parent.resolve(), folder)
     expected = info.tensor_bytes(width, height)
-    wrong = [f"{path}: {size}" for path in paths if (size := _size(path)) != f"{expected} bytes"]
+    found = {path: _size(path) for path in paths}
+    links = [path for path, size in found.items() if size == _LINK]
+    if links:
+        raise DatasetError(
+            f"{len(links)} of {len(paths)} tensors in {folder} are links, which benchmark does not follow; list the "
+            "folder that they lead to, or copy the files",
+            links,
+        )
+    wrong = [f"{path}: {size}" for path, size in found.items() if size != f"{expected} bytes"]
     if wrong:
         raise DatasetError(
             f"{len(wrong)} of {len(paths)} tensors in {folder} are not 3×{height}×{width} float32, {expected} bytes; "
@@ -134,8 +156,7 @@ def list_images(folder: str, out: Path) -> int:
     for suffix in _IMAGE_SUFFIXES:
         for index, path in enumerate(_found(folder, suffix)):
             try:
-                with Image.open(path) as image:
-                    lines.append(info.line(index, path, *image.size))
+                lines.append(info.line(index, path, *_sides(path)))
             except Exception as error:  # Pillow raises whatever damaged bytes make it trip over
                 wrong.append(f"{path}: {error}")
     if wrong:
@@ -146,11 +167,30 @@ def list_images(folder: str, out: Path) -> int:
     return len(lines)
 
 
+def _sides(path: str) -> tuple[int, int]:
+    """Width and height as the original's OpenCV reads them: of the image turned as its EXIF says."""
+    orientation, exif = None, Image.Exif()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of damaged EXIF, which turns no image
+        with Image.open(path) as image:
+            width, height = image.size
+            with suppress(Exception):  # Pillow raises whatever damaged bytes make it trip over
+                exif.load(image.info.get("exif", b""))
+                orientation = exif.get(_ORIENTATION)
+    return (height, width) if orientation in _TURNED else (width, height)
+
+
+_LINK = "a link"
+
+
 def _size(path: str) -> str:
     try:
-        return f"{Path(path).stat().st_size} bytes"
+        status = os.lstat(path)
     except OSError as error:
         return error.strerror or str(error)
+    if info.is_file(status):
+        return f"{status.st_size} bytes"
+    return _LINK if stat.S_ISLNK(status.st_mode) else "no file"
 
 
 def _require_listable(names: Sequence[str], folder: Path | str) -> None:
@@ -175,5 +215,5 @@ def _found(folder: str, suffix: str) -> list[str]:
         raise DatasetError(f"no folder at {folder}; give the folder of the files to list")
     # What a path looks like is the original's: the folder as it was given, a slash, and the name.
     names = [path.name for path in Path(folder).glob(f"*.{suffix}")]
-    _require_listable(names, folder)
+    _require_listable([folder, *names], folder)
     return sorted(os.path.join(folder, name) for name in names)  # noqa: PTH118 - a Path would drop `./`
