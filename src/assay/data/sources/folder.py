@@ -9,7 +9,7 @@ from pathlib import Path
 from assay import store, units
 from assay.data.class_list import ClassList
 from assay.data.sources import class_folders
-from assay.errors import DatasetError
+from assay.errors import DatasetError, ImageError
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """The endings, in lower case, that make a file an image by its name."""
@@ -31,20 +31,23 @@ class ImageFolder:
     """Files that are no images by their name."""
 
     def read(self, name: str) -> bytes:
-        """The bytes of one image's file."""
+        """The bytes of one image's file; raises `ImageError` where it is none, `DatasetError` where reading fails."""
         path = self.path / name
         try:
             status = path.stat()
             if not stat.S_ISREG(status.st_mode):
-                raise DatasetError(f"cannot read image {path}: it is no file but a device or a pipe")
+                raise ImageError(f"cannot read image {path}: it is no file but a device or a pipe")
             if status.st_size > MOST_BYTES:
-                raise DatasetError(
+                raise ImageError(
                     f"cannot read image {path}: it has {units.memory(status.st_size)}, and an image has "
                     f"{units.memory(MOST_BYTES)} at most"
                 )
             return path.read_bytes()
         except OSError as error:
-            raise DatasetError(f"cannot read image {path}: {error.strerror or error}") from error
+            raise DatasetError(
+                f"cannot read image {path}: {error.strerror or error}; mend that or take it away, and run the command "
+                "again"
+            ) from error
 
     def stamp(self, name: str) -> tuple[str, int, int] | None:
         """What tells cheaply that an image's file was touched; None where it is gone, which reading it will say."""

@@ -1,7 +1,7 @@
 """The headers of a tar file, walked without reading its members.
 
 `tarfile` would do for sound archives. It takes more than twice as long over 50,000 members, reads an extended header of
-any length into memory, and takes a damaged header or a hole of zeros for the end, which would lose the images behind it.
+any length into memory, and takes a damaged header or a hole of zeros for the end, which would lose the images behind.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _EMPTY = bytes(BLOCK)
 _END = 2 * BLOCK
 """Bytes of the end mark: zeros, which the archive's last record is filled with too."""
 _USUAL_END, _LARGEST_END = _END + 20 * BLOCK, _END + (1 << 20)
-"""Of the end mark and what fills the last record: as `tar` makes them unasked, and with the longest records of tapes."""
+"""Bytes of the end mark and what fills the last record: as `tar` makes them unasked, and with a tape's records."""
 
 ReadAt = Callable[[int, int], bytes]
 """The bytes from an offset on, so many or as many as there are."""
