@@ -13,6 +13,7 @@ from assay.errors import AssayError, MissingExtraError, UnknownNameError
         ("CheckpointError", 1),
         ("ModelError", 1),
         ("DatasetError", 1),
+        ("ImageError", 1),
         ("BackendError", 1),
         ("ParityError", 1),
         ("RecordError", 1),

@@ -7,6 +7,7 @@
     ├── CheckpointError                 a file of weights that cannot be used
     ├── ModelError                      an ONNX file that cannot be used
     ├── DatasetError                    images or labels that cannot be used
+    │   └── ImageError                  one image that cannot be used, however often it is read
     ├── BackendError                    a backend that refused or failed
     ├── ParityError                     a step changed the scores by more than it may
     ├── StalledError                    a stage that held one thing for longer than it may
@@ -106,6 +107,10 @@ class ModelError(AssayError):
 
 class DatasetError(AssayError):
     """Images or labels that cannot be used."""
+
+
+class ImageError(DatasetError):
+    """One image that cannot be used, however often it is read; others can."""
 
 
 class BackendError(AssayError):

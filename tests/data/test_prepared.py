@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from assay import store
-from assay.data import prepared, transform
+from assay.data import prepared, sources, transform
 from assay.data.prepared import Reader, Shard
 from assay.data.sources import folder
 from assay.errors import DatasetError, UsageError
 from assay.progress import Silent
 from assay.records import ImageFailure, PreparedDataset
-from tests import factories
+from tests import archives, factories
 from tests.messages import assert_says
 
 SMALL = factories.transform()
@@ -107,6 +108,38 @@ def test_a_shard_without_any_good_image_is_read_over(tmp_path: Path) -> None:
     assert len(reader) == 2
     reader.read(0, 2, out)
     assert np.array_equal(out, shards[1].pixels.load())
+
+
+def test_an_archive_that_changes_while_it_is_read_stops_a_preparation_that_skips_images(tmp_path: Path) -> None:
+    images = _images(tmp_path / "images", 4)
+    files = [(path.name, path.read_bytes()) for path in sorted(images.iterdir())]
+    archives.tar(tmp_path / "shards/one.tar", files[:2])
+    archives.tar(tmp_path / "shards/two.tar", files[2:])
+    found = sources.find(tmp_path / "shards")
+    archives.tar(tmp_path / "shards/two.tar", files[3:])
+    with pytest.raises(DatasetError) as caught:
+        prepared.prepare(found, SMALL, tmp_path / "out", Silent(), on_error="skip")
+    assert_says(caught, "two.tar was changed since its members were listed", "run the command again")
+
+
+def test_an_image_that_cannot_be_read_is_not_skipped_nor_remembered(tmp_path: Path) -> None:
+    images, out = _images(tmp_path / "images", 4), tmp_path / "out"
+    found = folder.find(images)
+    (images / "3.png").rename(tmp_path / "elsewhere")
+    with pytest.raises(DatasetError) as caught:
+        prepared.prepare(found, SMALL, out, Silent(), on_error="skip")
+    assert_says(caught, f"cannot read image {images / '3.png'}", "No such file", "run the command again")
+    (tmp_path / "elsewhere").rename(images / "3.png")
+    shards, failures = prepared.prepare(found, SMALL, out, Silent(), on_error="skip")
+    assert failures == ()
+    assert [name for shard in shards for name in shard.names] == ["0.png", "1.png", "2.png", "3.png"]
+
+
+def test_what_is_no_file_is_left_out_as_an_image_that_cannot_be_decoded(tmp_path: Path) -> None:
+    images = _images(tmp_path / "images", 2)
+    os.mkfifo(images / "pipe.png")
+    _, failures = prepared.prepare(folder.find(images), SMALL, tmp_path / "out", Silent(), on_error="skip")
+    assert [failure.name for failure in failures] == ["pipe.png"]
 
 
 def test_a_folder_in_which_nothing_can_be_decoded_is_refused_even_so(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import sys
 import time
 import zlib
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -102,12 +103,15 @@ def test_files_that_were_skipped_are_in_the_record_with_the_reason_and_said(tmp_
     assert any("left out 5 images" in said for said in notes.said)
 
 
-def test_an_image_whose_file_is_gone_is_named_with_the_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_an_image_whose_file_is_gone_is_named_and_never_left_out(
+    on_error: Literal["stop", "skip"], tmp_path: Path
+) -> None:
     images = _images(tmp_path / "images", 2)
     (images / "gone.png").symlink_to(tmp_path / "nowhere.png")
     with pytest.raises(DatasetError) as caught:
-        workflow.prepare(images, SMALL, tmp_path / "out")
-    assert_says(caught, "1 of 3 images", "gone.png: cannot read image")
+        workflow.prepare(images, SMALL, tmp_path / "out", on_error=on_error)
+    assert_says(caught, f"cannot read image {images / 'gone.png'}", "No such file", "take it away")
 
 
 def test_a_file_that_is_no_image_by_its_name_is_listed_and_said(tmp_path: Path) -> None:
@@ -149,6 +153,7 @@ def test_the_broken_files_of_the_material_are_named_and_the_bit_flips_used(mater
 PEAK = """
 import re, sys
 from pathlib import Path
+from typing import Literal
 from assay import workflow
 from assay.data.transform import preset
 workflow.prepare(Path(sys.argv[1]), preset("resnet"), Path(sys.argv[2]), on_error="skip")
@@ -177,6 +182,7 @@ def test_a_png_of_50000_by_50000_is_refused_before_it_takes_memory(tmp_path: Pat
 SLOW = """
 import sys, time
 from pathlib import Path
+from typing import Literal
 from assay import workflow
 from assay.data import prepared
 from assay.progress import Silent

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from assay.errors import DatasetError
+from assay.errors import ImageError
 
 try:
     import simplejpeg
@@ -41,7 +41,7 @@ _OWN_REFUSAL = re.compile(r"tj\w+\(\): ")
 
 
 def decode(content: bytes) -> tuple[Image.Image, str | None]:
-    """An image file's bytes as an RGB image, and what the decoder warned of; raises `DatasetError` with the reason."""
+    """An image file's bytes as an RGB image, and what the decoder warned of; raises `ImageError` with the reason."""
     if not content.startswith(_JPEG) or not _agree():
         return _by_pillow(content), None
     try:
@@ -63,13 +63,13 @@ def _by_pillow(content: bytes) -> Image.Image:
                 del image.info["transparency"]
             return image.convert("RGB")
     except UnidentifiedImageError as error:
-        raise DatasetError(
+        raise ImageError(
             "empty file" if not content else f"no image format that is read: {', '.join(FORMATS)}"
         ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DatasetError(f"too large to decode safely: {error}") from error
+        raise ImageError(f"too large to decode safely: {error}") from error
     except Exception as error:  # Pillow's decoders raise whatever damaged bytes make them trip over
-        raise DatasetError(f"cannot be decoded: {error or type(error).__name__}") from error
+        raise ImageError(f"cannot be decoded: {error or type(error).__name__}") from error
 
 
 def _by_simplejpeg(content: bytes) -> Image.Image:

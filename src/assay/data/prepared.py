@@ -20,7 +20,7 @@ import numpy.typing as npt
 from assay import environment, stalling, store
 from assay.data import transform as image_transform
 from assay.data.sources import Source
-from assay.errors import DatasetError
+from assay.errors import DatasetError, ImageError
 from assay.progress import Progress
 from assay.records import ArrayFile, Dataset, ImageFailure, ImageTransform, ImageWarning, PreparedDataset, Record
 from assay.stalling import Holds
@@ -62,8 +62,8 @@ def prepare(
 ) -> tuple[tuple[Shard, ...], tuple[ImageFailure, ...]]:
     """Writes the shards of all images; images that cannot be decoded are named together, or left out and listed.
 
-    Raises `DatasetError` with every file that cannot be decoded, where `on_error` is `stop`, and `StalledError` where
-    one thing takes longer than the timeout.
+    Raises `DatasetError` with every file that cannot be decoded, where `on_error` is `stop`, and in any case where one
+    cannot be read, which is no fault of the image; `StalledError` where one thing takes longer than the timeout.
     """
     image_transform.check(transform)
     progress.start("prepare", len(source.names))
@@ -196,7 +196,7 @@ class _Preparation:
                 content = self.source.read(name)
             with self.holds.at("decode", f"image {name}"):
                 out[...], warning = image_transform.pixels_and_warning(content, self.transform)
-        except DatasetError as error:
+        except ImageError as error:
             return _Outcome("", None, ImageFailure(name=name, reason=error.message))
         warned = ImageWarning(name=name, reason=warning) if warning is not None else None
         return _Outcome(hashlib.sha256(content).hexdigest(), warned, None)

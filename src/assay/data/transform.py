@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from assay.data import decoder
-from assay.errors import DatasetError, UnknownNameError, UsageError
+from assay.errors import ImageError, UnknownNameError, UsageError
 from assay.records import ImageTransform, Interpolation, Record
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -115,7 +115,7 @@ def check(transform: ImageTransform) -> None:
 
 
 def pixels(content: bytes, transform: ImageTransform) -> npt.NDArray[np.uint8]:
-    """An image file's bytes as uint8 H×W×3, resized and cropped; raises `DatasetError` with the reason."""
+    """An image file's bytes as uint8 H×W×3, resized and cropped; raises `ImageError` with the reason."""
     return pixels_and_warning(content, transform)[0]
 
 
@@ -133,7 +133,7 @@ def resize(image: Image.Image, transform: ImageTransform) -> Image.Image:
         return image
     scaled = int(transform.resize * long / short)
     if scaled * transform.resize > decoder.MOST_PIXELS:
-        raise DatasetError(f"too long and thin: {width}×{height} pixels would become {transform.resize}×{scaled}")
+        raise ImageError(f"too long and thin: {width}×{height} pixels would become {transform.resize}×{scaled}")
     size = (transform.resize, scaled) if width < height else (scaled, transform.resize)
     return image.resize(size, _FILTERS[transform.interpolation])
 

@@ -143,6 +143,14 @@ def test_a_file_that_is_no_archive_says_what_to_give(content: bytes, tmp_path: P
     assert_says(caught, f"{tmp_path / 'val.tar'} is no tar archive", "give a folder of images, or a .tar")
 
 
+def test_a_shard_that_was_never_fetched_is_refused_by_name(tmp_path: Path) -> None:
+    archives.tar(tmp_path / "one.tar", _pixels("a.jpg"))
+    (tmp_path / "two.tar").write_bytes(bytes(20480))
+    with pytest.raises(DatasetError) as caught:
+        sources.find(tmp_path)
+    assert_says(caught, f"{tmp_path / 'two.tar'} is damaged: it holds no member", "fetch or make it again")
+
+
 def test_an_archive_without_images_says_how_images_end(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         sources.find(archives.tar(tmp_path / "val.tar", _pixels("read.me")))

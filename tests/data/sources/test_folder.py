@@ -49,6 +49,40 @@ def test_a_class_folder_without_an_image_keeps_its_number(tmp_path: Path) -> Non
     assert folder.find(tmp_path).class_of == {"cat/1.png": 1}
 
 
+@pytest.mark.parametrize(
+    ("images", "deeper"),
+    [
+        (("cat/1.JPEG", "cat/more/2.JPEG", "dog/3.JPEG"), ["cat/more/2.JPEG"]),
+        (("a.png", "sub/b.png", "sub/in/c.png"), ["sub/b.png", "sub/in/c.png"]),
+        (("cat/1.png", "dog/only/deeper/1.png"), ["dog/only/deeper/1.png"]),
+    ],
+)
+def test_images_that_lie_deeper_are_named(images: tuple[str, ...], deeper: list[str], tmp_path: Path) -> None:
+    _touch(*(tmp_path / name for name in images))
+    with pytest.raises(DatasetError) as caught:
+        folder.find(tmp_path)
+    assert_says(caught, f"{len(deeper)} images in {tmp_path} lie deeper than others", "flat or with one folder a class")
+    assert list(caught.value.files) == deeper
+
+
+def test_folders_without_images_and_links_back_up_are_passed_over(tmp_path: Path) -> None:
+    _touch(tmp_path / "images/cat/1.png", tmp_path / "images/cat/notes/read.me", tmp_path / "images/cat/.old/2.png")
+    (tmp_path / "images/cat/up").symlink_to(tmp_path / "images", target_is_directory=True)
+    (tmp_path / "images/cat/notes/loop").symlink_to(tmp_path / "images/cat", target_is_directory=True)
+    assert folder.find(tmp_path / "images").names == ("cat/1.png",)
+    _touch(tmp_path / "images/0.png")
+    (tmp_path / "images/cat/1.png").unlink()
+    assert folder.find(tmp_path / "images").names == ("0.png",)
+
+
+def test_images_behind_a_link_to_a_folder_elsewhere_are_named_too(tmp_path: Path) -> None:
+    _touch(tmp_path / "images/cat/1.png", tmp_path / "elsewhere/2.png")
+    (tmp_path / "images/cat/more").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    with pytest.raises(DatasetError) as caught:
+        folder.find(tmp_path / "images")
+    assert list(caught.value.files) == ["cat/more/2.png"]
+
+
 def test_an_image_is_read_by_its_name(tmp_path: Path) -> None:
     _touch(tmp_path / "cat/1.png")
     assert folder.find(tmp_path).read("cat/1.png") == b"x"

@@ -37,7 +37,7 @@ def _written(files: list[tuple[str, bytes]], form: int, headers: dict[str, str] 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    files=st.lists(st.tuples(PATHS, st.binary(max_size=1100)), max_size=4),
+    files=st.lists(st.tuples(PATHS, st.binary(max_size=1100)), min_size=1, max_size=4),
     form=FORMS,
 )
 def test_members_are_those_that_tarfile_finds(files: list[tuple[str, bytes]], form: int) -> None:
@@ -95,6 +95,73 @@ def test_a_damaged_header_in_the_middle_is_not_taken_for_the_end() -> None:
     assert_says(caught, "val.tar is damaged at byte 1024", "sum is wrong", "fetch or make it again")
 
 
+THREE = _written([(f"{name}.jpg", name.encode() * 3000) for name in "abc"], tarfile.GNU_FORMAT)
+"""Each member takes 3,584 bytes: its header and six blocks."""
+
+
+def _with_zeros(content: bytes, begin: int, end: int) -> bytes:
+    return content[:begin] + bytes(end - begin) + content[end:]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        # tarfile finds one member in each, and says nothing.
+        (_with_zeros(THREE, 3584, 3584 + 512), "val.tar is damaged at byte 3584: zeros stand where the next member"),
+        (_with_zeros(THREE, 3584, 2 * 3584), "val.tar goes on behind an end mark, with more members from byte 7168"),
+        (_with_zeros(THREE, 3584, 7168 + 600), "val.tar is damaged at byte 3584: zeros stand where the next member"),
+        (THREE[:3584] + bytes(512), "val.tar is damaged at byte 3584: zeros stand where the next member"),
+        (THREE + THREE, f"goes on behind an end mark, with more members from byte {len(THREE)}"),
+        (THREE[: 3 * 3584] + bytes(1024) + b"more", "val.tar is damaged at byte 10752"),
+    ],
+)
+def test_zeros_that_do_not_end_the_archive_are_no_end(content: bytes, said: str) -> None:
+    with pytest.raises(DatasetError) as caught:
+        _members(content)
+    assert_says(caught, said)
+
+
+def test_archives_put_behind_each_other_say_how_to_join_them() -> None:
+    with pytest.raises(DatasetError) as caught:
+        _members(THREE + THREE)
+    assert_says(caught, "archives put behind each other, or damaged", "tar --concatenate, or give their folder")
+
+
+@pytest.mark.parametrize("content", [bytes(10240), bytes(2 << 20)])
+def test_an_archive_that_was_never_filled_is_refused(content: bytes) -> None:
+    with pytest.raises(DatasetError) as caught:
+        _members(content)
+    assert_says(caught, "val.tar is damaged: it holds no member", "fetch or make it again")
+
+
+@pytest.mark.parametrize("first", [3584, 5000])
+def test_an_archive_whose_rest_was_never_filled_is_refused(first: int) -> None:
+    size = first + (2 << 20 if first == 3584 else 16 << 10)
+    with pytest.raises(DatasetError) as caught:
+        _members(THREE[:first] + bytes(size - first))
+    assert_says(caught, "val.tar is damaged at byte", "zeros stand from there on, many more than an end mark takes")
+
+
+@pytest.mark.parametrize("record", [512, 10240, 64 << 10, 1 << 20])
+def test_an_archive_may_end_in_a_long_record(record: int) -> None:
+    content = THREE[: 3 * 3584] + bytes(1024)
+    content += bytes(-len(content) % record)
+    assert [one.name for one in _members(content)] == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_an_end_without_end_is_read_once_and_not_whole() -> None:
+    reads: list[int] = []
+
+    def read_at(offset: int, size: int) -> bytes:
+        reads.append(size)
+        found = THREE[offset : offset + size]
+        return found + bytes(size - len(found))
+
+    with pytest.raises(DatasetError):
+        list(tar_headers.members(read_at, 1 << 50, "val.tar"))
+    assert sum(reads) < 2 << 20
+
+
 @pytest.mark.parametrize("kept", [1024, 1024 + 200])
 def test_an_archive_that_was_cut_off_is_refused(kept: int) -> None:
     with pytest.raises(DatasetError) as caught:
@@ -128,9 +195,11 @@ def test_a_pax_header_for_all_members_names_none() -> None:
 
 def test_a_pax_header_for_all_members_may_hold_a_comment() -> None:
     written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w", format=tarfile.PAX_FORMAT, pax_headers={"comment": "a commit"}):
-        pass
-    assert _members(written.getvalue()) == []
+    with tarfile.open(
+        fileobj=written, mode="w", format=tarfile.PAX_FORMAT, pax_headers={"comment": "a commit"}
+    ) as archive:
+        archive.addfile(tarfile.TarInfo("a.jpg"))
+    assert [one.name for one in _members(written.getvalue())] == ["a.jpg"]
 
 
 @pytest.mark.parametrize("kind", [b"x", b"L"])

@@ -28,7 +28,7 @@ class Source(Protocol):
         """Files that are no images by their name."""
 
     def read(self, name: str) -> bytes:
-        """The bytes of one image."""
+        """The bytes of one image; raises `ImageError` where it can be none, and `DatasetError` where reading fails."""
 
     def stamp(self, name: str) -> object:
         """What tells cheaply that an image was touched."""

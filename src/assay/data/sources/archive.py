@@ -13,7 +13,7 @@ from typing import NamedTuple
 from assay import units
 from assay.data.sources import tar_headers
 from assay.data.sources.folder import MOST_BYTES
-from assay.errors import DatasetError
+from assay.errors import DatasetError, ImageError
 
 _COMPRESSED = {
     b"\x1f\x8b": ("gzip", "gunzip"),
@@ -200,7 +200,7 @@ def _opened(archive: TarFile) -> Iterator[int]:
 
 def _read(descriptor: int, place: Place, path: Path, name: str) -> bytes:
     if place.size > MOST_BYTES:
-        raise DatasetError(
+        raise ImageError(
             f"cannot read {name} in {path}: it has {units.memory(place.size)}, and an image has "
             f"{units.memory(MOST_BYTES)} at most"
         )

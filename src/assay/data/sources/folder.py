@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from assay import store, units
 from assay.data.class_list import ClassList
 from assay.data.sources import class_folders
-from assay.errors import DatasetError
+from assay.errors import DatasetError, ImageError
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """The endings, in lower case, that make a file an image by its name."""
@@ -31,20 +32,23 @@ class ImageFolder:
     """Files that are no images by their name."""
 
     def read(self, name: str) -> bytes:
-        """The bytes of one image's file."""
+        """The bytes of one image's file; raises `ImageError` where it is none, `DatasetError` where reading fails."""
         path = self.path / name
         try:
             status = path.stat()
             if not stat.S_ISREG(status.st_mode):
-                raise DatasetError(f"cannot read image {path}: it is no file but a device or a pipe")
+                raise ImageError(f"cannot read image {path}: it is no file but a device or a pipe")
             if status.st_size > MOST_BYTES:
-                raise DatasetError(
+                raise ImageError(
                     f"cannot read image {path}: it has {units.memory(status.st_size)}, and an image has "
                     f"{units.memory(MOST_BYTES)} at most"
                 )
             return path.read_bytes()
         except OSError as error:
-            raise DatasetError(f"cannot read image {path}: {error.strerror or error}") from error
+            raise DatasetError(
+                f"cannot read image {path}: {error.strerror or error}; mend that or take it away, and run the command "
+                "again"
+            ) from error
 
     def stamp(self, name: str) -> tuple[str, int, int] | None:
         """What tells cheaply that an image's file was touched; None where it is gone, which reading it will say."""
@@ -64,7 +68,10 @@ def is_image(name: str) -> bool:
 
 
 def find(path: Path) -> ImageFolder:
-    """Lists the images in a flat folder, or in the class folders below it where it holds no image itself."""
+    """Lists the images in a flat folder, or in the class folders below it where it holds no image itself.
+
+    Raises `DatasetError` where there are none, or some lie deeper.
+    """
     if not path.is_dir():
         raise DatasetError(
             f"no folder of images at {path}; give a folder of files or of class folders, or a .tar of them"
@@ -78,7 +85,7 @@ def find(path: Path) -> ImageFolder:
 
 
 def look(path: Path) -> ImageFolder | None:
-    """The images of a folder that is there; None where it holds none."""
+    """The images of a folder that is there; None where neither it nor a folder directly below it holds any."""
     try:
         found = _look(path)
     except OSError as error:
@@ -95,23 +102,60 @@ def _is_utf8(name: str) -> bool:
 
 
 def _look(path: Path) -> ImageFolder | None:
-    images, skipped = _split(_files(path), "")
+    files, folders = _entries(path)
+    images, skipped = _split(files, "")
     if images:
+        _require_none_deeper(path, folders)
         return ImageFolder(path, tuple(sorted(images)), None, tuple(sorted(skipped)))
-    folders = sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     class_of: dict[str, int] = {}
-    for number, folder in enumerate(folders):
-        inside, not_images = _split(_files(path / folder), f"{folder}/")
-        class_of.update(dict.fromkeys(inside, number))
+    deeper: list[str] = []
+    for number, folder in enumerate(sorted(folders)):
+        files, inside = _entries(path / folder)
+        images, not_images = _split(files, f"{folder}/")
+        class_of.update(dict.fromkeys(images, number))
         skipped += not_images
+        deeper += [f"{folder}/{name}" for name in inside]
     if not class_of:
         return None
+    _require_none_deeper(path, deeper)
     return ImageFolder(path, tuple(sorted(class_of)), class_of, tuple(sorted(skipped)))
 
 
-def _files(folder: Path) -> list[str]:
-    """The names of the files; a link whose file is gone is one of them, so that it is missed by name."""
-    return [entry.name for entry in folder.iterdir() if not entry.is_dir() and not entry.name.startswith(".")]
+def _require_none_deeper(path: Path, folders: Sequence[str]) -> None:
+    """Raises where folders that are not looked into hold images, at any depth: they would be lost in silence."""
+    # A link may lead back up, to images that are counted already or to itself.
+    seen = {_identity(path / above) for folder in folders for above in Path(folder).parents}
+    deeper: list[str] = []
+    left = list(folders)
+    while left:
+        folder = left.pop()
+        if (identity := _identity(path / folder)) in seen:
+            continue
+        seen.add(identity)
+        files, inside = _entries(path / folder)
+        deeper += [f"{folder}/{name}" for name in files if is_image(name)]
+        left += [f"{folder}/{name}" for name in inside]
+    if deeper:
+        raise DatasetError(
+            f"{len(deeper)} images in {path} lie deeper than others or than class folders; lay them out flat or with "
+            "one folder a class",
+            sorted(deeper),
+        )
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _entries(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of the files and of the folders; a link whose file is gone is a file, so that it is missed by name."""
+    files: list[str] = []
+    folders: list[str] = []
+    for entry in folder.iterdir():
+        if not entry.name.startswith("."):
+            (folders if entry.is_dir() else files).append(entry.name)
+    return files, folders
 
 
 def _split(names: list[str], prefix: str) -> tuple[list[str], list[str]]:

@@ -1,7 +1,7 @@
 """The headers of a tar file, walked without reading its members.
 
 `tarfile` would do for sound archives. It takes more than twice as long over 50,000 members, reads an extended header of
-any length into memory, and takes a damaged header in the middle for the end, which would lose the images behind it.
+any length into memory, and takes a damaged header or a hole of zeros for the end, which would lose the images behind.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ _PAX, _PAX_OF_ALL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
 _LARGEST_EXTENSION = 1 << 20
 """Bytes of a header's extension: a name, and attributes that somebody kept."""
 _EMPTY = bytes(BLOCK)
+_END = 2 * BLOCK
+"""Bytes of the end mark: zeros, which the archive's last record is filled with too."""
+_USUAL_END, _LARGEST_END = _END + 20 * BLOCK, _END + (1 << 20)
+"""Bytes of the end mark and what fills the last record: as `tar` makes them unasked, and with a tape's records."""
 
 ReadAt = Callable[[int, int], bytes]
 """The bytes from an offset on, so many or as many as there are."""
@@ -49,6 +53,7 @@ class Member(NamedTuple):
 def members(read_at: ReadAt, length: int, called: str) -> Iterator[Member]:
     """The members in their order; raises `DatasetError` with where the archive `called` so is none, or is damaged."""
     place = 0
+    found = False
     extensions: dict[bytes, bytes] = {}
     while (block := read_at(place, BLOCK)) != _EMPTY:
         if len(block) < BLOCK:
@@ -75,9 +80,31 @@ def members(read_at: ReadAt, length: int, called: str) -> Iterator[Member]:
                 "are left of the archive; fetch or make it again"
             )
         yield member
+        found = True
         extensions = {}
         # What is no file has nothing behind its header, whatever its size says.
         place = member.offset + (_padded(member.size) if member.kind not in _WITHOUT_CONTENT else 0)
+    _require_end(read_at, place, length, called, found)
+
+
+def _require_end(read_at: ReadAt, place: int, length: int, called: str, found: bool) -> None:
+    """Raises where zeros do not end the archive, but are a hole in it; one read, however long it is."""
+    zeros = read_at(place, min(length - place, _LARGEST_END + 1))
+    behind = zeros.lstrip(b"\0")
+    size = len(zeros) - len(behind)
+    if behind and _is_header(read_at(place + size, BLOCK)) and size >= _END:
+        raise DatasetError(
+            f"{called} goes on behind an end mark, with more members from byte {place + size}: it is several archives "
+            "put behind each other, or damaged; join archives with tar --concatenate, or give their folder"
+        )
+    if behind or size < _END:
+        raise _damaged(called, place, "zeros stand where the next member should, and they are no end mark")
+    if not found:
+        raise DatasetError(f"{called} is damaged: it holds no member; fetch or make it again")
+    # A file that was only fetched in part may have its full length: what is missing are zeros, from within a member on.
+    from_within = size > _USUAL_END and read_at(place - BLOCK, BLOCK) == _EMPTY
+    if from_within or size > _LARGEST_END:
+        raise _damaged(called, place, "zeros stand from there on, many more than an end mark takes")
 
 
 def _member(block: bytes, extensions: Mapping[bytes, bytes], offset: int, size: int) -> Member:
@@ -144,6 +171,13 @@ def _sums_up(block: bytes) -> bool:
     counted = block[:148] + block[156:]
     total = sum(counted) + 8 * ord(" ")
     return told in (total, total - 256 * sum(byte > 127 for byte in counted)) if told != total else True
+
+
+def _is_header(block: bytes) -> bool:
+    try:
+        return len(block) == BLOCK and _sums_up(block)
+    except ValueError:
+        return False
 
 
 def _padded(size: int) -> int:
