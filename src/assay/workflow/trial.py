@@ -16,7 +16,7 @@ from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BatchResult, CompiledModel, Dataset, OnnxModel, PreparedDataset, RunRecord, Setting
 from assay.score import accuracy as score_accuracy
 from assay.workflow import dataset as dataset_step
-from assay.workflow import folders, judgement, measurement, overlap, profiling
+from assay.workflow import folders, gathering, judgement, measurement, overlap, profiling
 from assay.workflow.distributed import Spread
 from assay.workflow.measurement import Length
 from assay.workflow.pixels import Data, Images, source_of
@@ -213,6 +213,12 @@ def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[Bat
         f"batch {result.batch}: batch times were still changing after {units.seconds(warm_up.seconds)} of warm-up"
         for result in results
         if not (warm_up := result.performance.warm_up).steady
+    ]
+    found += [
+        f"batch {result.batch}: the run was stopped and went on: its time is that of its parts up to their last "
+        "answers, and its warm-up that of the last part"
+        for result in results
+        if gathering.is_resumed(result.performance.shares)
     ]
     found += [
         f"batch {result.batch}: worker {share.worker.name} died; what it had not given back was done again by others"
