@@ -6,6 +6,7 @@ import datetime
 import os
 import shlex
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,10 +22,20 @@ LOCK = ".lock"
 _COMMAND = 200
 """Letters of a command line, of a longer one."""
 
+_held: dict[Path, int] = {}
+"""The folders that this process holds, each with the thread that does."""
+
 
 @contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Holds a folder for this process; a second one is told who holds it. What a killed one left half is removed."""
+def lock(folder: Path, *, again: bool = False) -> Iterator[None]:
+    """Holds a folder for this process; a second one is told who holds it. What a killed one left half is removed.
+
+    `again` lets the thread in that holds the folder already, as a step of a longer command does.
+    """
+    place = folder.resolve()
+    if again and _held.get(place) == threading.get_ident():
+        yield
+        return
     holder = folder / f"{LOCK}.holder"
     held = filelock.FileLock(folder / LOCK, timeout=0)
     try:
@@ -42,9 +53,11 @@ def lock(folder: Path) -> Iterator[None]:
     except OSError as error:
         held.release()
         raise RecordError(f"cannot write to {folder}: {error.strerror or error}; choose another folder") from error
+    _held[place] = threading.get_ident()
     try:
         yield
     finally:
+        del _held[place]
         holder.unlink(missing_ok=True)
         held.release()
 

@@ -15,10 +15,14 @@ import pytest
 
 from assay import demo, store, workflow
 from assay.cli.main import main
+from assay.data import prepared as preparation
+from assay.data import sources
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError, RecordError
-from assay.records import BuildOptions, RunRecord
+from assay.progress import Silent
+from assay.records import BuildOptions, OnnxModel, PreparedDataset, RunRecord
 from assay.workflow import RunRequest
+from assay.workflow.tuning.quantized import Quantizer
 from tests.messages import assert_says
 from tests.workflow.test_complete_run import Steps
 
@@ -180,14 +184,14 @@ def test_repair_does_the_damaged_step_again_and_no_other(
     file.write_bytes(content)
     # Even the time is as it was: repairing holds every file to its hash.
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert workflow.repair(folder) == (file,)
+    assert workflow.repair(folder, "run") == (file,)
     assert not file.exists()
     told = Steps()
     again = workflow.run(whole.request, folder, told).run
     done = {step for step, kept in told.kept.items() if not kept} - {"report"}
     assert done == steps
     assert again.results[0].accuracy == whole.record.results[0].accuracy
-    assert workflow.repair(folder) == ()
+    assert workflow.repair(folder, "run") == ()
 
 
 def test_repairing_touches_no_file_of_the_users(whole: Whole, tmp_path: Path) -> None:
@@ -198,8 +202,70 @@ def test_repairing_touches_no_file_of_the_users(whole: Whole, tmp_path: Path) ->
     theirs |= {"song.json": song, "bench/model-of-mine.json": song}
     for name, text in theirs.items():
         (folder / name).write_text(text)
-    assert workflow.repair(folder) == ()
+    assert workflow.repair(folder, "run") == ()
     assert {name: (folder / name).read_text() for name in theirs} == theirs
+
+
+def _turned(file: Path) -> None:
+    """One bit of a file turned over, for good."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 16
+    file.write_bytes(content)
+
+
+def test_repair_goes_on_after_a_damaged_shard_of_a_data_set_that_was_not_finished(
+    whole: Whole, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert whole.request.images is not None
+    transform = workflow.load_prepared(whole.folder / "prepared").transform
+    # What a kill before the last record leaves.
+    preparation.prepare(sources.find(whole.request.images), transform, tmp_path, Silent())
+    (record,) = tmp_path.glob("*.json")
+    _turned(record)
+    words = ["prepare", str(whole.request.images), *_T, "-o", str(tmp_path)]
+    assert main(words) == 1
+    assert f"assay: {record} is damaged" in capsys.readouterr().err
+    assert main([*words, "--repair"]) == 0
+    assert f"removed, to be made again: {record}" in capsys.readouterr().err
+
+
+def test_repair_removes_every_damaged_record_that_a_search_keeps_of_its_models(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    quantizer = Quantizer(demo_model, demo_data, tmp_path / "models", 0.0)
+    quantizer.model("minmax", True, 1, 600.0)
+    records = sorted((tmp_path / "models").rglob("*.json"))
+    # Of the 8-bit model, the float32 graph, the ranges and the costs of the layers.
+    assert len(records) == 4
+    for record in records:
+        _turned(record)
+    assert sorted(workflow.repair(tmp_path, "tune")) == records
+
+
+def test_repair_leaves_a_users_own_model_where_an_earlier_one_stood(
+    whole: Whole, tmp_path: Path, demo_choice: TransformChoice
+) -> None:
+    model = tmp_path / "m.onnx"
+    workflow.adopt(demo.ONNX, model, choice=demo_choice)
+    own = model.read_bytes() + b"their own"
+    model.write_bytes(own)
+    words = ["bench", str(model), "--batch=1", "--synthetic", "--iterations=1", "-o", str(tmp_path), "--repair"]
+    main(words)
+    assert model.read_bytes() == own
+    assert (tmp_path / "m.json").is_file()
+
+
+def test_repair_removes_nothing_that_its_command_cannot_make(whole: Whole, tmp_path: Path) -> None:
+    folder = tmp_path / "RUN"
+    shutil.copytree(whole.folder, folder)
+    (artifact,) = folder.glob("compiled/*/artifact.onnx")
+    others = [folder / "model.onnx", folder / "model.json"]
+    given = [artifact, folder / "prepared" / "images-00000.npy"]
+    for file in [*others, *given]:
+        _turned(file)
+    assert workflow.repair(folder, "bench", given=[artifact, folder / "prepared"]) == ()
+    assert set(workflow.repair(folder, "bench")) == set(given)
+    assert set(workflow.repair(folder, "run")) >= {folder / "model.json"}
 
 
 _T = ["--resize", "72", "--crop", "64", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import signal
 from pathlib import Path
 
+from assay import demo
 from tests.endurance import commands, stuck
 
 
@@ -16,6 +18,11 @@ def test_the_second_run_says_who_holds_the_folder_and_changes_nothing_in_it(tmp_
     with commands.start(first, "tests.endurance.stuck", {stuck.REACHED: str(reached)}) as holder:
         commands.wait_until(reached.exists, holder)
         before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+        for second in _others(out):
+            status, said = commands.finish(second)
+            assert status == 1, said
+            assert f"assay: {out} is in use by another assay (process {holder.pid} " in said
+            assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
         status, said = commands.finish(run)
         assert status == 1
         assert re.fullmatch(
@@ -32,3 +39,21 @@ def test_the_second_run_says_who_holds_the_folder_and_changes_nothing_in_it(tmp_
     status, said = commands.finish(run)
     assert status == 0, said
     assert next(line for line in said.splitlines() if line.startswith("prepare")).endswith("kept")
+
+
+def _others(out: Path) -> list[list[str]]:
+    """Commands of every kind that take a folder, each of which would have something to make there."""
+    prepared, model = str(out / "prepared"), [str(demo.ONNX), *commands.TRANSFORM]
+    bench = ["bench", *model, "--batch", "4", "-o", str(out)]
+    short = ["--duration", "0.1"]
+    found = [
+        [*bench, "--data", prepared, *short],
+        [*bench, "--data", prepared, *short, "--repair"],
+        ["bench", *model, "--batch", "1,4", "--data", prepared, *short, "--interleave", "-o", str(out)],
+        ["prepare", str(demo.IMAGES), *commands.TRANSFORM, "-o", str(out)],
+    ]
+    if importlib.util.find_spec("optuna") is not None:
+        found.append(["tune", *model, "--data", prepared, "-o", str(out)])
+    if importlib.util.find_spec("mlperf_loadgen") is not None:
+        found.append([*bench, "--images", str(demo.IMAGES), *short, "--scenario", "offline"])
+    return found

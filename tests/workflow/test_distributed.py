@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -197,7 +199,7 @@ class _Counted(Silent):
 
 
 RUN = """
-import sys
+import json, sys
 from pathlib import Path
 from assay import workflow
 from assay.backends import registry
@@ -206,18 +208,19 @@ from assay.workflow import trial
 registry.BACKENDS.update(slow.TABLE)
 artifact, data = workflow.load_compiled(Path(sys.argv[1])), workflow.load_prepared(Path(sys.argv[2]))
 result, _, _ = trial.trial(
-    artifact, data, Path(sys.argv[3]), run_settings={}, reuse=True, spread=workflow.Spread(devices=("cpu", "cpu"))
+    artifact, data, Path(sys.argv[3]), run_settings={}, reuse=True, spread=workflow.Spread(**json.loads(sys.argv[4]))
 )
 print(result.accuracy.correct_at[0])
 """
 
 
-def test_the_driver_killed_goes_on_from_the_whole_shards(
-    artifact: CompiledModel, demo_data: PreparedDataset, one: RunRecord, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
+def killed_and_resumed(
+    artifact: CompiledModel, demo_data: PreparedDataset, out: Path, over: workflow.Spread
+) -> BatchResult:
+    """The result of a run whose driver was killed between two shards; the second one begins where that was."""
     prepared = demo_data.shards[0].file.path.parent
     words = [sys.executable, "-c", RUN, str(artifact.file.path), str(prepared), str(out)]
+    words.append(json.dumps({"cluster": over.cluster, "devices": over.devices}))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(Path.cwd()), *sys.path]))}
     process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -233,18 +236,23 @@ def test_the_driver_killed_goes_on_from_the_whole_shards(
     counted = _Counted()
     from assay.workflow import trial
 
-    result, _, _ = trial.trial(
-        artifact,
-        demo_data,
-        out,
-        run_settings={},
-        reuse=True,
-        spread=workflow.Spread(devices=("cpu", "cpu")),
-        progress=counted,
-    )
+    result, used, _ = trial.trial(artifact, demo_data, out, run_settings={}, reuse=True, spread=over, progress=counted)
     assert counted.first == whole
     assert counted.images == 240
     assert holds_together(result)
+    # Those who went on are told apart from those who were stopped, and the record says so.
+    went_on = [share for share in result.performance.shares if share.worker.name.endswith(" (resumed)")]
+    assert sum(share.images for share in went_on) == 240 - whole
+    (said,) = [line for line in trial.record_of(artifact.model, used, (result,)).warnings if "stopped" in line]
+    assert "the run was stopped and went on" in said
+    return result
+
+
+def test_the_driver_killed_goes_on_from_the_whole_shards(
+    artifact: CompiledModel, demo_data: PreparedDataset, one: RunRecord, tmp_path: Path
+) -> None:
+    over = workflow.Spread(devices=("cpu", "cpu"))
+    result = killed_and_resumed(artifact, demo_data, tmp_path / "out", over)
     assert result.accuracy == one.results[0].accuracy
 
 
@@ -441,6 +449,13 @@ class TestRay:
         assert holds_together(record.results[0])
         assert [share.lost for share in record.results[0].performance.shares] == [True, False]
 
+    def test_the_driver_of_a_cluster_killed_goes_on_from_the_whole_shards(
+        self, nodes: Any, artifact: CompiledModel, demo_data: PreparedDataset, one: RunRecord, tmp_path: Path
+    ) -> None:
+        over = workflow.Spread(cluster=nodes.address)
+        result = killed_and_resumed(artifact, demo_data, tmp_path / "out", over)
+        assert result.accuracy == one.results[0].accuracy
+
     def test_another_kind_of_processor_has_an_artifact_of_its_own(
         self, nodes: Any, artifact: CompiledModel, demo_data: PreparedDataset, one: RunRecord, tmp_path: Path
     ) -> None:
@@ -508,6 +523,29 @@ def test_a_cluster_that_is_not_there_is_said(
 
 @pytest.mark.xdist_group("a cluster")
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("greeting", [b"", b"SSH-2.0-OpenSSH_9.6\r\n"])
+def test_what_listens_there_and_is_no_cluster_is_said(greeting: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="needs the extra `ray`")
+    monkeypatch.setattr(ray_calls, "_CONNECT_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held = []
+
+        def answer() -> None:
+            held.append(server.accept()[0])
+            held[0].sendall(greeting)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(BackendError) as caught:
+            ray_calls.connect(address)
+        thread.join()
+        held[0].close()
+    assert_says(caught, f"--cluster {address}: cannot connect (what listens there is no Ray)", "ray start --head")
+
+
+@pytest.mark.xdist_group("a cluster")
+@pytest.mark.filterwarnings("ignore")
 def test_the_command_shares_a_run_on_a_local_cluster(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="needs the extra `ray`")
     from assay import demo
@@ -515,8 +553,16 @@ def test_the_command_shares_a_run_on_a_local_cluster(tmp_path: Path) -> None:
     transform = ["--resize", "72", "--crop", "64", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
     words = ["run", str(demo.ONNX), "--images", str(demo.IMAGES), "--labels", str(demo.LABELS), *transform]
     words += ["--batch", "16", "--no-prepare", "--cluster", "local", "--reference", "top1=92.5", "-o", str(tmp_path)]
-    done = subprocess.run([sys.executable, "-m", "assay", *words], capture_output=True, text=True, check=False)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    # The sockets of Ray itself have no room for the name of a test's folder.
+    environment = {**os.environ, "TMPDIR": str(scratch), "RAY_TMPDIR": tempfile.gettempdir()}
+    done = subprocess.run(
+        [sys.executable, "-m", "assay", *words], capture_output=True, text=True, check=False, env=environment
+    )
     assert done.returncode == 0, done.stderr
+    # No node keeps the artifact.
+    assert not list(scratch.glob("assay-*"))
     assert "worker" in done.stdout
     assert "verdict PASS" in done.stdout
     assert json.loads((tmp_path / "run.json").read_text())["body"]["results"][0]["performance"]["shares"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from assay import isolated, store, workflow
-from assay.errors import BackendError, MissingExtraError, UsageError
+from assay.errors import BackendError, MissingExtraError, RecordError, UsageError
 from assay.measure import loadgen
 from assay.records import (
     CompiledModel,
@@ -87,6 +88,31 @@ def test_a_short_test_has_loadgens_figures_and_is_not_official(
     assert not test.errors
     assert outcome.verdict.checks == ()
     assert store.read(tmp_path / "scenario.json", ScenarioRecord) == record
+
+
+def test_a_folder_holds_a_run_or_a_scenario(compiled: Compiled, tmp_path: Path) -> None:
+    artifact, length = compiled("null", 1), workflow.Length(batches=1)
+    request = ScenarioRequest("offline", seconds=0.2, gates=["scenario>=1"])
+    run, scenario = tmp_path / "run", tmp_path / "scenario"
+    workflow.bench_all([(artifact, {})], None, run, length=length)
+    with pytest.raises(RecordError) as caught:
+        measured(artifact, None, run, request)
+    assert_says(caught, f"{run / 'run.json'} is there", "a scenario needs a folder without one", "-o")
+    assert not (run / "verdict.json").exists()
+    (run / "verdict.json").write_text("of an earlier run")
+    workflow.bench_all([(artifact, {})], None, run, length=length)
+    assert not (run / "verdict.json").exists()
+    measured(artifact, None, scenario, request)
+    with pytest.raises(RecordError) as caught:
+        workflow.bench_all([(artifact, {})], None, scenario, length=length)
+    assert_says(caught, f"{scenario / 'scenario.json'} is there", "a run needs a folder without one", "-o")
+    # As an earlier assay left it: whose the verdict is cannot be known.
+    shutil.copytree(run, scenario, dirs_exist_ok=True)
+    with pytest.raises(RecordError) as caught:
+        workflow.load_record(scenario)
+    assert_says(caught, f"{scenario} holds a run and reported figures", str(scenario / "run.json"))
+    page = workflow.write_report([scenario / "run.json"], tmp_path / "page.html")
+    assert "PASS" not in page.path.read_text(encoding="utf-8")
 
 
 def test_the_logs_are_kept_whole(rehearsal: tuple[ScenarioOutcome, Path]) -> None:

@@ -156,7 +156,7 @@ def export(options: argparse.Namespace) -> int:
         raise UsageError("give a CHECKPOINT, or --random-weights for speed only")
     with on_standard_error() as progress:
         if options.repair:
-            workflow.repair(options.output, progress)
+            workflow.repair(options.output, "export", progress)
         model = workflow.export(
             options.arch,
             options.output,
@@ -192,7 +192,7 @@ def quantize(options: argparse.Namespace) -> int:
             answer(options, costs, sensitivity.table(costs))
             return EXIT_DONE
         if options.repair:
-            workflow.repair(options.out, progress)
+            workflow.repair(options.out, "quantize", progress)
         made = workflow.quantize(model, data, options.out, **how, float_layers=options.keep_float, progress=progress)
     answer(options, made, f"{options.out} and its record {options.out.with_suffix('.json').name}")
     return EXIT_DONE
@@ -224,8 +224,8 @@ def compile_model(options: argparse.Namespace) -> int:
             print(shlex.join(words))  # noqa: T201 - the answer
             return EXIT_DONE
         if options.repair:
-            workflow.repair(options.out, progress)
-        trials = options.out.with_name(f"{options.out.name}.choice.json")
+            workflow.repair(options.out, "compile", progress)
+        trials = workflow.choice_of(options.out)
         build, run_settings = workflow.resolve(request, model, batch, trials, progress=progress, data=data)
         _refuse_run_settings(options, run_settings)
         compiled = workflow.compile_to(model, build, options.out, progress, data=data)
@@ -254,7 +254,7 @@ def prepare(options: argparse.Namespace) -> int:
     with on_standard_error() as progress:
         progress.note(f"transform: {source}")
         if options.repair:
-            workflow.repair(options.output, progress)
+            workflow.repair(options.output, "prepare", progress, [options.images])
         prepared = workflow.prepare(
             options.images,
             transform,

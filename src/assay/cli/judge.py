@@ -180,7 +180,8 @@ def run(options: argparse.Namespace) -> int:
     )
     with on_standard_error() as progress:
         if options.repair:
-            workflow.repair(options.out, progress)
+            given = [Path(request.model), *filter(None, [request.images, request.calibration])]
+            workflow.repair(options.out, "run", progress, given)
         outcome = workflow.run(request, options.out, progress)
     return _end(options, outcome, options.out, options.allow_inconclusive)
 

@@ -26,7 +26,7 @@ from assay.cli.options import (
     timeout_option,
     transform_options,
 )
-from assay.cli.scenario import bench_scenario, refuse_without_scenario, scenario_options
+from assay.cli.scenario import bench_scenario, refuse_without_scenario, scenario_options, what_is_given
 from assay.errors import EXIT_DONE, EXIT_GATE, UsageError
 from assay.visible import visible
 
@@ -145,10 +145,10 @@ def bench(options: argparse.Namespace) -> int:
         return _bench_interleaved(options)
     if options.gate:
         raise UsageError("--gate judges artifacts that are measured in turn; add --interleave, or give it to compare")
-    with on_standard_error() as progress:
+    data = _data(options)
+    with on_standard_error() as progress, workflow.held(options.out, "run"):
         if options.repair:
-            workflow.repair(options.out, progress)
-        data = _data(options)
+            workflow.repair(options.out, "bench", progress, what_is_given(options))
         record = workflow.bench_all(
             _artifacts(options, data, progress),
             data,
@@ -164,15 +164,15 @@ def bench(options: argparse.Namespace) -> int:
 
 def _bench_interleaved(options: argparse.Namespace) -> int:
     """`assay bench --interleave`."""
-    from assay import workflow
+    from assay import locking, workflow
     from assay.progress import on_standard_error
     from assay.records import InterleavedOutcome
     from assay.render.comparison import comparison
 
-    with on_standard_error() as progress:
+    data = _data(options)
+    with on_standard_error() as progress, locking.lock(options.out):
         if options.repair:
-            workflow.repair(options.out, progress)
-        data = _data(options)
+            workflow.repair(options.out, "bench", progress, what_is_given(options))
         records = workflow.bench_interleaved(
             _artifacts(options, data, progress), data, options.out, **_how(options), progress=progress
         )

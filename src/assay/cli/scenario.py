@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.cli.options import answer, spread
@@ -67,9 +68,9 @@ def bench_scenario(options: argparse.Namespace, artifacts: Artifacts) -> int:
     request.check()
     if options.mlperf and options.synthetic:
         raise UsageError("--mlperf runs the accuracy mode too, which needs images; give --data or --images")
-    with on_standard_error() as progress:
+    with on_standard_error() as progress, workflow.held(options.out, "scenario"):
         if options.repair:
-            workflow.repair(options.out, progress)
+            workflow.repair(options.out, "bench", progress, what_is_given(options))
         found = artifacts(_with_one_batch(options, request.load.scenario.usual_batch), None, progress)
         if len(found) > 1:
             raise UsageError(f"--scenario tests one artifact, and these are {len(found)}; give one, or one --batch")
@@ -99,6 +100,11 @@ def bench_scenario(options: argparse.Namespace, artifacts: Artifacts) -> int:
         )
     answer(options, outcome, render.scenario(outcome, f"{options.out}/scenario.json"))
     return EXIT_DONE if outcome.verdict.passes(options.allow_inconclusive) else EXIT_GATE
+
+
+def what_is_given(options: argparse.Namespace) -> list[Path]:
+    """What `assay bench` measures, and cannot make."""
+    return [*options.artifacts, *filter(None, [options.data, options.images])]
 
 
 def _with_one_batch(options: argparse.Namespace, usual: int) -> argparse.Namespace:

@@ -76,7 +76,8 @@ def tune(options: argparse.Namespace) -> int:
 
     with on_standard_error() as progress:
         if options.repair:
-            workflow.repair(options.out, progress)
+            given = [options.model, options.data, *([options.calibration] if options.calibration else [])]
+            workflow.repair(options.out, "tune", progress, given)
         model = workflow.describe(options.model, choice(options), options.output)
         progress.note(f"transform: {model.transform_source}")
         found = workflow.tune(

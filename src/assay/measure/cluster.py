@@ -213,15 +213,18 @@ class _Actor:
     def __init__(self, backends: Mapping[str, str], task: Task, device: str, artifact: bytes) -> None:
         registry.take_over(backends)
         self._task, self._device, self._artifact = task, device, artifact
-        self._folder = tempfile.TemporaryDirectory(prefix="assay-")
 
     def introduce(self) -> Introduction:
-        """Opened here: what an actor raises while it is made, Ray tells of as of its death."""
-        file = Path(self._folder.name) / self._task.compiled.file.path.name
-        store.write_bytes(file, self._artifact)
-        self._worker = Worker(self._task.on(self._device, file))
-        del self._artifact
-        return self._worker.introduce()
+        """Opened here: what an actor raises while it is made, Ray tells of as of its death.
+
+        An actor is killed in the end, and removes nothing then: the artifact's file goes once it is open and warm.
+        """
+        with tempfile.TemporaryDirectory(prefix="assay-", ignore_cleanup_errors=True) as folder:
+            file = Path(folder) / self._task.compiled.file.path.name
+            store.write_bytes(file, self._artifact)
+            del self._artifact
+            self._worker = Worker(self._task.on(self._device, file))
+            return self._worker.introduce()
 
     def clock(self) -> float:
         return now()

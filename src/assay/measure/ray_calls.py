@@ -19,6 +19,10 @@ LOCAL = "local"
 
 _QUESTIONS = 5
 _CONNECT_SECONDS = 5.0
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""By which a client of gRPC, as Ray's is, begins: HTTP/2's preface, and settings that are none."""
+_SETTINGS = 4
+"""The type of the frame that answers it."""
 _START_SECONDS = 300.0
 
 
@@ -58,10 +62,28 @@ def connect(address: str) -> bool:
 
 
 def _require_answer(address: str) -> None:
-    """Raises `OSError` where nothing listens at `host:port`: Ray itself would ask again for minutes."""
+    """Raises `OSError` where nothing, or what is no Ray, listens at `host:port`: Ray would ask again for minutes."""
     host, colon, port = address.rpartition(":")
-    if colon and host and "/" not in host and port.isdecimal():
-        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+    if not (colon and host and "/" not in host and port.isdecimal()):
+        return
+    with socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS) as connection:
+        # Of what is encrypted, only Ray itself can tell.
+        if os.environ.get("RAY_USE_TLS", "0") == "0" and not _greets(connection):
+            raise OSError("what listens there is no Ray")
+
+
+def _greets(connection: socket.socket) -> bool:
+    """Whether the other side speaks HTTP/2: a frame's header is three bytes of length, and then its type."""
+    answer = b""
+    try:
+        connection.sendall(_GREETING)
+        while len(answer) < len("LLLT"):
+            if not (part := connection.recv(4096)):
+                return False
+            answer += part
+    except OSError:
+        return False
+    return answer[3] == _SETTINGS
 
 
 def on(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from assay.workflow.adoption import adopt as adopt
     from assay.workflow.adoption import describe as describe
     from assay.workflow.adoption import transform_of as transform_of
+    from assay.workflow.artifact import choice_of as choice_of
     from assay.workflow.artifact import command as command
     from assay.workflow.artifact import compile_into as compile_into
     from assay.workflow.artifact import compile_to as compile_to
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from assay.workflow.diagnosis import doctor as doctor
     from assay.workflow.distributed import Spread as Spread
     from assay.workflow.exporting import export as export
+    from assay.workflow.folders import held as held
     from assay.workflow.importing import default_output as default_output
     from assay.workflow.importing import import_results as import_results
     from assay.workflow.interleaving import bench_interleaved as bench_interleaved
@@ -85,6 +87,7 @@ _HOMES = {
         "transform_of",
     ),
     "assay.workflow.artifact": (
+        "choice_of",
         "command",
         "compile_into",
         "compile_to",
@@ -119,6 +122,7 @@ _HOMES = {
     "assay.workflow.diagnosis": ("doctor",),
     "assay.workflow.distributed": ("Spread",),
     "assay.workflow.exporting": ("export",),
+    "assay.workflow.folders": ("held",),
     "assay.workflow.importing": (
         "default_output",
         "import_results",

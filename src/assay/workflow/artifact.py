@@ -45,6 +45,11 @@ def record_of(artifact: Path) -> Path:
     return artifact.with_name(f"{artifact.name}.json")
 
 
+def choice_of(artifact: Path) -> Path:
+    """Where the trials stand by which the backend of such an artifact was chosen."""
+    return artifact.with_name(f"{artifact.name}.choice.json")
+
+
 def command(model: OnnxModel, options: BuildOptions, out: Path) -> tuple[str, ...]:
     """The command that compiles a model to `out`, without running it; the graph that it reads is written beside."""
     backend = registry.get(options.backend)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay import locking, store, units
+from assay import store, units
 from assay.backends import registry
 from assay.errors import RecordError, UsageError
 from assay.measure.machine import Patience
@@ -21,7 +21,7 @@ from assay.records import (
     Setting,
     Tuning,
 )
-from assay.workflow import artifact, asked, choice, dataset, float32, judgement, reporting, trial
+from assay.workflow import artifact, asked, choice, dataset, float32, folders, judgement, reporting, trial
 from assay.workflow.adoption import adopt, record_of
 from assay.workflow.choice import AUTO
 from assay.workflow.exporting import export
@@ -37,7 +37,7 @@ __all__ = ["USUAL_BATCHES", "RunRequest", "run"]
 
 def run(request: RunRequest, out: Path, progress: Progress = Silent()) -> Outcome:
     """From a checkpoint or an ONNX file to a verdict; does only what `out` does not hold already."""
-    with locking.lock(out):
+    with folders.held(out, "run"):
         # A verdict is only ever that of the run that ended last.
         (out / judgement.VERDICT_RECORD).unlink(missing_ok=True)
         # Whatever can be known to be wrong is said before the work begins.

@@ -1,7 +1,7 @@
 """One artifact over a data set by several workers: the devices of this machine, or those of a cluster.
 
 Each shard's answer is on disk as soon as it is there. A run that was killed goes on with the images that no whole
-shard holds; its clock goes on too, from the end of the last one.
+shard holds; its clock goes on too, from the end of the last one, and its workers are named as those who went on.
 """
 
 from __future__ import annotations
@@ -128,6 +128,7 @@ class _Run:
         self.compiled, self.source, self.folder, self.made_from = compiled, source, home / _FOLDER, made_from
         self.introduced, self.timeout, self.progress = dict(introduced), timeout, progress
         self.answers = self._kept()
+        self._resumed = bool(self.answers)
         self.lost: set[str] = set()
         self._began = 0.0
         self.reading = self.writing = 0.0
@@ -139,7 +140,7 @@ class _Run:
         """Who a worker of this part of the run is."""
         told = self.introduced[name]
         return WorkerIdentity(
-            name=name,
+            name=f"{name}{gathering.RESUMED}" if self._resumed else name,
             machine=told.machine,
             device=told.device,
             processor=told.processor,
@@ -161,7 +162,7 @@ class _Run:
             self._load,
             self._take,
             self.introduced.update,
-            self.lost.add,
+            lambda name: self.lost.add(self.identity(name).name),
         )
         self.seconds = self._before + now() - self._began
 

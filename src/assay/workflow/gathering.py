@@ -17,6 +17,9 @@ from assay.measure import stages as pipeline_stages
 from assay.records import Dataset, Predictions, ShardAnswer, Share, StageTime, WorkerIdentity
 from assay.workflow.pixels import Shardable
 
+RESUMED = " (resumed)"
+"""How the name of a worker ends that went on with what an earlier part of the run, which was stopped, had left."""
+
 
 def predictions(
     answers: Sequence[ShardAnswer], source: Shardable, classes: int, home: Path
@@ -47,7 +50,8 @@ def calls(answers: Sequence[ShardAnswer]) -> npt.NDArray[np.float64]:
 
 def stages(answers: Sequence[ShardAnswer], seconds: float, *, hand_out: float, gather: float) -> tuple[StageTime, ...]:
     """The workers' stages, summed, between those of the one who hands out: seconds at work before and behind them."""
-    workers, images = len({one.worker.name for one in answers}), sum(one.images for one in answers)
+    workers = len({one.worker.name.removesuffix(RESUMED) for one in answers})
+    images = sum(one.images for one in answers)
     inner = []
     for position, first in enumerate(answers[0].stages):
         parts = [one.stages[position] for one in answers]
@@ -83,6 +87,11 @@ def shares(
         )
         for worker, found in by_worker.items()
     )
+
+
+def is_resumed(found: Sequence[Share]) -> bool:
+    """Whether these are the shares of a run that was stopped and went on."""
+    return any(share.worker.name.endswith(RESUMED) for share in found)
 
 
 def _end(name: str, images: int, busy: float, seconds: float) -> StageTime:

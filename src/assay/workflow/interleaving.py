@@ -68,7 +68,7 @@ def bench_interleaved(
     if profiled:
         profiling.require(compiled for compiled, _ in candidates)
     watch = Stopwatch()
-    with locking.lock(folder):
+    with locking.lock(folder, again=True):
         results = _measured(candidates, data, folder, _Plan(length, blocks, enough), Patience(wait_idle), progress)
         progress.finish(
             "bench",

@@ -94,8 +94,10 @@ def load_record(path: Path) -> RunRecord | ReportedRun:
         return guide.load(name)
     if path.is_file() and store.kind_of(path) == ReportedRun.__name__:
         return store.read(path, ReportedRun)
-    reported = path / REPORTED_RECORD
-    if reported.is_file() and not (path / RUN_RECORD).is_file():
+    reported, run = path / REPORTED_RECORD, path / RUN_RECORD
+    if reported.is_file() and run.is_file():
+        raise RecordError(f"{path} holds a run and reported figures; name the one that is meant: {run} or {reported}")
+    if reported.is_file():
         # Every one has the name of LoadGen's file: as of a run, its folder tells them apart.
         return msgspec.structs.replace(store.read(reported, ReportedRun), name=name)
     return load_run(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from assay import envelope, locking, store
@@ -21,11 +21,14 @@ from assay.records import (
     PreparedDataset,
     Record,
     RunRecord,
+    ScenarioRecord,
     Sensitivity,
     ShardAnswer,
     Tuning,
     Verdict,
 )
+from assay.reported import ReportedRun
+from assay.workflow import adoption, artifact
 
 _KINDS: tuple[type[Record], ...] = (
     BackendChoice,
@@ -36,7 +39,9 @@ _KINDS: tuple[type[Record], ...] = (
     Performance,
     Predictions,
     PreparedDataset,
+    ReportedRun,
     RunRecord,
+    ScenarioRecord,
     Sensitivity,
     Shard,
     ShardAnswer,
@@ -45,44 +50,80 @@ _KINDS: tuple[type[Record], ...] = (
 )
 """What the steps keep in a folder."""
 
-
-_WRITTEN = re.compile(
-    r"(model|compiled|prepared|performance|predictions|dataset|run|verdict|tuning|artifact|images-\d{5}|\d{9}|choice-\d+|"
-    r".*\.(choice|calibration|sensitivity))\.json"
+_PREPARED = r"(prepared|images-\d{5}\.shard)\.json"
+_COMPILED = r"compiled/[^/]+/compiled\.json"
+_MEASURED = r"[^/]+/((performance|predictions|dataset)\.json|shards/\d{9}\.json)"
+_CHOICE = r"choice-\d+\.json"
+_RANGES = r"(minmax|entropy|percentile|float32)-[0-9a-f]{16}\.json"
+_QUANTIZED = r"(minmax|entropy|percentile)-(channel|tensor)-\d+\.json"
+_REFERENCE = rf"reference/({_COMPILED}|bench/{_MEASURED})"
+_SEARCH = (
+    rf"(tuning|run)\.json|calibration/{_PREPARED}|data/(calibration|evaluation)/{_PREPARED}|{_REFERENCE}|{_COMPILED}|"
+    rf"models/({_QUANTIZED}|sensitivity\.json|calibrations/{_RANGES})|(bench|end)/(.+/)?{_MEASURED}"
 )
-"""Names that the steps give to their records; what has another, and cannot be read, is the user's."""
+_MADE = {
+    "prepare": _PREPARED,
+    "bench": rf"{_CHOICE}|{_COMPILED}|prepared/{_PREPARED}|(run|verdict|scenario|reported)\.json|bench/{_MEASURED}|"
+    rf"[A-Z]/(run\.json|bench/{_MEASURED})",
+    "tune": _SEARCH,
+    "run": rf"(model|run|verdict)\.json|{_CHOICE}|(prepared|calibration)/{_PREPARED}|{_COMPILED}|bench/{_MEASURED}|"
+    rf"{_REFERENCE}|tune/({_SEARCH})",
+}
+"""Where each command keeps its records in its folder. All others are the work of another command, or the user's."""
+_BESIDE: dict[str, tuple[Callable[[Path], Path], ...]] = {
+    "export": (adoption.record_of,),
+    "quantize": (adoption.record_of,),
+    "compile": (artifact.record_of, artifact.choice_of),
+}
+"""Where the records of a command stand that makes one file."""
 
 
-def repair(place: Path, progress: Progress = Silent()) -> tuple[Path, ...]:
-    """Removes damaged records of assay's, and files that are not what an intact record says; says and returns each.
+def repair(place: Path, command: str, progress: Progress = Silent(), given: Iterable[Path] = ()) -> tuple[Path, ...]:
+    """Removes damaged records that a command makes, and files that are not what its intact ones say; returns each.
 
-    The place is a folder, which is searched whole, or a file that was made, whose record stands beside it. Every file
-    is held to its hash, whatever its size and time say.
+    The place is the command's folder, or the file that it makes, whose records stand beside it. Every file is held to
+    its hash, whatever its size and time say. What the command cannot make again stays, whatever has befallen it: the
+    work of other commands, and what is `given` to this one, a file or a folder.
     """
-    if place.is_dir():
-        with locking.lock(place):
-            removed = _removed(sorted(place.rglob("*.json")), place.resolve())
+    if command in _MADE:
+        made = re.compile(_MADE[command])
+        theirs = _places(given, place)
+        with locking.lock(place, again=True):
+            records = [
+                path
+                for path in sorted(place.rglob("*.json"))
+                if made.fullmatch(path.relative_to(place).as_posix())
+                and not any(path.resolve().is_relative_to(one) for one in theirs)
+            ]
+            removed = _removed(records)
     else:
-        beside = (place.with_suffix(".json"), *(place.with_name(place.name + end) for end in (".json", ".choice.json")))
-        removed = _removed([record for record in beside if record.is_file()], place.parent.resolve(), named=True)
+        removed = _removed([record for beside in _BESIDE[command] if (record := beside(place)).is_file()])
     for path, why in removed.items():
         progress.note(f"removed, to be made again: {path} {why}")
     if not removed:
-        progress.note(f"nothing in {place} is damaged")
+        progress.note(f"nothing is damaged that assay {command} makes in {place}")
     return tuple(removed)
 
 
-def _removed(records: list[Path], folder: Path, named: bool = False) -> dict[Path, str]:
-    """What was removed, and why; `named` records are those of a file that the user named, whatever they are called."""
+def _places(given: Iterable[Path], place: Path) -> list[Path]:
+    """Where what is given lies with its records: a folder of its own, or, in the command's folder itself, only it."""
+    whole = place.resolve()
+    found = [path.resolve() for path in given]
+    homes = [path if path.is_dir() or path.parent == whole else path.parent for path in found]
+    return [home for home in homes if whole in home.parents]
+
+
+def _removed(records: list[Path]) -> dict[Path, str]:
+    """What was removed, and why."""
     removed: dict[Path, str] = {}
     for path in records:
         try:
             record = _read(path)
         except RecordError as error:
-            if (named or _WRITTEN.fullmatch(path.name)) and _is_ours(path):
+            if _is_ours(path):
                 removed[path] = error.message.removeprefix(f"{path} ").partition(";")[0]
             continue
-        for file in _damaged(record, folder) if record is not None else ():
+        for file in _damaged(record, path.resolve().parent) if record is not None else ():
             removed[file] = "is not what its record says (the sha256 differs)"
     for path in removed:
         path.unlink(missing_ok=True)
@@ -96,7 +137,7 @@ def _read(path: Path) -> Record | None:
 
 
 def _damaged(record: Record, folder: Path) -> Iterator[Path]:
-    """Files of a record, inside a folder, that are there and not what they were."""
+    """Files of a record, in its own folder, that are there and not what they were."""
     for file in store.files_of(record):
         if file.path.is_file() and file.path.resolve().is_relative_to(folder):
             try:

@@ -19,7 +19,7 @@ from assay.render.content import AccuracyLine, ComparedRecord, ComparisonReport,
 from assay.reported import ReportedRun
 from assay.score import accuracy as score_accuracy
 from assay.score import figures as score_figures
-from assay.workflow import judgement, report_images, report_search
+from assay.workflow import folders, judgement, report_images, report_search
 
 PAGE = "report.html"
 
@@ -150,9 +150,9 @@ def _hash_line(content: bytes) -> bytes:
 
 
 def _verdict(place: Path, record: RunRecord | ReportedRun) -> Verdict | None:
-    """The verdict beside a run's record; None where there is none, or where it is of other artifacts."""
+    """The verdict beside a run's record; None where there is none, or where it is not certain to be its own."""
     file = _folder(place) / judgement.VERDICT_RECORD
-    if isinstance(record, ReportedRun) or not file.is_file():
+    if isinstance(record, ReportedRun) or not file.is_file() or folders.holds_both(file.parent):
         return None
     found = store.read(file, Verdict)
     measured = tuple(result.compiled.file.sha256 for result in record.results)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay import environment, locking, store, units
+from assay import environment, store, units
 from assay.data import transform_fingerprint
 from assay.errors import UsageError
 from assay.external import loadgen as summary
@@ -34,10 +34,8 @@ from assay.records import (
 from assay.report_file import ReportFile
 from assay.reported import ReportedResult, ReportedRun
 from assay.score import accuracy as score_accuracy
-from assay.workflow import judgement, measurement, pixels, trial
+from assay.workflow import folders, judgement, measurement, pixels, trial
 from assay.workflow.scenario_request import ScenarioRequest
-
-SCENARIO_RECORD = "scenario.json"
 
 
 def bench_scenario(
@@ -64,7 +62,7 @@ def bench_scenario(
         trial.check_labels(compiled.model, data, progress)
         # Raises where the pixels are not what the artifact takes, or damaged.
         pixels.source_of(data).stages(compiled, once=True)
-    with locking.lock(folder):
+    with folders.held(folder, "scenario", again=True):
         home = measurement.new_home(folder / "bench", compiled)
         tests = _Tests(compiled, data, load, home, run_settings, progress)
         before = Patience(wait_idle).look(compiled.options.device, progress)
@@ -100,8 +98,10 @@ def bench_scenario(
             warnings=_warnings(driven, seen, (performance, accuracy_test)),
             command=command,
         )
+        # One that stands there judges another test.
+        (folder / judgement.VERDICT_RECORD).unlink(missing_ok=True)
         store.write(folder / judgement.REPORTED_RECORD, reported)
-        store.write(folder / SCENARIO_RECORD, record)
+        store.write(folder / folders.SCENARIO_RECORD, record)
         outcome = ScenarioOutcome(scenario=record, verdict=request.verdict(record, reported))
         store.write(folder / judgement.VERDICT_RECORD, outcome.verdict)
     return outcome

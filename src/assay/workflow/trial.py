@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay import environment, locking, store, units
+from assay import environment, store, units
 from assay.data import transform_fingerprint
 from assay.errors import UsageError
 from assay.measure import machine, processes
@@ -16,7 +16,7 @@ from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BatchResult, CompiledModel, Dataset, OnnxModel, PreparedDataset, RunRecord, Setting
 from assay.score import accuracy as score_accuracy
 from assay.workflow import dataset as dataset_step
-from assay.workflow import judgement, measurement, overlap, profiling
+from assay.workflow import folders, gathering, judgement, measurement, overlap, profiling
 from assay.workflow.distributed import Spread
 from assay.workflow.measurement import Length
 from assay.workflow.pixels import Data, Images, source_of
@@ -117,7 +117,7 @@ def bench_all(
         spread.check(compiled.options.backend for compiled, _ in candidates)
     if profiled:
         profiling.require(compiled for compiled, _ in candidates)
-    with locking.lock(folder):
+    with folders.held(folder, "run", again=True):
         results, used = measure_all(
             candidates,
             data,
@@ -128,6 +128,8 @@ def bench_all(
             progress=progress,
         )
         record = record_of(candidates[0][0].model, used, results, command)
+        # One that stands there judges another run.
+        (folder / judgement.VERDICT_RECORD).unlink(missing_ok=True)
         store.write(folder / judgement.RUN_RECORD, record)
         if profiled:
             # What is measured stays, whatever a backend's profiler makes of it.
@@ -211,6 +213,12 @@ def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[Bat
         f"batch {result.batch}: batch times were still changing after {units.seconds(warm_up.seconds)} of warm-up"
         for result in results
         if not (warm_up := result.performance.warm_up).steady
+    ]
+    found += [
+        f"batch {result.batch}: the run was stopped and went on: its time is that of its parts up to their last "
+        "answers, and its warm-up that of the last part"
+        for result in results
+        if gathering.is_resumed(result.performance.shares)
     ]
     found += [
         f"batch {result.batch}: worker {share.worker.name} died; what it had not given back was done again by others"

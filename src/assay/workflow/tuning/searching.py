@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from assay import environment, isolated, locking, store, units
+from assay import environment, isolated, store, units
 from assay.backends import registry
 from assay.errors import UsageError
 from assay.progress import Progress, Silent, Stopwatch
@@ -14,7 +14,7 @@ from assay.score import accuracy
 from assay.search.search import INTERRUPTED, require_study, search
 from assay.search.space import Space
 from assay.workflow import calibration as calibration_step
-from assay.workflow import float32, judgement
+from assay.workflow import float32, folders, judgement
 from assay.workflow.trial import check_labels, record_of
 from assay.workflow.tuning import alone, frontier, split
 from assay.workflow.tuning.attempt import Bench
@@ -45,7 +45,7 @@ def tune(
     Raises `UsageError` where the budget does not suffice for the reference and one trial.
     """
     watch = Stopwatch()
-    with locking.lock(out):
+    with folders.held(out, "run"):
         space = space_of(model, request)
         given = _calibration(model, data, space, request)
         interest = _interest(model, data, given, space, request)
