@@ -178,8 +178,8 @@ def _compile(
     with store.scratch(folder / "fused.onnx") as fused:
         handed = _handed(model, options, backend, fused)
         target = backend.target(options.device)
-        # The transform is in the graph's hash, also for a backend that is handed the program beside it.
-        content = [handed.file.sha256, *([program.sha256] if program else [])]
+        # The graph holds of the transform what normalises, and for floats not even that.
+        content = [handed.file.sha256, model.transform, *([program.sha256] if program else [])]
         key = store.hash_of(*content, options, backend.version(), target, _RECIPE)
         artifact, record = place(key)
         size = max(file.size for file in (handed.file, *model.data))
