@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from assay import workflow
+from assay import environment, workflow
 from assay.backends import registry
 from assay.errors import MissingExtraError, UnknownNameError, UsageError
 
@@ -46,3 +46,18 @@ def test_settings_are_sorted_into_those_of_the_artifact_and_those_of_a_run() -> 
 def test_a_batch_size_below_one_is_refused() -> None:
     with pytest.raises(UsageError, match="batch size 0: give 1 or more"):
         workflow.build_options("onnxruntime", batch=0)
+
+
+@pytest.mark.parametrize("count", ["65", "40000", "99999999999", "9" * 5000])
+@pytest.mark.parametrize(("backend", "setting", "least"), [("onnxruntime", "threads", 0), ("null", "slots", 1)])
+def test_a_count_beyond_reason_is_one_line_with_the_range(
+    count: str, backend: str, setting: str, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "cores", lambda: 2)
+    with pytest.raises(UsageError, match=f"^setting {setting}={count[:12]}…?: give {least} to 64$"):
+        workflow.build_options(backend, batch=1, settings={setting: count})
+
+
+def test_a_machine_of_many_cores_takes_more_of_a_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "cores", lambda: 96)
+    assert workflow.build_options("null", batch=1, settings={"slots": "384"})[1] == {"slots": 384}

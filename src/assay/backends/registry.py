@@ -6,8 +6,9 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from assay import environment
 from assay.backends.base import Backend, Settings
-from assay.errors import BackendError, MissingExtraError, UnknownNameError
+from assay.errors import BackendError, MissingExtraError, UnknownNameError, UsageError
 from assay.records import Setting
 
 BACKENDS: dict[str, str] = {
@@ -21,6 +22,9 @@ BACKENDS: dict[str, str] = {
 }
 """name → module:class."""
 
+_FIGURES = 12
+"""Of a number, as many as are looked at."""
+
 
 def get(name: str) -> Backend:
     """The backend of this name; raises where it is unknown or its optional part is not installed."""
@@ -33,6 +37,14 @@ def get(name: str) -> Backend:
         if error.name is not None and error.name.startswith("assay"):
             raise
         raise MissingExtraError(f"backend {name} ({error})", name) from error
+
+
+def most_of_a_count() -> int:
+    """The largest count, of threads or of batches in flight, that a setting takes: four a core, or 64.
+
+    More do not help, and what runtimes do with thousands of threads is anything from an exception to a crash.
+    """
+    return max(64, 4 * environment.cores())
 
 
 def take_over(table: Mapping[str, str]) -> None:
@@ -79,6 +91,12 @@ def _parsed(key: str, text: str, values: Sequence[Setting]) -> Setting:
     if text.lower() in known:
         return known[text.lower()]
     # Counts such as threads are open: the listed values are those worth trying, not all that work.
-    if isinstance(default, int) and not isinstance(default, bool) and text.isdecimal() and int(text) > 0:
-        return int(text)
+    if isinstance(default, int) and not isinstance(default, bool) and text.isdecimal():
+        most = most_of_a_count()
+        # Python itself refuses to read numbers of thousands of figures.
+        if len(text) <= _FIGURES and 0 < int(text) <= most:
+            return int(text)
+        raise UsageError(
+            f"setting {key}={text[:_FIGURES]}{'…' * (len(text) > _FIGURES)}: give {0 if 0 in values else 1} to {most}"
+        )
     raise UnknownNameError(f"value of setting {key}", text, known)
