@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
+import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from assay import environment
+from assay import environment, isolated
 from assay.backends.base import Backend, Settings
 from assay.errors import BackendError, MissingExtraError, UnknownNameError, UsageError
 from assay.records import Setting
@@ -21,6 +24,9 @@ BACKENDS: dict[str, str] = {
     "null": "assay.backends.null:Null",
 }
 """name → module:class."""
+
+_OF_THE_CORE = ("onnxruntime", "null")
+_IMPORT_SECONDS = 120.0
 
 _FIGURES = 12
 """Of a number, as many as are looked at."""
@@ -37,6 +43,46 @@ def get(name: str) -> Backend:
         if error.name is not None and error.name.startswith("assay"):
             raise
         raise MissingExtraError(f"backend {name} ({error})", name) from error
+    except (Exception, SystemExit) as error:
+        # What a vendor's package does as it is imported may fail in any way.
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:400]
+        raise BackendError(f"backend {name} cannot be imported ({why}); {remedy(name)}") from error
+
+
+def import_first(name: str) -> None:
+    """Imports a backend in a child process before this one does: a vendor's crash at import is an error line.
+
+    The child is kept, and takes the compile that follows. Those of the core are spared it: all of assay needs them.
+    """
+    if name not in BACKENDS or name in _OF_THE_CORE or BACKENDS[name].partition(":")[0] in sys.modules:
+        return
+    isolated.run(
+        _import_alone,
+        name,
+        dict(BACKENDS),
+        name=f"backend {name}",
+        doing="importing it",
+        timeout=_IMPORT_SECONDS,
+        remedy=remedy(name),
+    )
+
+
+def _import_alone(name: str, table: Mapping[str, str]) -> None:
+    take_over(table)
+    get(name)
+
+
+def remedy(name: str) -> str:
+    """What to do about a backend whose package is broken: the command that installs that package again."""
+    try:
+        listed = importlib.metadata.requires("assay") or []
+    except importlib.metadata.PackageNotFoundError:
+        listed = []
+    of_the_extra = [one for one in listed if re.search(rf"extra == ['\"]{re.escape(name)}['\"]", one)]
+    found = [re.split(r"[^\w.-]", one, maxsplit=1)[0] for one in of_the_extra]
+    found = found or [name for one in listed if re.match(rf"{re.escape(name)}\b", one)]
+    how = f"pip install --force-reinstall {' '.join(found)}" if found else "docs/backends.md says what it needs"
+    return f"install it again ({how}) or choose another backend"
 
 
 def most_of_a_count() -> int:

@@ -29,6 +29,7 @@ def build_options(
     """
     if batch < 1:
         raise UsageError(f"batch size {batch}: give 1 or more")
+    registry.import_first(backend)
     runtime = registry.get(backend)
     elsewhere = require_command(runtime).usual_device if for_command else None
     chosen = registry.device(runtime, device) if elsewhere is None else device or elsewhere

@@ -40,7 +40,7 @@ def _state(name: str) -> BackendState:
                 name=f"backend {name}",
                 doing="running a tiny model",
                 timeout=PROOF_SECONDS,
-                remedy=f"install it again (pip install --force-reinstall 'assay[{name}]') or do without it",
+                remedy=registry.remedy(name),
             )
         except AssayError as error:
             return BackendState(name=name, version=None, devices=(), problem=error.message)
