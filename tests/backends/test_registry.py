@@ -97,7 +97,9 @@ def test_a_package_that_fails_as_it_is_imported_is_one_line(
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"assay: backend {backend} {said}")
-    assert line.endswith(f"; install it again (pip install --force-reinstall {package.lower()}) or choose another backend")
+    assert line.endswith(
+        f"; install it again (pip install --force-reinstall {package.lower()}) or choose another backend"
+    )
 
 
 @pytest.mark.parametrize(
