@@ -170,6 +170,31 @@ def test_the_artifact_holds_what_the_provider_can_write(
         assert started.options.optimized_model_filepath == str(tmp_path / "artifact.onnx")
 
 
+@pytest.mark.parametrize(
+    ("device", "first"), [("cpu", "Transpose"), ("tensorrt", "Cast"), ("openvino", "Transpose"), ("cann", "Transpose")]
+)
+def test_bytes_go_into_a_cast_where_tensorrt_takes_the_graph(
+    device: str,
+    first: str,
+    demo_model: OnnxModel,
+    tmp_path: Path,
+    wheel: type[Started],
+    in_this_process: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No other layer of TensorRT takes uint8."""
+    seen: list[str] = []
+
+    def compiles(self: OnnxRuntime, model: OnnxModel, options: BuildOptions, out: Path) -> None:
+        graph = onnx.load(str(model.file.path)).graph
+        seen.extend(node.op_type for node in graph.node if graph.input[0].name in node.input)
+
+    monkeypatch.setattr(OnnxRuntime, "compile", compiles)
+    with pytest.raises(BackendError, match="wrote no artifact"):
+        workflow.compile_into(demo_model, _for(device), tmp_path)
+    assert seen == [first]
+
+
 def test_a_provider_that_does_not_start_is_an_error(
     compiled: CompiledModel, wheel: type[Started], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,6 +106,10 @@ class OnnxRuntime:
             return {"streams": (1, 2)}
         return {"threads": (0, *range(1, environment.cores() + 1)), "streams": (1, 2)}
 
+    def casts_first(self, device: str) -> bool:
+        """Where TensorRT takes the graph: none of its layers but a cast takes uint8."""
+        return device == "tensorrt"
+
     def compile(self, model: OnnxModel, options: BuildOptions, out: Path) -> None:
         """Writes the optimised graph, or the one that the provider compiled, as one ONNX file."""
         device = options.device

@@ -11,7 +11,7 @@ import msgspec
 
 from assay import isolated, store, units
 from assay.backends import registry
-from assay.backends.base import Backend
+from assay.backends.base import Backend, CastsFirst
 from assay.errors import ModelError, RecordError, UsageError
 from assay.models import half_precision, onnx_file, preprocess_fusion
 from assay.progress import Progress, Silent, Stopwatch
@@ -31,7 +31,7 @@ from assay.workflow.pixels import Data
 COMPILE_SECONDS = 3600.0
 """A compile and its first inference that take longer hang; the slowest tuners need a good part of it."""
 
-_RECIPE = 2
+_RECIPE = 3
 """Raised when the same inputs give another artifact than before."""
 
 RECORD = "compiled.json"
@@ -234,7 +234,8 @@ def _made(
 def _handed(model: OnnxModel, options: BuildOptions, backend: Backend, fused: Path) -> OnnxModel:
     """The model as a backend takes it, with its graph written to `fused`."""
     half = options.precision == "fp16" and backend.starts_from == "typed onnx"
-    taken, given = preprocess_fusion.fuse(model, options.batch, options.input_kind, fused)
+    cast_first = isinstance(backend, CastsFirst) and backend.casts_first(options.device)
+    taken, given = preprocess_fusion.fuse(model, options.batch, options.input_kind, fused, cast_first)
     if half:
         half_precision.lower(fused, taken.name, given.name)
     return OnnxModel(
