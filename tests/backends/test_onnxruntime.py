@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -78,8 +79,16 @@ class Started:
     """The provider that runs the nodes, where it is another than the one asked for."""
 
     def __init__(
-        self, path: str, options: Any, *, providers: list[str], enable_fallback: int, disabled_optimizers: list[str]
+        self,
+        path: str,
+        options: Any,
+        *,
+        providers: list[str],
+        provider_options: list[dict[str, str]],
+        enable_fallback: int,
+        disabled_optimizers: list[str],
     ) -> None:
+        self.provider_options, self.override = provider_options, os.environ.get("NVIDIA_TF32_OVERRIDE")
         self.path, self.options, self.providers, self.enable_fallback = path, options, providers, enable_fallback
         self.disabled = False
         if options.optimized_model_filepath:
@@ -193,6 +202,18 @@ def test_bytes_go_into_a_cast_where_tensorrt_takes_the_graph(
     with pytest.raises(BackendError, match="wrote no artifact"):
         workflow.compile_into(demo_model, _for(device), tmp_path)
     assert seen == [first]
+
+
+def test_nvidias_devices_compute_float32_in_float32(
+    compiled: CompiledModel, demo_model: OnnxModel, tmp_path: Path, wheel: type[Started]
+) -> None:
+    """By default they round products to TF32, which is off by more than a compile allows."""
+    with OnnxRuntime().open(msgspec.structs.replace(compiled, options=_for("cuda")), {}):
+        assert wheel.calls[-1].provider_options == [{"use_tf32": "0"}]
+    before = os.environ.get("NVIDIA_TF32_OVERRIDE")
+    OnnxRuntime().compile(demo_model, _for("tensorrt"), tmp_path / "engine.onnx")
+    assert wheel.calls[-1].override == "0"
+    assert os.environ.get("NVIDIA_TF32_OVERRIDE") == before
 
 
 def test_a_provider_that_does_not_start_is_an_error(
