@@ -79,14 +79,14 @@ class UsageError(AssayError):
 class UnknownNameError(AssayError):
     """A name that is not among the known ones; the message lists those, the nearest first."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], remedy: str = "") -> None:
         names = sorted(known)
         nearest = difflib.get_close_matches(name, names, n=5, cutoff=0.5)
         ordered = [*nearest, *(other for other in names if other not in nearest)]
         shown = ", ".join(ordered[:_LISTED]) + (
             f" … and {len(ordered) - _LISTED} more" if len(ordered) > _LISTED else ""
         )
-        super().__init__(f"unknown {kind} {name!r}; known: {shown or 'none'}")
+        super().__init__(f"unknown {kind} {name!r}; known: {shown or 'none'}{remedy and f'; {remedy}'}")
 
 
 class MissingExtraError(AssayError):

@@ -64,7 +64,8 @@ def look(name: str, table: Mapping[str, str], folder: Path) -> BackendState:
 
 
 def _proof(backend: Backend, folder: Path) -> Parity | None:
-    options, _ = asked.build_options(backend.name, batch=1)
+    precision = asked.usual_precision(backend.precisions(registry.device(backend, None)))
+    options, _ = asked.build_options(backend.name, batch=1, precision=precision)
     return artifact.compile_into(_tiny_model(backend, folder), options, folder)[0].parity
 
 
