@@ -87,7 +87,7 @@ class UnknownNameError(AssayError):
         shown = ", ".join(ordered[:_LISTED]) + (
             f" … and {len(ordered) - _LISTED} more" if len(ordered) > _LISTED else ""
         )
-        super().__init__(f"unknown {kind} {name!r}; known: {shown or 'none'}{remedy and '; '}{remedy}")
+        super().__init__(f"unknown {kind} {name!r}; known: {shown or 'none'}{remedy and f'; {remedy}'}")
 
 
 class MissingExtraError(AssayError):

@@ -7,7 +7,9 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
+from onnx import TensorProto
 
 
 class _Context:
@@ -29,6 +31,13 @@ class _Context:
         return True
 
 
+def _uint8_into(content: bytes) -> str:
+    """The operators other than a cast that take the graph's bytes, as no layer of TensorRT does."""
+    graph = onnx.load_from_string(content).graph
+    bytes_of = {value.name for value in graph.input if value.type.tensor_type.elem_type == TensorProto.UINT8}
+    return ", ".join(node.op_type for node in graph.node if bytes_of & set(node.input) and node.op_type != "Cast")
+
+
 def tensorrt(asked: dict[str, Any]) -> Any:
     """The package; `asked` takes what the builder was told, and its entry `fails` is what goes wrong."""
     module: Any = ModuleType("tensorrt")
@@ -40,12 +49,18 @@ def tensorrt(asked: dict[str, Any]) -> Any:
         def __init__(self, network: Any, log: Any) -> None:
             self._network = network
             self.num_errors = 1
+            self._refused = ""
 
         def parse(self, content: bytes) -> bool:
             self._network.content = content
+            self._refused = _uint8_into(content)
+            if self._refused:
+                return False
             return asked.get("fails") != "parse"
 
         def get_error(self, number: int) -> str:
+            if self._refused:
+                return f"All UINT8 inputs must directly feed into a cast layer, not into {self._refused}"
             return "In node 3 (importNonZero):\n unsupported operator NonZero"
 
     class Configuration:

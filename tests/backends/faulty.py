@@ -8,13 +8,18 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from assay.backends.base import Batch, Scores
 from assay.backends.onnxruntime import OnnxRuntime, OnnxRuntimeSession
 from assay.errors import BackendError
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Setting
 
 TABLE = {
-    **{name: f"{__name__}:{name.title()}" for name in ("crashing", "aborting", "hanging", "greedy", "wrong", "slow")},
+    **{
+        name: f"{__name__}:{name.title()}"
+        for name in ("crashing", "aborting", "hanging", "greedy", "wrong", "late", "slow")
+    },
     "absent": "a_package_that_nobody_has:Backend",
 }
 """name → module:class, as in the registry; the last one is not installed."""
@@ -65,6 +70,15 @@ class Wrong(OnnxRuntime):
         return _Wrong.of(super().open(compiled, run_settings))
 
 
+class Late(OnnxRuntime):
+    """Is right in the first four rows of a batch alone."""
+
+    name = "late"
+
+    def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> OnnxRuntimeSession:
+        return _Late.of(super().open(compiled, run_settings))
+
+
 class Slow(OnnxRuntime):
     """Is right, and takes its time."""
 
@@ -84,6 +98,12 @@ class _Altered(OnnxRuntimeSession):
 class _Wrong(_Altered):
     def infer(self, batch: Batch) -> Scores:
         return super().infer(batch) * 2
+
+
+class _Late(_Altered):
+    def infer(self, batch: Batch) -> Scores:
+        scores = super().infer(batch)
+        return np.concatenate([scores[:4], scores[4:][::-1]])
 
 
 class _Slow(_Altered):

@@ -14,10 +14,12 @@ import onnx
 import pytest
 
 from assay import workflow
+from assay.backends import registry
 from assay.backends.ascend import Ascend
 from assay.cli.main import main
 from assay.errors import BackendError, UsageError
 from assay.records import BuildOptions, OnnxModel
+from assay.workflow import choice
 from tests.messages import assert_says
 from tests.test_examples import EXAMPLES
 
@@ -215,3 +217,24 @@ def test_a_runtime_that_is_missing_is_one_line(
     options, _ = workflow.build_options("ascend", batch=4, precision="fp16")
     with pytest.raises(BackendError, match=r"with the package ais_bench .* install the wheels"):
         workflow.compile_to(demo_model, options, tmp_path / "bs4.om")
+
+
+def test_the_doctor_proves_a_device_in_a_precision_that_it_has(
+    atc: Install, npu: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atc(COPIES)
+    monkeypatch.setattr(registry, "BACKENDS", {"ascend": registry.BACKENDS["ascend"]})
+    (state,) = workflow.doctor().backends
+    assert state.problem is None
+    assert state.devices == ("npu:0", "npu:1")
+    assert state.parity is not None
+    assert state.parity.holds
+
+
+def test_trials_say_which_precision_to_ask_for(
+    demo_model: OnnxModel, tmp_path: Path, atc: Install, npu: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atc(COPIES)
+    monkeypatch.setattr(registry, "BACKENDS", {"ascend": registry.BACKENDS["ascend"]})
+    with pytest.raises(BackendError, match=r"ascend: unknown precision .* 'fp32'; known: fp16; give --precision fp16"):
+        choice.choose(workflow.BuildRequest(backend="auto"), demo_model, 2, tmp_path)

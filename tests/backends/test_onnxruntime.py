@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -78,8 +79,16 @@ class Started:
     """The provider that runs the nodes, where it is another than the one asked for."""
 
     def __init__(
-        self, path: str, options: Any, *, providers: list[str], enable_fallback: int, disabled_optimizers: list[str]
+        self,
+        path: str,
+        options: Any,
+        *,
+        providers: list[str],
+        provider_options: list[dict[str, str]],
+        enable_fallback: int,
+        disabled_optimizers: list[str],
     ) -> None:
+        self.provider_options, self.override = provider_options, os.environ.get("NVIDIA_TF32_OVERRIDE")
         self.path, self.options, self.providers, self.enable_fallback = path, options, providers, enable_fallback
         self.disabled = False
         if options.optimized_model_filepath:
@@ -168,6 +177,43 @@ def test_the_artifact_holds_what_the_provider_can_write(
         assert started.options.get_session_config_entry("ep.context_embed_mode") == "1"
     else:
         assert started.options.optimized_model_filepath == str(tmp_path / "artifact.onnx")
+
+
+@pytest.mark.parametrize(
+    ("device", "first"), [("cpu", "Transpose"), ("tensorrt", "Cast"), ("openvino", "Transpose"), ("cann", "Transpose")]
+)
+def test_bytes_go_into_a_cast_where_tensorrt_takes_the_graph(
+    device: str,
+    first: str,
+    demo_model: OnnxModel,
+    tmp_path: Path,
+    wheel: type[Started],
+    in_this_process: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No other layer of TensorRT takes uint8."""
+    seen: list[str] = []
+
+    def compiles(self: OnnxRuntime, model: OnnxModel, options: BuildOptions, out: Path) -> None:
+        graph = onnx.load(str(model.file.path)).graph
+        seen.extend(node.op_type for node in graph.node if graph.input[0].name in node.input)
+
+    monkeypatch.setattr(OnnxRuntime, "compile", compiles)
+    with pytest.raises(BackendError, match="wrote no artifact"):
+        workflow.compile_into(demo_model, _for(device), tmp_path)
+    assert seen == [first]
+
+
+def test_nvidias_devices_compute_float32_in_float32(
+    compiled: CompiledModel, demo_model: OnnxModel, tmp_path: Path, wheel: type[Started]
+) -> None:
+    """By default they round products to TF32, which is off by more than a compile allows."""
+    with OnnxRuntime().open(msgspec.structs.replace(compiled, options=_for("cuda")), {}):
+        assert wheel.calls[-1].provider_options == [{"use_tf32": "0"}]
+    before = os.environ.get("NVIDIA_TF32_OVERRIDE")
+    OnnxRuntime().compile(demo_model, _for("tensorrt"), tmp_path / "engine.onnx")
+    assert wheel.calls[-1].override == "0"
+    assert os.environ.get("NVIDIA_TF32_OVERRIDE") == before
 
 
 def test_a_provider_that_does_not_start_is_an_error(

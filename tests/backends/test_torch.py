@@ -8,6 +8,7 @@ import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -25,9 +26,9 @@ pytest.importorskip("torch", reason="needs the extra `torch`")
 
 import torch
 
-from assay.backends import torch_profile
+from assay.backends import torch_package, torch_profile
 from assay.backends.torch import Torch
-from assay.models import program
+from assay.models import preprocess_fusion, program
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("torch")]
 
@@ -243,3 +244,29 @@ def test_a_package_holds_nothing_that_the_stack_of_its_compiler_happened_to_hold
     # Four bytes of padding follow the type of the elements (3: float32) and the kind of the format (2: blocked).
     assert {tuple(values[104:112]) for values in packed} == {(3, 0, 0, 0, 0, 0, 0, 0)}
     assert {tuple(values[312:320]) for values in packed} == {(2, 0, 0, 0, 0, 0, 0, 0)}
+
+
+def test_float32_on_cuda_is_compiled_and_captured_without_tf32(
+    compiled: CompiledModel, exported: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stands for a device: what torch is told while kernels are chosen."""
+
+    def allowed() -> tuple[bool, bool]:
+        return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+    seen = []
+
+    def compiles(exported: Any, package_path: str, inductor_configs: Any) -> None:
+        seen.append(allowed())
+        Path(package_path).write_bytes(b"package")
+
+    monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", compiles)
+    monkeypatch.setattr(torch_package, "_loaded", lambda *_, **__: None)
+    monkeypatch.setattr(torch_package, "_CudaSlot", lambda *_: seen.append(allowed()))
+    before = allowed()
+    taken, _ = preprocess_fusion.fuse(exported, BATCH, "uint8", tmp_path / "fused.onnx")
+    Torch().compile(msgspec.structs.replace(exported, input=taken), compiled.options, tmp_path / "artifact.pt2")
+    on_cuda = msgspec.structs.replace(compiled.options, device="cuda")
+    with Torch().open(msgspec.structs.replace(compiled, options=on_cuda), {"streams": 2}):
+        assert seen == [(False, False)] * 3
+    assert allowed() == before

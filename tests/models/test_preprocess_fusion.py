@@ -60,6 +60,8 @@ def test_scores_of_pixels_are_those_of_normalised_floats_to_the_last_bit(tmp_pat
     preprocess_fusion.fuse(model, batch, "float32", tmp_path / "float32.onnx")
     pixels = _pixels(batch)
     fused, plain = _scores(tmp_path / "uint8.onnx", pixels), _scores(tmp_path / "float32.onnx", _normalised(pixels))
+    preprocess_fusion.fuse(model, batch, "uint8", tmp_path / "cast.onnx", cast_first=True)
+    assert np.array_equal(_scores(tmp_path / "cast.onnx", pixels), fused)
     assert np.array_equal(fused, plain)
     assert np.array_equal(plain, _scores(model.file.path, _normalised(pixels)))
 

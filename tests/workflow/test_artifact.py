@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from assay import workflow
 from assay.data.transform import TransformChoice
 from assay.errors import ModelError, RecordError
 from assay.progress import Silent
-from assay.records import BuildOptions, OnnxModel
+from assay.records import BuildOptions, InputKind, OnnxModel
 from assay.workflow import first_inference
 from tests import factories, onnx_variants
 from tests.messages import assert_says
@@ -62,6 +63,23 @@ def test_each_output_has_its_own_artifact(tmp_path: Path, demo_choice: Transform
     ]
     assert [kept for _, kept in made] == [False, False]
     assert [compiled.output.shape for compiled, _ in made] == [(2, 10), (2, 128)]
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+@pytest.mark.parametrize(
+    "changed", [{"mean": (0.0, 0.9, 0.2)}, {"std": (0.3, 0.3, 0.3)}, {"resize": 100}, {"interpolation": "bicubic"}]
+)
+def test_a_model_with_another_transform_has_another_artifact_and_keeps_its_record(
+    kind: InputKind, changed: dict[str, Any], demo_model: OnnxModel, tmp_path: Path
+) -> None:
+    wanted = workflow.build_options("onnxruntime", batch=2, input_kind=kind)[0]
+    other = msgspec.structs.replace(demo_model, transform=msgspec.structs.replace(demo_model.transform, **changed))
+    made = [workflow.compile_into(model, wanted, tmp_path)[0] for model in (demo_model, other)]
+    assert made[0].key != made[1].key
+    assert [workflow.load_compiled(one.file.path).model.transform for one in made] == [
+        demo_model.transform,
+        other.transform,
+    ]
 
 
 def test_the_batch_sizes_of_a_model_with_a_free_one_are_those_asked_for() -> None:

@@ -47,6 +47,14 @@ def test_scores_beyond_the_bound_say_by_how_much(demo_model: OnnxModel, tmp_path
     assert_says(caught, "with wrong changed the scores", "largest difference 1", "allowed 1.0e-04")
 
 
+@pytest.mark.parametrize("batch", [6, 16])
+def test_every_row_of_a_batch_is_held_to_the_model(batch: int, demo_model: OnnxModel, tmp_path: Path) -> None:
+    options, _ = workflow.build_options("late", batch=batch)
+    with pytest.raises(ParityError) as caught:
+        workflow.compile_to(demo_model, options, tmp_path / "artifact.onnx")
+    assert_says(caught, "with late changed the scores", "of 4 images")
+
+
 def test_several_batch_sizes_are_compiled_in_one_child(demo_model: OnnxModel, tmp_path: Path) -> None:
     isolated.close()
     children = set()

@@ -89,8 +89,16 @@ class RunsCommand(Protocol):
 
 
 @runtime_checkable
+class CastsFirst(Protocol):
+    """A backend on some of whose devices bytes must be cast before anything else is done to them; optional too."""
+
+    def casts_first(self, device: str) -> bool:
+        """Whether this device takes an input of uint8 only into a cast."""
+
+
+@runtime_checkable
 class Profiles(Protocol):
-    """A backend that tells what each node of an artifact costs; a third, optional protocol."""
+    """A backend that tells what each node of an artifact costs; optional as well."""
 
     def profiles_on(self, device: str) -> bool:
         """Whether it tells that for an artifact on this device."""

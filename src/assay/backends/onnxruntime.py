@@ -17,8 +17,7 @@ import json
 import subprocess
 import tempfile
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +30,7 @@ from assay import environment
 from assay.backends import onnx_names
 from assay.backends.base import Batch, Scores, Settings, Start
 from assay.backends.node_costs import NodeRun, convolution, costliest, matrix_product
-from assay.errors import BackendError
+from assay.backends.onnxruntime_session import PROVIDERS, optimised_to, start, translated, without_tf32
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Profile, Setting
 
 _LEVELS = {
@@ -40,33 +39,14 @@ _LEVELS = {
     "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
     "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
 }
-_PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-    "cann": "CANNExecutionProvider",
-}
 _COMPILING = ("tensorrt",)
 """The devices whose provider compiles the graph, can write what it compiled, and can read that."""
 _NVIDIA = ("nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader")
 _LISTS = {"cuda": _NVIDIA, "tensorrt": _NVIDIA, "cann": ("npu-smi", "info", "-m")}
-_ELSEWHERE = "compile for --device cpu, or for the backend of that device"
-_ERRORS_ONLY = 3
 _KERNEL = "_kernel_time"
 _WEIGHTS = {"Conv": 1, "FusedConv": 1, "NhwcFusedConv": 1, "ConvInteger": 1, "QLinearConv": 3}
 """Which input of a convolution is its weights."""
 _MATRIX_PRODUCTS = ("Gemm", "FusedGemm", "MatMul", "MatMulInteger", "QGemm", "QLinearMatMul")
-_LEFT_OUT = ["WeightBiasQuantization"]
-"""Optimisations that change the model: this one rounds weights that were kept in float32 between 8-bit layers, by one
-scale for all channels (MobileNet with its depthwise layers in float32: 18 images right of 96 in place of 53)."""
-_state = onnxruntime.capi.onnxruntime_pybind11_state
-# Each of the vendor's exceptions derives from Exception itself, so they have to be listed.
-_VENDOR_ERRORS: tuple[type[Exception], ...] = (
-    RuntimeError,
-    ValueError,
-    *(kind for kind in vars(_state).values() if isinstance(kind, type) and issubclass(kind, Exception)),
-)
 
 
 class OnnxRuntime:
@@ -84,7 +64,7 @@ class OnnxRuntime:
     def devices(self) -> Sequence[str]:
         """The processor, and the accelerators that the installed wheel has an execution provider for."""
         available = onnxruntime.get_available_providers()
-        return tuple(device for device, provider in _PROVIDERS.items() if device == "cpu" or provider in available)
+        return tuple(device for device, provider in PROVIDERS.items() if device == "cpu" or provider in available)
 
     def target(self, device: str) -> str:
         """The processor's features, or the accelerator: the artifact holds what was chosen for them."""
@@ -106,20 +86,24 @@ class OnnxRuntime:
             return {"streams": (1, 2)}
         return {"threads": (0, *range(1, environment.cores() + 1)), "streams": (1, 2)}
 
+    def casts_first(self, device: str) -> bool:
+        """Where TensorRT takes the graph: none of its layers but a cast takes uint8."""
+        return device == "tensorrt"
+
     def compile(self, model: OnnxModel, options: BuildOptions, out: Path) -> None:
         """Writes the optimised graph, or the one that the provider compiled, as one ONNX file."""
         device = options.device
         if device in _COMPILING:
-            session_options = _session_options(_LEVELS["all"])
+            session_options = optimised_to(_LEVELS["all"])
             for key, value in {"enable": "1", "embed_mode": "1", "file_path": str(out)}.items():
                 session_options.add_session_config_entry(f"ep.context_{key}", value)
         else:
             # What the CPU's own optimisation fuses, another provider may not know.
-            session_options = _session_options(_LEVELS[str(options.settings.get("optimization", "basic"))])
+            session_options = optimised_to(_LEVELS[str(options.settings.get("optimization", "basic"))])
             session_options.optimized_model_filepath = str(out)
             device = device if "optimization" in options.settings else "cpu"
-        with _translated(f"compile {model.name} for {options.device}"):
-            _start(model.file.path, session_options, device)
+        with translated(f"compile {model.name} for {options.device}"), without_tf32():
+            start(model.file.path, session_options, device)
             if device not in _COMPILING:
                 onnx_names.settle(out, model.file.path)
 
@@ -147,7 +131,7 @@ class OnnxRuntime:
 
     def open_model(self, model: OnnxModel) -> OnnxRuntimeSession:
         """Opens a model that was not compiled, in float32 as it stands: the reference that others are held to."""
-        return OnnxRuntimeSession(model, model.file.path, _session_options(_LEVELS["all"]), 1)
+        return OnnxRuntimeSession(model, model.file.path, optimised_to(_LEVELS["all"]), 1)
 
 
 class OnnxRuntimeSession:
@@ -160,12 +144,12 @@ class OnnxRuntimeSession:
         self.input = described.input
         self.output = described.output
         self.slots = slots
-        with _translated(f"open {path}"):
-            self._session = _start(path, options, device)
+        with translated(f"open {path}"):
+            self._session = start(path, options, device)
 
     def infer(self, batch: Batch) -> Scores:
         """Scores one batch."""
-        with _translated("run a batch"):
+        with translated("run a batch"):
             scores: Scores = self._session.run([self.output.name], {self.input.name: batch})[0]
         return np.asarray(scores, dtype=np.float32)
 
@@ -185,7 +169,7 @@ class OnnxRuntimeSession:
 
 def _run_options(compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> Any:
     device = compiled.options.device
-    options = _session_options(_LEVELS["none" if device in ("cpu", "cuda", *_COMPILING) else "all"])
+    options = optimised_to(_LEVELS["none" if device in ("cpu", "cuda", *_COMPILING) else "all"])
     options.intra_op_num_threads = int(run_settings.get("threads", 0))
     return options
 
@@ -237,47 +221,6 @@ def _shapes(listed: Sequence[Mapping[str, Sequence[int]]] | None) -> list[list[i
     return [[int(side) for side in shape] for tensor in listed or [] for shape in tensor.values()]
 
 
-def _session_options(level: Any) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = level
-    options.log_severity_level = _ERRORS_ONLY
-    return options
-
-
-def _start(path: Path, options: Any, device: str) -> Any:
-    """A session whose whole graph runs on the device; raises `BackendError` where another provider has a part."""
-    provider = _PROVIDERS[device]
-    if device != "cpu":
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        # Versions without the entry, and so without the answer, still hold to the one above.
-        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    session = onnxruntime.InferenceSession(
-        str(path), options, providers=[provider], enable_fallback=0, disabled_optimizers=_LEFT_OUT
-    )
-    session.disable_fallback()
-    if device != "cpu":
-        _require_all_on(session, provider, device)
-    return session
-
-
-def _require_all_on(session: Any, provider: str, device: str) -> None:
-    """Raises `BackendError` with the operators that another provider would run."""
-    if provider not in session.get_providers():
-        found = ", ".join(session.get_providers())
-        raise BackendError(f"onnxruntime cannot start {provider} ({found} would run the model): {_ELSEWHERE}")
-    if not hasattr(session, "get_provider_graph_assignment_info"):
-        return
-    elsewhere = {
-        f"{node.op_type} on {part.ep_name}"
-        for part in session.get_provider_graph_assignment_info()
-        if part.ep_name != provider
-        for node in part.get_nodes()
-    }
-    if elsewhere:
-        listed = ", ".join(sorted(elsewhere)[:5]) + (" …" if len(elsewhere) > 5 else "")
-        raise BackendError(f"onnxruntime's {device} does not take the whole graph ({listed}): {_ELSEWHERE}")
-
-
 @cache
 def _listed(command: tuple[str, ...]) -> str:
     """A hash of what a vendor's tool lists as present."""
@@ -286,14 +229,3 @@ def _listed(command: tuple[str, ...]) -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return hashlib.sha256(done.stdout.encode()).hexdigest()[:16]
-
-
-@contextmanager
-def _translated(doing: str) -> Iterator[None]:
-    """The vendor's exceptions as one line of ours."""
-    try:
-        yield
-    except _VENDOR_ERRORS as error:
-        said = " ".join(str(error).split())[:400]
-        remedy = f"; {_ELSEWHERE}" if "fallback to CPU EP" in said else ""
-        raise BackendError(f"onnxruntime could not {doing}: {said}{remedy}") from error

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
+import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from assay import environment, isolated
 from assay.backends.base import Backend, Settings
-from assay.errors import BackendError, MissingExtraError, UnknownNameError
+from assay.errors import BackendError, MissingExtraError, UnknownNameError, UsageError
 from assay.records import Setting
 
 BACKENDS: dict[str, str] = {
@@ -21,6 +25,12 @@ BACKENDS: dict[str, str] = {
 }
 """name → module:class."""
 
+_OF_THE_CORE = ("onnxruntime", "null")
+_IMPORT_SECONDS = 120.0
+
+_FIGURES = 12
+"""Of a number, as many as are looked at."""
+
 
 def get(name: str) -> Backend:
     """The backend of this name; raises where it is unknown or its optional part is not installed."""
@@ -33,6 +43,54 @@ def get(name: str) -> Backend:
         if error.name is not None and error.name.startswith("assay"):
             raise
         raise MissingExtraError(f"backend {name} ({error})", name) from error
+    except (Exception, SystemExit) as error:
+        # What a vendor's package does as it is imported may fail in any way.
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:400]
+        raise BackendError(f"backend {name} cannot be imported ({why}); {remedy(name)}") from error
+
+
+def import_first(name: str) -> None:
+    """Imports a backend in a child process before this one does: a vendor's crash at import is an error line.
+
+    The child is kept, and takes the compile that follows. Those of the core are spared it: all of assay needs them.
+    """
+    if name not in BACKENDS or name in _OF_THE_CORE or BACKENDS[name].partition(":")[0] in sys.modules:
+        return
+    isolated.run(
+        _import_alone,
+        name,
+        dict(BACKENDS),
+        name=f"backend {name}",
+        doing="importing it",
+        timeout=_IMPORT_SECONDS,
+        remedy=remedy(name),
+    )
+
+
+def _import_alone(name: str, table: Mapping[str, str]) -> None:
+    take_over(table)
+    get(name)
+
+
+def remedy(name: str) -> str:
+    """What to do about a backend whose package is broken: the command that installs that package again."""
+    try:
+        listed = importlib.metadata.requires("assay") or []
+    except importlib.metadata.PackageNotFoundError:
+        listed = []
+    of_the_extra = [one for one in listed if re.search(rf"extra == ['\"]{re.escape(name)}['\"]", one)]
+    found = [re.split(r"[^\w.-]", one, maxsplit=1)[0] for one in of_the_extra]
+    found = found or [name for one in listed if re.match(rf"{re.escape(name)}\b", one)]
+    how = f"pip install --force-reinstall {' '.join(found)}" if found else "docs/backends.md says what it needs"
+    return f"install it again ({how}) or choose another backend"
+
+
+def most_of_a_count() -> int:
+    """The largest count, of threads or of batches in flight, that a setting takes: four a core, or 64.
+
+    More do not help, and what runtimes do with thousands of threads is anything from an exception to a crash.
+    """
+    return max(64, 4 * environment.cores())
 
 
 def take_over(table: Mapping[str, str]) -> None:
@@ -79,6 +137,12 @@ def _parsed(key: str, text: str, values: Sequence[Setting]) -> Setting:
     if text.lower() in known:
         return known[text.lower()]
     # Counts such as threads are open: the listed values are those worth trying, not all that work.
-    if isinstance(default, int) and not isinstance(default, bool) and text.isdecimal() and int(text) > 0:
-        return int(text)
+    if isinstance(default, int) and not isinstance(default, bool) and text.isdecimal():
+        most = most_of_a_count()
+        # Python itself refuses to read numbers of thousands of figures.
+        if len(text) <= _FIGURES and 0 < int(text) <= most:
+            return int(text)
+        raise UsageError(
+            f"setting {key}={text[:_FIGURES]}{'…' * (len(text) > _FIGURES)}: give {0 if 0 in values else 1} to {most}"
+        )
     raise UnknownNameError(f"value of setting {key}", text, known)

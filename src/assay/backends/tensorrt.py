@@ -56,6 +56,10 @@ class TensorRt:
         """How long the builder looks for faster kernels; whether float32 may be rounded to TF32 in products."""
         return {"optimization": (3, 0, 1, 2, 4, 5), "tf32": (False, True)}
 
+    def casts_first(self, device: str) -> bool:
+        """On every device: none of its layers but a cast takes uint8."""
+        return True
+
     def run_settings(self, device: str) -> Settings:
         """How many batches may be in flight."""
         return {"streams": (2, 1, 3, 4)}

@@ -76,7 +76,7 @@ class TorchCudaSession:
         number = torch.device(self.device).index or 0
         # A package that may be captured must not synchronise between its threads; a graph's replay takes no part of it.
         self._package = _loaded(compiled, single_threaded=True, device_index=number)
-        with translated(f"prepare {slots} batches in flight"), torch.inference_mode():
+        with translated(f"prepare {slots} batches in flight"), torch.inference_mode(), without_tf32():
             for _ in range(slots):
                 self._free.put(_CudaSlot(self._package, compiled))
 
@@ -136,6 +136,23 @@ class _CudaSlot:
         self._done.synchronize()
         scores: Scores = self._host_output.numpy().copy()
         return scores
+
+
+@contextmanager
+def without_tf32() -> Iterator[None]:
+    """float32 in float32 on CUDA: left alone, torch lets convolutions round their products to TF32's 11 bits.
+
+    Kernels are chosen while a package is compiled and while its graph is captured; a replay takes what was chosen.
+    """
+    places: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [place.allow_tf32 for place in places]
+    try:
+        for place in places:
+            place.allow_tf32 = False
+        yield
+    finally:
+        for place, value in zip(places, before, strict=True):
+            place.allow_tf32 = value
 
 
 def empty(spec: TensorSpec, **options: Any) -> torch.Tensor:

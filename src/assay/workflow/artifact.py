@@ -11,7 +11,7 @@ import msgspec
 
 from assay import isolated, store, units
 from assay.backends import registry
-from assay.backends.base import Backend
+from assay.backends.base import Backend, CastsFirst
 from assay.errors import ModelError, RecordError, UsageError
 from assay.models import half_precision, onnx_file, preprocess_fusion
 from assay.progress import Progress, Silent, Stopwatch
@@ -31,7 +31,7 @@ from assay.workflow.pixels import Data
 COMPILE_SECONDS = 3600.0
 """A compile and its first inference that take longer hang; the slowest tuners need a good part of it."""
 
-_RECIPE = 2
+_RECIPE = 3
 """Raised when the same inputs give another artifact than before."""
 
 RECORD = "compiled.json"
@@ -190,8 +190,8 @@ def _compile(
     with store.scratch(folder / "fused.onnx") as fused:
         handed = _handed(model, options, backend, fused)
         target = backend.target(options.device)
-        # The transform is in the graph's hash, also for a backend that is handed the program beside it.
-        content = [handed.file.sha256, *([program.sha256] if program else [])]
+        # The graph holds of the transform what normalises, and for floats not even that.
+        content = [handed.file.sha256, model.transform, *([program.sha256] if program else [])]
         key = store.hash_of(*content, options, backend.version(), target, _RECIPE)
         artifact, record = place(key)
         size = max(file.size for file in (handed.file, *model.data))
@@ -246,7 +246,8 @@ def _made(
 def _handed(model: OnnxModel, options: BuildOptions, backend: Backend, fused: Path) -> OnnxModel:
     """The model as a backend takes it, with its graph written to `fused`."""
     half = options.precision == "fp16" and backend.starts_from == "typed onnx"
-    taken, given = preprocess_fusion.fuse(model, options.batch, options.input_kind, fused)
+    cast_first = isinstance(backend, CastsFirst) and backend.casts_first(options.device)
+    taken, given = preprocess_fusion.fuse(model, options.batch, options.input_kind, fused, cast_first)
     if half:
         half_precision.lower(fused, taken.name, given.name)
     return OnnxModel(

@@ -29,11 +29,15 @@ def build_options(
     """
     if batch < 1:
         raise UsageError(f"batch size {batch}: give 1 or more")
+    registry.import_first(backend)
     runtime = registry.get(backend)
     elsewhere = require_command(runtime).usual_device if for_command else None
     chosen = registry.device(runtime, device) if elsewhere is None else device or elsewhere
     if precision not in runtime.precisions(chosen):
-        raise UnknownNameError(f"precision of {backend} on {chosen}", precision, runtime.precisions(chosen))
+        known = runtime.precisions(chosen)
+        raise UnknownNameError(
+            f"precision of {backend} on {chosen}", precision, known, f"give --precision {usual_precision(known)}"
+        )
     build, run = registry.split_settings(runtime, chosen, settings or {})
     options = BuildOptions(
         backend=backend,
@@ -44,6 +48,11 @@ def build_options(
         settings=build,
     )
     return options, run
+
+
+def usual_precision(known: Sequence[Precision]) -> Precision:
+    """Single precision, or the best of a device that does not compute in it."""
+    return "fp32" if "fp32" in known else known[0]
 
 
 def batch_sizes(

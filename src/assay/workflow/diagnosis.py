@@ -40,7 +40,7 @@ def _state(name: str) -> BackendState:
                 name=f"backend {name}",
                 doing="running a tiny model",
                 timeout=PROOF_SECONDS,
-                remedy=f"install it again (pip install --force-reinstall 'assay[{name}]') or do without it",
+                remedy=registry.remedy(name),
             )
         except AssayError as error:
             return BackendState(name=name, version=None, devices=(), problem=error.message)
@@ -64,7 +64,8 @@ def look(name: str, table: Mapping[str, str], folder: Path) -> BackendState:
 
 
 def _proof(backend: Backend, folder: Path) -> Parity | None:
-    options, _ = asked.build_options(backend.name, batch=1)
+    precision = asked.usual_precision(backend.precisions(registry.device(backend, None)))
+    options, _ = asked.build_options(backend.name, batch=1, precision=precision)
     return artifact.compile_into(_tiny_model(backend, folder), options, folder)[0].parity
 
 

@@ -29,6 +29,15 @@ def parity_pixels(model: OnnxModel, data: Data = None) -> Pixels:
     return demo_pixels(model.transform, PARITY_IMAGES)
 
 
+def order_of_rows(images: int, batch: int) -> npt.NDArray[np.intp]:
+    """Which image is in which row of whole batches that hold every image: real pixels in every row.
+
+    Each round begins one image further on, so that rows that a backend mixes up are seldom those of one image.
+    """
+    rows = np.arange(-(-images // batch) * batch)
+    return (rows + rows // images) % images
+
+
 def _prepared(data: PreparedDataset, model: OnnxModel) -> Pixels:
     require_transform(data, model)
     first = data.shards[0]
