@@ -99,7 +99,7 @@ def tune(
                 f"--budget {units.seconds(request.budget_seconds)} is too short for one trial; give at least "
                 f"{units.seconds(2 * request.budget_seconds)}"
             )
-        ending = end(hunt, trials, ending_seconds)
+        ending = end(hunt, trials, ending_seconds, early=stopped == INTERRUPTED)
         isolated.close()
         worked += hunt.working + ending.working
         tuning = Tuning(
@@ -126,9 +126,12 @@ def tune(
         )
         if results := tuple(one for one in (tuning.tuned, tuning.default) if one is not None):
             store.write(out / judgement.RUN_RECORD, record_of(model, evaluation.dataset, results, command))
+        is_whole = stopped != INTERRUPTED and not ending.interrupted
         # Last, as the sign that all is whole; one that was interrupted goes on the next time.
-        store.write(out / RECORD, tuning, made_from if stopped != INTERRUPTED else "")
+        store.write(out / RECORD, tuning, made_from if is_whole else "")
         hunt.clean_up({tuning.compiled.key} if tuning.compiled is not None else set())
+        if ending.interrupted:
+            raise KeyboardInterrupt
         progress.finish("tune", units.counted(len(trials), "trial"), _found(tuning), watch.seconds)
     return tuning
 
