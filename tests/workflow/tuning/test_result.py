@@ -126,7 +126,7 @@ def test_a_search_that_goes_on_and_ends_badly_leaves_the_earlier_result_whole(
     with pytest.raises(UsageError, match="give at least"):
         workflow.tune(demo_model, demo_data, folder, replace_request(BOTH, budget_seconds=0.001))
     with pytest.raises(SystemError):
-        workflow.tune(demo_model, demo_data, folder, BOTH, Broken(2))
+        workflow.tune(demo_model, demo_data, folder, replace_request(BOTH, budget_seconds=600.0), Broken(2))
     assert {name: (folder / name).read_bytes() for name in before} == before
     kept = workflow.load_tuning(folder).compiled
     assert kept is not None
