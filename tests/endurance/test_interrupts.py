@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from assay import demo
+from assay import demo, workflow
 from tests.endurance import commands, stuck
 
 SECONDS = 2.0
@@ -81,6 +81,69 @@ def test_a_search_stops_in_the_middle_of_a_trial(reached: Path, prepared: Path, 
     with commands.start(words, "tests.endurance.stuck", {stuck.REACHED: str(reached)}) as process:
         commands.wait_until(reached.exists, process)
         interrupt(process)
+
+
+def said_until(process: subprocess.Popen[str], word: str) -> list[str]:
+    """What a command says, up to the line that holds a word."""
+    assert process.stderr is not None
+    said: list[str] = []
+    for line in process.stderr:
+        said.append(line)
+        if word in line:
+            return said
+    raise AssertionError("".join(said))
+
+
+def search(prepared: Path, out: Path) -> list[str]:
+    tune = ["tune", str(demo.ONNX), "--data", str(prepared), "--backends", "onnxruntime", "--no-int8", "--batch", "16"]
+    return [*tune, *commands.TRANSFORM, "--budget", "100s", "-o", str(out)]
+
+
+def test_a_search_that_found_something_ends_and_keeps_the_best(prepared: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="needs the extra `tune`")
+    with commands.start(search(prepared, tmp_path / "T")) as process:
+        said_until(process, "trial 1:")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=100)
+    assert process.returncode == 0, said
+    assert "interrupted: what was found is measured now" in said
+    found = workflow.load_tuning(tmp_path / "T")
+    assert found.stopped == "it was interrupted"
+    assert found.best is not None
+    assert found.tuned is not None
+    assert found.commands
+    assert workflow.load_run(tmp_path / "T").results[0] == found.tuned
+    assert (tmp_path / "T" / "report.html").is_file()
+
+
+def test_a_run_goes_on_with_what_an_interrupted_search_found(tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="needs the extra `tune`")
+    words = [*commands.RUN, "--tune", "100s", "--backend", "onnxruntime", "--batch", "16", "-o", str(tmp_path / "R")]
+    with commands.start(words) as process:
+        said_until(process, "trial 1:")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=100)
+    assert process.returncode == 0, said
+    tuned = workflow.load_tuning(tmp_path / "R" / "tune").compiled
+    assert tuned is not None
+    assert [one.compiled.key for one in workflow.load_run(tmp_path / "R").results] == [tuned.key]
+
+
+def test_a_second_one_ends_the_measuring_of_what_a_search_found(prepared: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="needs the extra `tune`")
+    with commands.start(search(prepared, tmp_path / "T")) as process:
+        said_until(process, "trial 1:")
+        process.send_signal(signal.SIGINT)
+        said_until(process, "a second Ctrl-C")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=100)
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "assay: interrupted; what was finished is kept"
+    found = workflow.load_tuning(tmp_path / "T")
+    assert found.best is not None
+    assert found.compiled is not None
+    assert found.compiled.file.path.is_file()
+    assert found.tuned is None
 
 
 def interrupted_at(words: Sequence[str], at: Callable[[subprocess.Popen[str]], object]) -> None:

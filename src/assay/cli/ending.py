@@ -3,7 +3,8 @@
 Python raises an interrupt in the main thread, between two of its instructions. One that is in a vendor's call, or waits
 for a thread that is, raises it when that call returns. So the signal's number goes into a pipe as well, at once. A
 thread reads it, gives the command a second to end by itself, and then ends the process with all that it started. What
-was finished is whole on the disk, a lock is gone with its process, and what is half written is removed.
+was finished is whole on the disk, a lock is gone with its process, and what is half written is removed. A search keeps
+its first interrupt for itself (see `interrupting.py`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
+from assay import interrupting
 from assay.errors import EXIT_INTERRUPTED
 
 GRACE_SECONDS = 1.0
@@ -80,18 +82,19 @@ def _abandon() -> None:
 
 
 def _watch(reading: int) -> None:
-    """Waits for an interrupt, and then for the command to end by itself."""
+    """Waits for an interrupt that is not kept, and then for the command to end by itself."""
     with open(reading, "rb", buffering=0) as pipe:
-        while (numbers := pipe.read(64)) and signal.SIGINT not in numbers:
-            pass
-        if not numbers:
-            return
-        while select.select([pipe], [], [], GRACE_SECONDS)[0]:
-            numbers = pipe.read(64)
-            if not numbers:
+        interrupts = 0
+        while not interrupts:
+            if not (numbers := pipe.read(64)):
                 return
-            if signal.SIGINT in numbers:
-                break
+            interrupts = numbers.count(signal.SIGINT)
+            if interrupts and interrupting.is_kept():
+                interrupts -= 1
+        while interrupts == 1 and select.select([pipe], [], [], GRACE_SECONDS)[0]:
+            if not (numbers := pipe.read(64)):
+                return
+            interrupts += numbers.count(signal.SIGINT)
         # Whoever holds a stream's lock may be the one that hangs: past the streams, and nothing is flushed.
         with suppress(OSError):
             said = b"" if told.is_set() else f"{INTERRUPTED}\n".encode()

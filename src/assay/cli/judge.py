@@ -21,8 +21,8 @@ from assay.cli.options import (
     label_options,
     output_option,
     path,
+    positive_seconds,
     repair_option,
-    seconds,
     spread,
     timeout_option,
     transform_options,
@@ -70,7 +70,10 @@ def add_whole_way(commands: Commands) -> None:
     label_options(made)
     made.add_argument("--batch", type=batches, metavar="1,16", help="batch sizes; default: 1,16, or the model's own")
     made.add_argument(
-        "--tune", type=seconds, metavar="10m", help="search the fastest artifact that is still right, and run that"
+        "--tune",
+        type=positive_seconds,
+        metavar="10m",
+        help="search the fastest artifact that is still right, and run that",
     )
     made.add_argument(
         "--calibration", type=path, metavar="DIR", help="other images, or a prepared set: the search tries 8 bits too"

@@ -14,8 +14,8 @@ from assay.cli.options import (
     command,
     output_option,
     path,
+    positive_seconds,
     repair_option,
-    seconds,
     transform_options,
 )
 from assay.errors import EXIT_DONE, EXIT_GATE
@@ -53,7 +53,9 @@ def search_options(made: argparse.ArgumentParser) -> None:
     group.add_argument("--backends", type=names, metavar="a,b", help="default: all that are installed")
     group.add_argument("--batch", type=batches, metavar="1,16", help="default: 1,4,8,16,32,64, or the model's own")
     group.add_argument("--for", dest="objective", choices=["throughput", "latency", "end-to-end"], default="throughput")
-    group.add_argument("--budget", type=seconds, default=600.0, metavar="10m", help="seconds, or with s, m or h")
+    group.add_argument(
+        "--budget", type=positive_seconds, default=600.0, metavar="10m", help="seconds, or with s, m or h"
+    )
     group.add_argument(
         "--max-drop", type=float, default=1.0, metavar="POINTS", help="that top-1 may fall; default: 1.0"
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from assay import interrupting
 from assay.errors import MissingExtraError, RecordError
 from assay.measure.clock import now
 from assay.records import Candidate, TuningTrial
@@ -62,25 +63,26 @@ def search(
     queue = _first(space, trials)
     repeats = 0
     try:
-        while repeats < _REPEATS:
-            if now() + _expected(trials) > ends:
-                return trials, _OUT_OF_TIME
-            if queue:
-                study.enqueue_trial(space.parameters(queue[0]))
-            asked = study.ask()
-            candidate = space.suggested(asked)
-            known = next((one for one in trials if one.candidate == candidate), None)
-            repeats = repeats + 1 if known is not None else 0
-            tried = known or attempt(len(trials), candidate, trials, ends - now())
-            asked.set_user_attr(_TRIAL, msgspec.json.encode(tried).decode())
-            # What cannot be used is worth nothing, and so the study learns to keep away from its like.
-            worth = tried.speed if tried.speed is not None and tried.state in ("right", "slower") else 0.0
-            done = study.tell(asked, worth)
-            if known is None:
-                kept.add_trial(done)
-                trials.append(tried)
-                queue = _first(space, trials)
-                tell(trials, ends - now())
+        with interrupting.first_is_kept():
+            while repeats < _REPEATS:
+                if now() + _expected(trials) > ends:
+                    return trials, _OUT_OF_TIME
+                if queue:
+                    study.enqueue_trial(space.parameters(queue[0]))
+                asked = study.ask()
+                candidate = space.suggested(asked)
+                known = next((one for one in trials if one.candidate == candidate), None)
+                repeats = repeats + 1 if known is not None else 0
+                tried = known or attempt(len(trials), candidate, trials, ends - now())
+                asked.set_user_attr(_TRIAL, msgspec.json.encode(tried).decode())
+                # What cannot be used is worth nothing, and so the study learns to keep away from its like.
+                worth = tried.speed if tried.speed is not None and tried.state in ("right", "slower") else 0.0
+                done = study.tell(asked, worth)
+                if known is None:
+                    trials.append(tried)
+                    kept.add_trial(done)
+                    queue = _first(space, trials)
+                    tell(trials, ends - now())
     except KeyboardInterrupt:
         return trials, INTERRUPTED
     except OutOfTime:

@@ -17,6 +17,8 @@ class Enough(Silent):
         self._left = trials
 
     def note(self, message: str) -> None:
-        self._left -= message.startswith("trial ")
+        if not message.startswith("trial "):
+            return
+        self._left -= 1
         if self._left == 0:
             raise KeyboardInterrupt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from dataclasses import replace as replace_request
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 
 from assay import store, workflow
 from assay.cli.main import main
-from assay.errors import RecordError
+from assay.errors import RecordError, UsageError
 from assay.records import OnnxModel, PreparedDataset, Tuning
 from tests.workflow.tuning.searches import BOTH, SHORT, Enough
 
@@ -104,6 +105,32 @@ def test_a_second_search_goes_on_where_the_first_ended(
     before, after = (tuple(replace(one, end_speed=None) for one in tuning.trials) for tuning in (found, again))
     assert after[: len(before)] == before
     assert len(again.trials) == len(found.trials) + 1
+
+
+class Broken(Enough):
+    """Ends a search as a kill would: nothing is caught, and nothing is written any more."""
+
+    def note(self, message: str) -> None:
+        try:
+            super().note(message)
+        except KeyboardInterrupt:
+            raise SystemError from None
+
+
+def test_a_search_that_goes_on_and_ends_badly_leaves_the_earlier_result_whole(
+    tuned: tuple[Tuning, Path], demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    _, searched = tuned
+    folder = shutil.copytree(searched, tmp_path / "tuned")
+    before = {name: (folder / name).read_bytes() for name in ("tuning.json", "run.json")}
+    with pytest.raises(UsageError, match="give at least"):
+        workflow.tune(demo_model, demo_data, folder, replace_request(BOTH, budget_seconds=0.001))
+    with pytest.raises(SystemError):
+        workflow.tune(demo_model, demo_data, folder, replace_request(BOTH, budget_seconds=600.0), Broken(2))
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    kept = workflow.load_tuning(folder).compiled
+    assert kept is not None
+    assert store.is_there(kept.file)
 
 
 def _files(place: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -76,7 +77,23 @@ def test_a_budget_too_short_for_one_trial_says_what_would_do(
 ) -> None:
     with pytest.raises(UsageError) as caught:
         workflow.tune(demo_model, demo_data, tmp_path, TuneRequest(budget_seconds=0.01, int8=False))
-    assert_says(caught, "--budget 0.0 s", "give at least")
+    assert_says(caught, "--budget 0.0 s", "getting ready took", "of which scoring the reference", "give at least")
+    # With the reference kept, it is no longer what takes the time.
+    with pytest.raises(UsageError) as caught:
+        workflow.tune(demo_model, demo_data, tmp_path, TuneRequest(budget_seconds=0.01, int8=False))
+    took, scoring = (float(one) for one in re.findall(r"(?:took|reference) ([\d.]+) s", str(caught.value)))
+    assert scoring < took
+
+
+@pytest.mark.parametrize("words", [["tune", "m.onnx", "--data", "P", "--budget"], ["run", "m.onnx", "--tune"]])
+def test_no_time_at_all_is_refused_before_anything_is_done(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*words, "0", "-o", str(tmp_path / "T")])
+    assert caught.value.code == 2
+    assert "give more than 0" in capsys.readouterr().err
+    assert not (tmp_path / "T").exists()
 
 
 def test_a_budget_that_the_first_trial_goes_beyond_says_what_would_do(
@@ -186,6 +203,8 @@ def test_memory_beyond_what_is_allowed_is_refused_whatever_was_measured_before(
     [
         ({"max_drop": float("nan")}, "--max-drop nan"),
         ({"max_drop": -1.0}, "--max-drop -1"),
+        ({"max_drop": float("inf")}, "--max-drop inf"),
+        ({"budget_seconds": 0.0}, "--budget 0"),
         ({"seed": -1}, "--seed -1"),
     ],
 )

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from assay import isolated
+from assay import interrupting, isolated
 from assay.backends import registry
 from assay.errors import AssayError
+from assay.progress import Stopwatch
 from assay.records import BatchResult, ChoiceWorth, CompiledModel, TuningTrial
 from assay.workflow.measurement import Length
 from assay.workflow.tuning import alone, outcome, split
@@ -51,15 +52,28 @@ class Ending:
     """The defaults likewise, in turn with it; None where the result is the defaults'."""
     working: float = 0.0
     """Seconds spent on measuring."""
+    interrupted: bool = False
+    """Whether that was ended by an interrupt: the result is then what its trial says."""
 
 
-def end(hunt: Hunt, trials: Sequence[TuningTrial], seconds: float) -> Ending:
-    """The fastest few in turn with the defaults, end to end, in about so many seconds: the result is the fastest."""
+def end(hunt: Hunt, trials: Sequence[TuningTrial], seconds: float, early: bool) -> Ending:
+    """The fastest few in turn with the defaults, end to end, in about so many seconds: the result is the fastest.
+
+    `early` tells whoever interrupted the search what goes on.
+    """
     default, finalists = hunt.default(trials), hunt.finalists(trials)
     if not finalists:
         return Ending(tuple(trials), best_default=default)
     bench = hunt.bench
-    results, working = _measured(hunt, finalists, seconds)
+    watch, interrupted = Stopwatch(), False
+    try:
+        with interrupting.first_is_kept():
+            if early:
+                hunt.progress.note("interrupted: what was found is measured now; a second Ctrl-C ends that too")
+            results, working = _measured(hunt, finalists, seconds)
+    except KeyboardInterrupt:
+        hunt.progress.note("not measured end to end: it was interrupted")
+        results, working, interrupted = {}, watch.seconds, True
     speeds = {number: speed_of(result.performance, bench.objective) for number, result in results.items()}
     # Where that failed, as they were in their trials, the fastest first.
     best = max(finalists, key=lambda one: speeds[one.number]) if speeds else finalists[0]
@@ -77,6 +91,7 @@ def end(hunt: Hunt, trials: Sequence[TuningTrial], seconds: float) -> Ending:
         tuned=results.get(best.number),
         default=results.get(default.number) if default not in (None, best) else None,
         working=working,
+        interrupted=interrupted,
     )
 
 
@@ -116,9 +131,6 @@ def _measured(hunt: Hunt, finalists: Sequence[TuningTrial], seconds: float) -> t
         )
     except AssayError as error:
         hunt.progress.note(f"not measured end to end: {error.message}")
-        return {}, 0.0
-    except KeyboardInterrupt:
-        hunt.progress.note("not measured end to end: it was interrupted")
         return {}, 0.0
     # They go around and around the data, so what they have right is what each had when it went over it once.
     return {

@@ -31,8 +31,12 @@ _KEPT = 4
 class Hunt:
     """A search on its way: tries candidates, holds their artifacts, and tells of them."""
 
-    def __init__(self, bench: Bench, space: Space, request: TuneRequest, progress: Progress) -> None:
+    def __init__(
+        self, bench: Bench, space: Space, request: TuneRequest, progress: Progress, holds: str | None = None
+    ) -> None:
         self.bench, self.progress = bench, progress
+        self.holds = holds
+        """The key of an artifact that is not its own to remove."""
         budget = request.budget_seconds
         self._most_seconds = min(max(_MOST_SHARE * budget, _MOST_SECONDS), _HANGING_SHARE * budget)
         self._beside = request.beside
@@ -107,6 +111,7 @@ class Hunt:
     def clean_up(self, keep: set[str]) -> None:
         """Removes the artifacts that lost."""
         folder = self.bench.folder / COMPILED
+        kept = {key[:16] for key in (*keep, self.holds) if key is not None}
         for place in folder.iterdir() if folder.is_dir() else ():
-            if place.name not in {key[:16] for key in keep}:
+            if place.name not in kept:
                 shutil.rmtree(place, ignore_errors=True)

@@ -71,7 +71,7 @@ class Quantizer:
             words += ["--keep-float", layer]
         words += opening.words_of_a_bare_file(self._model)
         place = self._path(candidate.calibrator, candidate.per_channel, candidate.float_layers)
-        return shlex.join([*words, "-o", str(place)])
+        return shlex.join([*words, "-o", str(place.resolve())])
 
     def _images(self) -> PreparedDataset:
         if self._calibration is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
@@ -37,8 +38,10 @@ class TuneRequest:
 
     def __post_init__(self) -> None:
         """Raises `UsageError` where a figure is none that can be meant."""
-        if not self.max_drop >= 0:
-            raise UsageError(f"--max-drop {self.max_drop:g}: give the points that top-1 may fall, 0 or more")
+        if not 0 <= self.max_drop <= 100:
+            raise UsageError(f"--max-drop {self.max_drop:g}: give the points that top-1 may fall, from 0 to 100")
+        if not 0 < self.budget_seconds < math.inf:
+            raise UsageError(f"--budget {self.budget_seconds:g}: give the seconds of the search, more than 0")
         if not 0 <= self.seed < 1 << 32:
             raise UsageError(f"--seed {self.seed}: give a whole number from 0 to {(1 << 32) - 1}")
         if self.calibration is not None and not self.int8:

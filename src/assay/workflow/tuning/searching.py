@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from assay import environment, isolated, store, units
 from assay.backends import registry
-from assay.errors import UsageError
+from assay.errors import RecordError, UsageError
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import OnnxModel, Performance, Predictions, PreparedDataset, Tuning
 from assay.score import accuracy
@@ -57,8 +58,6 @@ def tune(
         require_study(out / _STUDY, interest)
         check_labels(model, data, progress)
         calibration, evaluation = _sets(data, given, out, space, progress)
-        for name in (RECORD, judgement.RUN_RECORD):
-            (out / name).unlink(missing_ok=True)
         scoring = Stopwatch()
         reference, seconds_an_image = _reference(model, evaluation, reference_folder or out / "reference", progress)
         worked, spent = scoring.seconds, watch.seconds
@@ -77,10 +76,12 @@ def tune(
         left = request.budget_seconds - ending_seconds - spent
         if left <= 0:
             raise UsageError(
-                f"--budget {units.seconds(request.budget_seconds)}: scoring the reference alone took "
-                f"{units.seconds(spent)}; give at least {units.seconds(4 * spent + 30)}"
+                f"--budget {units.seconds(request.budget_seconds)}: getting ready took {units.seconds(spent)}, of "
+                f"which scoring the reference {units.seconds(worked)}, and the end takes "
+                f"{units.seconds(ending_seconds)}; give at least {units.seconds(4 * spent + 30)}"
             )
-        hunt = Hunt(bench, space, request, progress)
+        # Until this search has a result, what an earlier one left stays whole.
+        hunt = Hunt(bench, space, request, progress, holds=_earlier_artifact(out))
         isolated.ahead(alone.__name__)
         trials, stopped = search(
             space,
@@ -99,7 +100,7 @@ def tune(
                 f"--budget {units.seconds(request.budget_seconds)} is too short for one trial; give at least "
                 f"{units.seconds(2 * request.budget_seconds)}"
             )
-        ending = end(hunt, trials, ending_seconds)
+        ending = end(hunt, trials, ending_seconds, early=stopped == INTERRUPTED)
         isolated.close()
         worked += hunt.working + ending.working
         tuning = Tuning(
@@ -126,9 +127,15 @@ def tune(
         )
         if results := tuple(one for one in (tuning.tuned, tuning.default) if one is not None):
             store.write(out / judgement.RUN_RECORD, record_of(model, evaluation.dataset, results, command))
+        else:
+            (out / judgement.RUN_RECORD).unlink(missing_ok=True)
+        is_whole = stopped != INTERRUPTED and not ending.interrupted
         # Last, as the sign that all is whole; one that was interrupted goes on the next time.
-        store.write(out / RECORD, tuning, made_from if stopped != INTERRUPTED else "")
+        store.write(out / RECORD, tuning, made_from if is_whole else "")
+        hunt.holds = None
         hunt.clean_up({tuning.compiled.key} if tuning.compiled is not None else set())
+        if ending.interrupted:
+            raise KeyboardInterrupt
         progress.finish("tune", units.counted(len(trials), "trial"), _found(tuning), watch.seconds)
     return tuning
 
@@ -175,6 +182,14 @@ def _reference(model: OnnxModel, data: PreparedDataset, out: Path, progress: Pro
     found = float32.predictions(model, data, out, progress)
     performance = store.read(found.scores.file.path.with_name("performance.json"), Performance)
     return found, performance.wall_seconds / performance.images
+
+
+def _earlier_artifact(out: Path) -> str | None:
+    """The key of the artifact that an earlier search found; a record that cannot be read is about to be replaced."""
+    with suppress(RecordError):
+        if (out / RECORD).is_file() and (found := load_tuning(out)).compiled is not None:
+            return found.compiled.key
+    return None
 
 
 def _kept(out: Path, made_from: str) -> Tuning | None:
