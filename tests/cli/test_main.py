@@ -278,3 +278,28 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("assay.workflow.doctor", broken)
     with pytest.raises(ZeroDivisionError):
         main(["doctor"])
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "9" * 400])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["bench", "model.onnx", "--synthetic", "--duration"],
+        ["bench", "model.onnx", "--scenario", "server", "--target-qps"],
+        ["bench", "model.onnx", "--synthetic", "--wait-idle"],
+        ["run", "model.onnx", "--images", "images", "--timeout"],
+        ["run", "model.onnx", "--images", "images", "--max-drop"],
+        ["run", "model.onnx", "--images", "images", "--mean", "0.5,0.5,0.5", "--std"],
+        ["tune", "model.onnx", "--images", "images", "--budget"],
+        ["tune", "model.onnx", "--images", "images", "--max-drop"],
+    ],
+    ids=lambda words: f"{words[0]} {words[-1]}",
+)
+def test_a_number_that_is_none_or_has_no_end_is_usage(
+    words: list[str], value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = f"{value},{value},{value}" if words[-1] == "--std" else value
+    with pytest.raises(SystemExit) as ended:
+        main([*words[:-1], f"{words[-1]}={given}", "-o", "RUN"])
+    assert ended.value.code == 2
+    assert f"argument {words[-1]}: '{given}" in capsys.readouterr().err

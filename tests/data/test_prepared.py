@@ -13,7 +13,7 @@ from assay.data.prepared import Reader, Shard
 from assay.data.sources import folder
 from assay.errors import DatasetError, UsageError
 from assay.progress import Silent
-from assay.records import ImageFailure, PreparedDataset
+from assay.records import Dataset, ImageFailure, PreparedDataset
 from tests import archives, factories
 from tests.messages import assert_says
 
@@ -36,7 +36,11 @@ def _prepare(images: Path, out: Path) -> tuple[Shard, ...]:
 
 
 def _reader(shards: tuple[Shard, ...], out: Path) -> Reader:
-    return Reader(prepared.complete(out, factories.dataset(), SMALL, shards, "made from these").shards)
+    return Reader(prepared.complete(out, _dataset(shards), SMALL, shards, "made from these").shards)
+
+
+def _dataset(shards: tuple[Shard, ...]) -> Dataset:
+    return factories.dataset([name for shard in shards for name in shard.names], labels=None)
 
 
 def test_shards_hold_the_pixels_of_every_image_in_their_order(tmp_path: Path) -> None:
@@ -69,7 +73,7 @@ def test_a_batch_is_read_across_the_bounds_of_shards(tmp_path: Path, first: int,
 
 def test_a_whole_set_is_one_record_and_its_shards(tmp_path: Path) -> None:
     shards = _prepare(_images(tmp_path / "images", 3), tmp_path / "out")
-    made = prepared.complete(tmp_path / "out", factories.dataset(), SMALL, shards, "made from these")
+    made = prepared.complete(tmp_path / "out", _dataset(shards), SMALL, shards, "made from these")
     files = ["images-00000.npy", "images-00001.npy", "prepared.json"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == files
     assert store.kept(tmp_path / "out/prepared.json", PreparedDataset, "made from these") == made

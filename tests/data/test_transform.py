@@ -299,6 +299,7 @@ def test_a_transform_that_does_not_fit_the_model_says_what_to_give() -> None:
     [
         ({"crop": 11}, "crop 11 and resize 10"),
         ({"crop": 0}, "crop 0"),
+        ({"resize": 9460}, "resize 9460: images have 9459 pixels a side at most"),
         ({"crop": -1}, "crop -1"),
         ({"std": (0.2, 0.0, 0.2)}, "std (0.2, 0.0, 0.2): every value must be above 0"),
         ({"std": (0.2, -1.0, 0.2)}, "every value must be above 0"),

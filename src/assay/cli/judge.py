@@ -19,6 +19,7 @@ from assay.cli.options import (
     gate_options,
     idle_option,
     label_options,
+    number,
     output_option,
     path,
     positive_seconds,
@@ -135,7 +136,7 @@ def _gate_options(made: argparse.ArgumentParser) -> None:
     group = gate_options(made)
     group.add_argument("--reference", metavar="top1=47.0[,top5=78.0]", help="figures on these very images, in percent")
     group.add_argument(
-        "--max-drop", type=float, metavar="POINTS", help="short for --gate 'top1-drop<=POINTS'; default: 1.0"
+        "--max-drop", type=number, metavar="POINTS", help="short for --gate 'top1-drop<=POINTS'; default: 1.0"
     )
 
 

@@ -19,6 +19,7 @@ from assay.cli.options import (
     gate_options,
     idle_option,
     label_options,
+    number,
     output_option,
     path,
     repair_option,
@@ -77,7 +78,7 @@ def add(commands: Commands) -> None:
     source.add_argument("--synthetic", action="store_true", help="the inference call alone, on made-up pixels")
     label_options(made)
     length = made.add_mutually_exclusive_group()
-    length.add_argument("--duration", type=float, metavar="SECONDS", help="default with --synthetic: 10")
+    length.add_argument("--duration", type=number, metavar="SECONDS", help="default with --synthetic: 10")
     length.add_argument("--iterations", type=int, metavar="N", help="batches to run")
     made.add_argument(
         "--interleave",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -244,11 +245,22 @@ def batches(text: str) -> list[int]:
     return sizes
 
 
+def number(text: str) -> float:
+    """Reads `0.5`: neither `nan` nor `inf`, which no figure is above or below."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number such as 0.5")
+    return found
+
+
 def three(text: str) -> tuple[float, float, float]:
     """Reads `0.485,0.456,0.406`."""
     try:
-        red, green, blue = (float(part) for part in text.split(","))
-    except ValueError:
+        red, green, blue = (number(part) for part in text.split(","))
+    except (ValueError, argparse.ArgumentTypeError):
         raise argparse.ArgumentTypeError(f"{text!r} is not three numbers such as 0.485,0.456,0.406") from None
     return red, green, blue
 
@@ -263,7 +275,7 @@ def setting(text: str) -> tuple[str, str]:
 
 def seconds(text: str) -> float:
     """Reads a length of time: `60`, `90s`, `10m` or `2h`."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text)
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*([smh]?)", text)
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds such as 60, or a time such as 10m or 2h")
     return float(found[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assay.cli.options import answer, spread
+from assay.cli.options import answer, number, spread
 from assay.errors import EXIT_DONE, EXIT_GATE, UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def scenario_options(made: argparse.ArgumentParser) -> None:
         help="MLPerf's own duration and counts, and its accuracy mode too; with --duration a rehearsal of it",
     )
     group.add_argument(
-        "--target-qps", type=float, metavar="N", help="queries a second: sent by server; expected by offline"
+        "--target-qps", type=number, metavar="N", help="queries a second: sent by server; expected by offline"
     )
     group.add_argument(
         "--latency-bound", type=_latency, metavar="15ms", help="for server's 99th percentile; default: 15ms, MLPerf's"
@@ -118,7 +118,7 @@ def _with_one_batch(options: argparse.Namespace, usual: int) -> argparse.Namespa
 
 def _latency(text: str) -> float:
     """Reads `15ms` or `0.015s`, in seconds."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s)", text)
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*(ms|s)", text)
     if found is None or float(found[1]) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a latency such as 15ms")
     return float(found[1]) / (1000 if found[2] == "ms" else 1)

@@ -12,6 +12,7 @@ from assay.cli.options import (
     batches,
     choice,
     command,
+    number,
     output_option,
     path,
     positive_seconds,
@@ -57,7 +58,7 @@ def search_options(made: argparse.ArgumentParser) -> None:
         "--budget", type=positive_seconds, default=600.0, metavar="10m", help="seconds, or with s, m or h"
     )
     group.add_argument(
-        "--max-drop", type=float, default=1.0, metavar="POINTS", help="that top-1 may fall; default: 1.0"
+        "--max-drop", type=number, default=1.0, metavar="POINTS", help="that top-1 may fall; default: 1.0"
     )
     group.add_argument("--max-memory", type=size, metavar="2GiB", help="that a run may hold")
     group.add_argument("--no-int8", action="store_true", help="quantize nothing")
@@ -126,7 +127,7 @@ def names(text: str) -> list[str]:
 
 def size(text: str) -> int:
     """Reads `512MiB` or `2GiB`."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MiB|GiB)", text)
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*(MiB|GiB)", text)
     if found is None or float(found[1]) <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no size such as 512MiB or 2GiB")
     return int(float(found[1]) * _SIZES[found[2]])

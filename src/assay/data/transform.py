@@ -18,7 +18,7 @@ from PIL import Image
 
 from assay.data import decoder
 from assay.errors import ImageError, UnknownNameError, UsageError
-from assay.records import ImageTransform, Interpolation, Record
+from assay.records import LARGEST_SIDE, ImageTransform, Interpolation, Record
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -110,6 +110,8 @@ def check(transform: ImageTransform) -> None:
             f"crop {transform.crop} and resize {transform.resize}: the crop must be at least 1 and at most the "
             "resize, since it is cut out of the resized image"
         )
+    if transform.resize > LARGEST_SIDE:
+        raise UsageError(f"resize {transform.resize}: images have {LARGEST_SIDE} pixels a side at most; give fewer")
     if min(transform.std) <= 0:
         raise UsageError(f"std {transform.std}: every value must be above 0, since the pixels are divided by it")
 

@@ -60,6 +60,7 @@ from assay.records.measurement import (
     WarmUp,
 )
 from assay.records.model import (
+    LARGEST_SIDE,
     BuildOptions,
     Calibration,
     Checkpoint,
@@ -78,6 +79,7 @@ from assay.records.tuning import Candidate, ChoiceWorth, Objective, TrialState, 
 from assay.records.worker import Share, WorkerIdentity
 
 __all__ = [
+    "LARGEST_SIDE",
     "TOP_K",
     "Accuracy",
     "ArrayFile",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -21,12 +21,25 @@ ThroughputKind = Literal["interface", "end-to-end", "scenario"]
 """Of the inference calls alone, of the whole way, or as a LoadGen scenario counts it."""
 VerdictWord = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT COMPARABLE"]
 Setting = bool | int | float | str
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+SomeSeconds = Annotated[float, msgspec.Meta(gt=0)]
 
 TOP_K = 5
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """What all records share: frozen, strict on reading; each is built by keyword."""
+    """What all records share: frozen, strict on reading; each is built by keyword.
+
+    What other fields rule out is refused at birth, by `require`: a file that somebody made may hold any figures.
+    """
+
+
+def require(holds: bool, expected: str) -> None:
+    """Raises `ValueError` where a record's fields do not fit together; reading a file adds where in it that is."""
+    if not holds:
+        raise ValueError(f"expected {expected}")
 
 
 class FileReference(Record, frozen=True, kw_only=True):
@@ -42,7 +55,7 @@ class ArrayFile(Record, frozen=True, kw_only=True):
     """An array in a `.npy` file."""
 
     file: FileReference
-    shape: tuple[int, ...]
+    shape: tuple[Natural, ...]
     dtype: str
 
     def load(self, check: bool = True) -> npt.NDArray[Any]:

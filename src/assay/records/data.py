@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay.records.base import ArrayFile, Record
+from assay.records.base import TOP_K, ArrayFile, Count, Natural, Record, require
 from assay.records.model import ImageTransform
 
 
@@ -39,6 +39,11 @@ class Dataset(Record, frozen=True, kw_only=True):
     warnings: tuple[ImageWarning, ...] = ()
     """Images among `names` whose data is damaged: the decoder made up what was missing, and said so."""
 
+    def __post_init__(self) -> None:
+        require(len(self.names) > 0, "images")
+        require(self.labels is None or len(self.labels) == len(self.names), "a label for each image, or none")
+        require(len(self.image_sha256) == len(self.names), "a hash for each image")
+
 
 class PreparedDataset(Record, frozen=True, kw_only=True):
     """Decoded, resized and cropped pixels: shards of uint8 N×H×W×3, in the order of the data set."""
@@ -46,6 +51,12 @@ class PreparedDataset(Record, frozen=True, kw_only=True):
     dataset: Dataset
     transform: ImageTransform
     shards: tuple[ArrayFile, ...]
+
+    def __post_init__(self) -> None:
+        side = self.transform.crop
+        require(all(shard.shape[1:] == (side, side, 3) for shard in self.shards), "shards of N×crop×crop×3")
+        rows = sum(shard.shape[0] for shard in self.shards)
+        require(rows == len(self.dataset.names), "as many rows of pixels as images")
 
 
 class Predictions(Record, frozen=True, kw_only=True):
@@ -55,15 +66,24 @@ class Predictions(Record, frozen=True, kw_only=True):
     dataset_fingerprint: str
     scores: ArrayFile
 
+    def __post_init__(self) -> None:
+        shape = self.scores.shape
+        require(len(shape) == 2 and shape[0] == len(self.names) > 0 and shape[1] > 0, "a row of scores for each image")
+
 
 class Accuracy(Record, frozen=True, kw_only=True):
     """How many images had their class among the k best scores, for k from 1 up to 5."""
 
-    count: int
-    classes: int
-    correct_at: tuple[int, ...]
+    count: Count
+    classes: Count
+    correct_at: tuple[Natural, ...]
     label_shift: int = 0
     """What was added to every label: 1 where the model's first class is the background, and the labels know none."""
+
+    def __post_init__(self) -> None:
+        found = self.correct_at
+        require(1 <= len(found) <= TOP_K, f"counts of the images right at 1 up to {TOP_K}")
+        require(list(found) == sorted(found) and found[-1] <= self.count, "counts that rise, up to all images")
 
     def top(self, k: int) -> float:
         """Top-k accuracy in percent."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assay.errors import RecordError
-from assay.records.base import ArrayFile, PixelSource, Record, Setting
+from assay.records.base import ArrayFile, Count, Natural, PixelSource, Record, Seconds, Setting, SomeSeconds, require
 from assay.records.data import Accuracy, Dataset, Predictions
 from assay.records.machine import Environment, Machine
 from assay.records.model import CompiledModel, OnnxModel
@@ -42,16 +42,16 @@ class StageTime(Record, frozen=True, kw_only=True):
     """What one stage of the pipeline did; times are summed over its workers, in seconds."""
 
     name: str
-    workers: int
-    items: int
-    busy_seconds: float
-    span_seconds: float
+    workers: Count
+    items: Natural
+    busy_seconds: Seconds
+    span_seconds: SomeSeconds
     """From the start of the run to this stage's last output."""
-    waiting_in_seconds: float
+    waiting_in_seconds: Seconds
     """Waiting for work from the stage before."""
-    waiting_out_seconds: float
+    waiting_out_seconds: Seconds
     """Waiting for room in the stage after."""
-    run_seconds: float
+    run_seconds: SomeSeconds
     """The wall time of the whole run, of which the shares are."""
 
     @property
@@ -78,8 +78,8 @@ class StageTime(Record, frozen=True, kw_only=True):
 class WarmUp(Record, frozen=True, kw_only=True):
     """The calls before those that count."""
 
-    calls: int
-    seconds: float
+    calls: Natural
+    seconds: Seconds
     steady: bool
     """Whether the calls' times were stable at its end; otherwise its time was up."""
 
@@ -89,10 +89,13 @@ class Blocks(Record, frozen=True, kw_only=True):
 
     interleaving: str
     """The same for all that were measured in turn; block i of each was measured in the same turn."""
-    calls: tuple[int, ...]
+    calls: tuple[Count, ...]
     """Of each block, in their order."""
-    wall_seconds: tuple[float, ...]
+    wall_seconds: tuple[SomeSeconds, ...]
     """Of each block."""
+
+    def __post_init__(self) -> None:
+        require(len(self.calls) == len(self.wall_seconds) > 0, "the calls and the seconds of each block")
 
 
 class NodeTime(Record, frozen=True, kw_only=True):
@@ -121,16 +124,16 @@ class Profile(Record, frozen=True, kw_only=True):
 class Performance(Record, frozen=True, kw_only=True):
     """One measured run of one artifact."""
 
-    batch: int
-    images: int
-    wall_seconds: float
+    batch: Count
+    images: Count
+    wall_seconds: SomeSeconds
     batch_seconds: ArrayFile
     """float64 [calls, 2]: start and end of each inference call, in seconds from the start of the run.
 
     Where others were measured in turn with it, their time is left out: each block begins where the last one ended.
     """
     stages: tuple[StageTime, ...]
-    slots: int
+    slots: Count
     device: str
     run_settings: Mapping[str, Setting]
     warm_up: WarmUp
@@ -148,22 +151,34 @@ class Performance(Record, frozen=True, kw_only=True):
     shares: tuple[Share, ...] = ()
     """Of the workers, where several shared the run; the calls' times are then on the clock of the one who gathers."""
 
+    def __post_init__(self) -> None:
+        shape = self.batch_seconds.shape
+        require(len(shape) == 2 and shape[0] > 0 and shape[1] == 2, "a start and an end for each of the calls")
+        require(bool(self.stages), "stages")
+        require(self.blocks is None or sum(self.blocks.calls) == shape[0], "blocks of all calls")
+
+    @cached_property
+    def _intervals(self) -> npt.NDArray[np.float64]:
+        """Start and end of each inference call; raises `RecordError` where they are none."""
+        found = np.asarray(self.batch_seconds.load(), dtype=np.float64)
+        if not (np.isfinite(found).all() and (found[:, 1] >= found[:, 0]).all() and found.max() > found.min()):
+            raise RecordError.damaged(self.batch_seconds.file.path, "its rows are not the start and end of calls")
+        return found
+
     @cached_property
     def call_seconds(self) -> npt.NDArray[np.float64]:
         """The length of each inference call, in the order in which the batches were read."""
-        intervals = self.batch_seconds.load()
-        return np.asarray(intervals[:, 1] - intervals[:, 0], dtype=np.float64)
+        return np.asarray(self._intervals[:, 1] - self._intervals[:, 0])
 
     @cached_property
     def call_ends(self) -> npt.NDArray[np.float64]:
         """The end of each inference call, in seconds from the start of the run, in the order of the batches."""
-        return np.asarray(self.batch_seconds.load()[:, 1], dtype=np.float64)
+        return self._intervals[:, 1]
 
     @cached_property
     def interface_increments(self) -> npt.NDArray[np.float64]:
         """By how much each call, in the order of their starts, made the time longer in which one was in flight."""
-        intervals = np.asarray(self.batch_seconds.load(), dtype=np.float64)
-        ordered = intervals[np.argsort(intervals[:, 0], kind="stable")]
+        ordered = self._intervals[np.argsort(self._intervals[:, 0], kind="stable")]
         # A call adds only what lies beyond the end of all the calls that began before it.
         ended = np.maximum.accumulate(ordered[:, 1])
         begins = np.maximum(ordered[1:, 0], ended[:-1])
@@ -198,7 +213,7 @@ class PairedAccuracy(Record, frozen=True, kw_only=True):
     """The first classes of the same images by two ways to score them, image by image."""
 
     reference: str
-    images: int
+    images: Count
     agreement: float
     """The share of images with the same first class, 0 to 1."""
     largest_score_change: float
@@ -273,6 +288,9 @@ class RunRecord(Record, frozen=True, kw_only=True):
     """Of the ONNX model in float32, on the same images."""
     command: str | None = None
     """The command line that made it."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.results), "results")
 
     def at(self, batch: int) -> BatchResult:
         """The first result of a batch size; raises `RecordError` where it was not measured."""

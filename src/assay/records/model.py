@@ -5,26 +5,46 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from typing import Annotated
 
-from assay.records.base import Calibrator, FileReference, InputKind, Interpolation, Precision, Record, Setting
+import msgspec
+
+from assay.records.base import (
+    Calibrator,
+    Count,
+    FileReference,
+    InputKind,
+    Interpolation,
+    Natural,
+    Precision,
+    Record,
+    Seconds,
+    Setting,
+    require,
+)
+
+LARGEST_SIDE = 9459
+"""Pixels: of a square with 89 million, the most that are decoded."""
+Side = Annotated[int, msgspec.Meta(ge=1, le=LARGEST_SIDE)]
+Divisor = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class TensorSpec(Record, frozen=True, kw_only=True):
     """Name, shape and element type of a model's input or output; a free axis is named, a fixed one a number."""
 
     name: str
-    shape: tuple[int | str, ...]
+    shape: tuple[Natural | str, ...]
     dtype: str
 
 
 class ImageTransform(Record, frozen=True, kw_only=True):
     """From a decoded RGB image to pixels: short side to `resize`, centre crop, `/255`, minus mean, over std."""
 
-    resize: int
-    crop: int
+    resize: Side
+    crop: Side
     interpolation: Interpolation = "bilinear"
     mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    std: tuple[Divisor, Divisor, Divisor]
 
 
 class PublishedAccuracy(Record, frozen=True, kw_only=True):
@@ -156,6 +176,11 @@ class OnnxModel(Record, frozen=True, kw_only=True):
     quantization: Quantization | None = None
     """How assay put it into 8 bits; None where it is float, or where another tool did."""
 
+    def __post_init__(self) -> None:
+        require(len(self.input.shape) == 4, "an input of rank 4")
+        sides = self.output.shape[1:]
+        require(bool(sides) and all(isinstance(side, int) and side > 0 for side in sides), "an output of N×classes")
+
     @property
     def classes(self) -> int:
         """The number of classes that the model scores."""
@@ -185,7 +210,7 @@ class BuildOptions(Record, frozen=True, kw_only=True):
 
     backend: str
     device: str
-    batch: int
+    batch: Count
     precision: Precision = "fp32"
     input_kind: InputKind = "uint8"
     settings: Mapping[str, Setting] = {}
@@ -202,7 +227,7 @@ class CompiledModel(Record, frozen=True, kw_only=True):
     options: BuildOptions
     backend_version: str
     target: str
-    compile_seconds: float
+    compile_seconds: Seconds
     parity: Parity | None
     notes: tuple[str, ...] = ()
     """What was asked for and could not be so."""

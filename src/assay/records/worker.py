@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay.records.base import Record
+from assay.records.base import Natural, Record, Seconds
 
 
 class WorkerIdentity(Record, frozen=True, kw_only=True):
@@ -22,9 +22,9 @@ class Share(Record, frozen=True, kw_only=True):
     """What one worker did of a run that several shared."""
 
     worker: WorkerIdentity
-    shards: int
-    images: int
-    interface_seconds: float
+    shards: Natural
+    images: Natural
+    interface_seconds: Seconds
     """In which it had an inference call in flight."""
     lost: bool = False
     """Whether it died before the end; what it had not given back was done again by others."""
