@@ -58,14 +58,29 @@ def scratch(path: Path, expected: int = 0) -> Iterator[Path]:
         why = no_room(path.parent, _MARGIN * expected) if expected else None
         if why is None:
             raise
-        # Of our own messages, what the library is taken to lack is left out: it is not that.
-        fault = error.message.partition("; ")[0] if isinstance(error, AssayError) else str(error)
-        said = " ".join(fault.split())[:_SAID] or type(error).__name__
-        raise _unwritten(path, f"{why} ({said})") from error
+        raise _unwritten(path, f"{why} ({_said(error)})") from error
     finally:
         with suppress(OSError):
             beside.unlink()
         _under_way.discard(beside)
+
+
+@contextmanager
+def told_if_full(folder: Path, expected: int) -> Iterator[None]:
+    """Tells of a full disk where anything fails that has another's library write about so many bytes into a folder."""
+    try:
+        yield
+    except Exception as error:  # a file that was cut short is found by whoever reads it
+        why = no_room(folder, expected)
+        if why is None or why in str(error):
+            raise
+        raise _unwritten(folder, f"{why} ({_said(error)})") from error
+
+
+def _said(error: Exception) -> str:
+    """A library's own words; of our own messages, what it is taken to lack is left out, for it is not that."""
+    fault = error.message.partition("; ")[0] if isinstance(error, AssayError) else str(error)
+    return " ".join(fault.split())[:_SAID] or type(error).__name__
 
 
 def _unwritten(path: Path, why: str) -> RecordError:

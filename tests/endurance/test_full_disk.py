@@ -103,6 +103,24 @@ def test_a_limit_on_files_that_only_the_artifact_exceeds(tmp_path: Path) -> None
     assert f"{tmp_path}/artifact: File too large (openvino could not compile demo" in line
 
 
+@pytest.mark.parametrize("moment", ["offline performance begins", "offline accuracy begins"])
+def test_while_loadgen_writes_its_logs(moment: str, place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    pytest.importorskip("mlperf_loadgen", reason="LoadGen has no wheel for this Python")
+    folder = tmp_path_factory.mktemp("loadgen")
+    artifact, prepared = str(folder / "artifact.json"), str(folder / "P")
+    compiling = ["compile", str(demo.ONNX), "--backend", "null", "--batch", "16", *commands.TRANSFORM, "-o", artifact]
+    for words in (compiling, ["prepare", str(demo.IMAGES), *commands.TRANSFORM, "-o", prepared]):
+        status, said = commands.finish(words)
+        assert status == 0, said
+    words = ["bench", artifact, "--data", prepared, "--scenario", "offline", "--mlperf", "--duration", "0.2"]
+    words += ["-o", str(place / "S")]
+    line = fails(place, moment, 20_000, words)
+    assert line.startswith(f"assay: cannot write {place}/S: ")
+    (place / filling.BALLAST).unlink(missing_ok=True)
+    status, said = commands.finish(words)
+    assert status in (0, 3), said
+
+
 def test_while_a_model_is_quantized(place: Path) -> None:
     words = ["quantize", str(demo.ONNX), "--calibration", str(demo.IMAGES), *commands.TRANSFORM]
     line = fails(place, "at once", 100_000, [*words, "-o", str(place / "model.int8.onnx")])

@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from assay import isolated, store, workflow
+from assay import demo, isolated, store, workflow
+from assay.cli.main import main
 from assay.errors import BackendError, MissingExtraError, RecordError, UsageError
 from assay.measure import loadgen
 from assay.records import (
@@ -163,6 +164,20 @@ def test_the_answers_of_the_accuracy_mode_are_the_predictions_of_a_bench(
     assert np.array_equal(found.predictions.scores.load(), bench.predictions.scores.load())
     record = workflow.bench_all([(compiled("onnxruntime", 4), {})], demo_data, tmp_path / "whole")
     assert found.accuracy == record.results[0].accuracy
+
+
+def test_a_scenarios_folder_is_evaluated_by_the_answers_of_its_accuracy_mode(
+    rehearsal: tuple[ScenarioOutcome, Path], compiled: Compiled, tmp_path: Path
+) -> None:
+    outcome, folder = rehearsal
+    ((name, predictions),) = workflow.load_predictions(folder)
+    assert name == "server"
+    assert workflow.evaluate(predictions, demo.LABELS) == outcome.scenario.accuracy
+    assert main(["evaluate", str(folder), "--labels", str(demo.LABELS)]) == 0
+    measured(compiled("null", 1), None, tmp_path, ScenarioRequest("offline", seconds=0.2))
+    with pytest.raises(RecordError) as caught:
+        workflow.load_predictions(tmp_path)
+    assert_says(caught, f"{tmp_path} holds a scenario without predictions", "--mlperf")
 
 
 def test_the_verdict_repeats_loadgens_result(rehearsal: tuple[ScenarioOutcome, Path]) -> None:

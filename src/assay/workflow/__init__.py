@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from assay.workflow.distributed import Spread as Spread
     from assay.workflow.exporting import export as export
     from assay.workflow.folders import held as held
+    from assay.workflow.folders import load_predictions as load_predictions
     from assay.workflow.importing import default_output as default_output
     from assay.workflow.importing import import_results as import_results
     from assay.workflow.interleaving import bench_interleaved as bench_interleaved
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from assay.workflow.judgement import gates_of as gates_of
     from assay.workflow.judgement import given_reference as given_reference
     from assay.workflow.judgement import load as load
-    from assay.workflow.judgement import load_predictions as load_predictions
     from assay.workflow.judgement import load_record as load_record
     from assay.workflow.judgement import load_run as load_run
     from assay.workflow.judgement import name_of as name_of
@@ -122,7 +122,7 @@ _HOMES = {
     "assay.workflow.diagnosis": ("doctor",),
     "assay.workflow.distributed": ("Spread",),
     "assay.workflow.exporting": ("export",),
-    "assay.workflow.folders": ("held",),
+    "assay.workflow.folders": ("held", "load_predictions"),
     "assay.workflow.importing": (
         "default_output",
         "import_results",
@@ -135,7 +135,6 @@ _HOMES = {
         "gates_of",
         "given_reference",
         "load",
-        "load_predictions",
         "load_record",
         "load_run",
         "name_of",

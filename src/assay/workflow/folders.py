@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from assay import locking
+from assay import locking, store
 from assay.errors import RecordError
-from assay.workflow.judgement import RUN_RECORD
+from assay.records import Predictions, ScenarioRecord
+from assay.workflow import judgement
 
 SCENARIO_RECORD = "scenario.json"
 
-_OTHER = {"run": SCENARIO_RECORD, "scenario": RUN_RECORD}
+_OTHER = {"run": SCENARIO_RECORD, "scenario": judgement.RUN_RECORD}
 """The record that a folder for one of them may not hold."""
 
 
@@ -28,6 +29,23 @@ def held(folder: Path, kind: Literal["run", "scenario"], *, again: bool = False)
         if other.is_file():
             raise RecordError(f"{other} is there, and a {kind} needs a folder without one; give another with -o")
         yield
+
+
+def load_predictions(path: Path) -> list[tuple[str, Predictions]]:
+    """The predictions at a path, each with a name: of a scenario, or of what `judgement.load_predictions` takes.
+
+    Raises `RecordError` where a scenario ran without its accuracy mode.
+    """
+    record = path / SCENARIO_RECORD if path.is_dir() else path
+    if record.name != SCENARIO_RECORD or not record.is_file() or holds_both(path):
+        return judgement.load_predictions(path)
+    found = store.read(record, ScenarioRecord)
+    if found.predictions is None:
+        raise RecordError(
+            f"{path} holds a scenario without predictions; run it with --mlperf, whose accuracy mode scores every "
+            "image, or run assay bench without --scenario"
+        )
+    return [(found.scenario, found.predictions)]
 
 
 def holds_both(folder: Path) -> bool:

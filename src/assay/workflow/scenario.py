@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay import environment, store, units
+from assay import disk, environment, store, units
 from assay.data import transform_fingerprint
 from assay.errors import UsageError
 from assay.external import loadgen as summary
@@ -37,6 +37,9 @@ from assay.score import accuracy as score_accuracy
 from assay.workflow import folders, judgement, measurement, pixels, trial
 from assay.workflow.scenario_request import ScenarioRequest
 
+_LOG_BYTES = 1 << 20
+"""Of LoadGen's logs, about; a log that the disk cut short leaves less room than that."""
+
 
 def bench_scenario(
     compiled: CompiledModel,
@@ -64,13 +67,14 @@ def bench_scenario(
         pixels.source_of(data).stages(compiled, once=True)
     with folders.held(folder, "scenario", again=True):
         home = measurement.new_home(folder / "bench", compiled)
-        tests = _Tests(compiled, data, load, home, run_settings, progress)
+        tests = _Tests(compiled, data, load, folder, home, run_settings, progress)
         before = Patience(wait_idle).look(compiled.options.device, progress)
         driven, performance = tests.run("performance")
         seen = machine.after(before, driven.during, driven.users, compiled.options.device)
         accuracy_test = tests.run("accuracy")[1] if request.official else None
         predictions, accuracy = tests.scored() if request.official else (None, None)
-        reported = _reported(compiled, data, home / "performance", accuracy)
+        with disk.told_if_full(folder, _LOG_BYTES):
+            reported = _reported(compiled, data, home / "performance", accuracy)
         departures = load.departures(len(data.dataset.names) if data is not None else None)
         record = ScenarioRecord(
             scenario=load.scenario.name,
@@ -115,11 +119,12 @@ class _Tests:
         compiled: CompiledModel,
         data: PreparedDataset | None,
         load: Load,
+        folder: Path,
         home: Path,
         run_settings: Mapping[str, Setting],
         progress: Progress,
     ) -> None:
-        self._compiled, self._data, self._load, self._home = compiled, data, load, home
+        self._compiled, self._data, self._load, self._folder, self._home = compiled, data, load, folder, home
         self._run_settings, self._progress = run_settings, progress
 
     def run(self, mode: ScenarioMode) -> tuple[Driven, LoadGenTest]:
@@ -127,17 +132,18 @@ class _Tests:
         watch = Stopwatch()
         self._progress.start(f"{self._load.scenario.name} {mode}", None)
         folder = self._home / mode
-        driven = loadgen.run(
-            loadgen.Test(
-                compiled=self._compiled,
-                run_settings=self._run_settings,
-                shards=self._data.shards if self._data is not None else None,
-                load=self._load,
-                mode=mode,
-                folder=folder,
+        with disk.told_if_full(self._folder, _LOG_BYTES):
+            driven = loadgen.run(
+                loadgen.Test(
+                    compiled=self._compiled,
+                    run_settings=self._run_settings,
+                    shards=self._data.shards if self._data is not None else None,
+                    load=self._load,
+                    mode=mode,
+                    folder=folder,
+                )
             )
-        )
-        found = loadgen_log.read(folder / loadgen.DETAIL)
+            found = loadgen_log.read(folder / loadgen.DETAIL)
         test = LoadGenTest(
             mode=mode,
             version=found.version,
@@ -165,7 +171,8 @@ class _Tests:
         assert self._data is not None  # noqa: S101 - the accuracy mode was run, which needs images
         dataset: Dataset = self._data.dataset
         log = self._home / "accuracy" / loadgen.ACCURACY
-        scores = loadgen_log.answers(log, len(dataset.names), self._compiled.model.classes)
+        with disk.told_if_full(self._folder, _LOG_BYTES):
+            scores = loadgen_log.answers(log, len(dataset.names), self._compiled.model.classes)
         predictions = Predictions(
             names=dataset.names,
             dataset_fingerprint=dataset.fingerprint,
