@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from assay import environment, isolated
-from assay.backends.base import Backend, Settings
+from assay.backends.base import Backend, Names, Settings
 from assay.errors import BackendError, MissingExtraError, UnknownNameError, UsageError
 from assay.records import Setting
 
@@ -145,4 +145,9 @@ def _parsed(key: str, text: str, values: Sequence[Setting]) -> Setting:
         raise UsageError(
             f"setting {key}={text[:_FIGURES]}{'…' * (len(text) > _FIGURES)}: give {0 if 0 in values else 1} to {most}"
         )
-    raise UnknownNameError(f"value of setting {key}", text, known)
+    shown = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+    if isinstance(values, Names):
+        if re.fullmatch(values.form, text):
+            return text
+        raise UnknownNameError(f"value of setting {key}", text, shown, f"or another name that {values.where}")
+    raise UnknownNameError(f"value of setting {key}", text, shown)
