@@ -20,6 +20,10 @@ Start = Literal["onnx", "typed onnx", "exported program"]
 for, or what `torch.export` writes."""
 
 
+ANOTHER = "choose another backend for this model (--backend auto tries each)"
+"""What to do about a model that a runtime does not take."""
+
+
 class Names(tuple[str, ...]):
     """The known names among the values of a setting that takes others of their form too."""
 

@@ -107,7 +107,9 @@ def device(backend: Backend, wanted: str | None) -> str:
     """
     devices = backend.devices()
     if not devices:
-        raise BackendError(f"backend {backend.name} finds no device on this machine; see assay doctor")
+        raise BackendError(
+            f"backend {backend.name} finds no device on this machine; look at its driver, or choose another backend"
+        )
     if wanted is not None and wanted.isdecimal() and int(wanted) < len(devices):
         return devices[int(wanted)]
     if wanted is not None and wanted not in devices:
