@@ -13,7 +13,7 @@ test: .venv/development
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long"
 
 test-all: .venv/development
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --slow $(PYTEST)
 
 check: .venv/development
 	$(BIN)/ruff check .

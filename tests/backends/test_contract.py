@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -197,6 +198,59 @@ def test_as_many_threads_as_there_are_slots_get_the_scores_of_their_own_batches(
             found = list(threads.map(session.infer, batches * 4))
     for number, scores in enumerate(found):
         np.testing.assert_array_equal(scores, expected[number % len(batches)])
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the states of threads are Linux's")
+def test_batches_in_flight_are_computed_at_the_same_time(
+    backend: Backend, demo_data: PreparedDataset, compiled: Compile
+) -> None:
+    """Calls that wait for one another leave all threads but one asleep, on however busy a machine."""
+    if "streams" not in backend.run_settings("cpu") or backend.devices()[0] != "cpu":
+        pytest.skip(f"{backend.name} has no batches in flight on the processor")
+    # One thread a batch, which OpenVINO counts over all of them.
+    settings = {"streams": 2, "threads": 2 if backend.name == "openvino" else 1}
+    batch, one_at_a_time = pixels(demo_data, 64), threading.Lock()
+    with backend.open(compiled(64), settings) as session:
+        assert session.slots == 2
+
+        def in_turn() -> None:
+            with one_at_a_time:
+                session.infer(batch)
+
+        session.infer(batch)
+        assert share_of_time_at_once(lambda: session.infer(batch)) > 0.5
+        assert share_of_time_at_once(in_turn) < 0.3
+
+
+def share_of_time_at_once(call: Callable[[], object]) -> float:
+    """Two threads that call over and over: of looks at the process, in how many two threads or more want to run."""
+    ended = threading.Event()
+
+    def over_and_over() -> None:
+        while not ended.is_set():
+            call()
+
+    callers = [threading.Thread(target=over_and_over) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    looks = []
+    for _ in range(200):
+        time.sleep(0.003)
+        states = {one.name: state(one) for one in Path("/proc/self/task").iterdir()}
+        states.pop(str(threading.get_native_id()), None)
+        looks.append(sum(found == "R" for found in states.values()) >= 2)
+    ended.set()
+    for caller in callers:
+        caller.join()
+    return float(np.mean(looks))
+
+
+def state(task: Path) -> str:
+    """Of one thread: R where it runs or could."""
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "gone"
 
 
 def test_closing_gives_the_memory_back(backend: Backend, compiled: Compile, demo_data: PreparedDataset) -> None:
