@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -74,14 +75,49 @@ def test_every_command_is_in_the_table() -> None:
     assert listed == known
 
 
+@pytest.fixture
+def written(tmp_path: Path) -> str:
+    """The backend of twenty lines, as a module of its own; its name."""
+    text = README.read_text(encoding="utf-8").split("```python\n", 1)[1].split("```", 1)[0]
+    assert len([line for line in text.splitlines() if line]) <= 20
+    (tmp_path / "reference_backend.py").write_text(text, encoding="utf-8")
+    return "reference_backend:Reference"
+
+
+@pytest.mark.long
+def test_the_suite_of_the_contract_holds_for_the_backend_of_twenty_lines(written: str, tmp_path: Path) -> None:
+    only = f"from assay.backends import registry\nregistry.BACKENDS = {{'reference': '{written}'}}\n"
+    (tmp_path / "only_the_reference.py").write_text(only, encoding="utf-8")
+    suite = README.parent / "tests" / "backends" / "test_contract.py"
+    # Large batches, over and over, take the evaluator longer than they tell.
+    words = [
+        "-p",
+        "only_the_reference",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:randomly",
+        "-k",
+        "not closing_gives",
+        "-rs",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *words, str(suite)],
+        cwd=README.parent,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^\d+ passed", done.stdout, flags=re.MULTILINE), done.stdout
+
+
 def test_the_backend_of_twenty_lines_compiles_keeps_the_scores_and_runs(
-    demo_model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    written: str, demo_model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = README.read_text(encoding="utf-8").split("```python\n", 1)[1].split("```", 1)[0]
-    assert len([line for line in written.splitlines() if line]) <= 20
-    (tmp_path / "reference_backend.py").write_text(written, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(registry.BACKENDS, "reference", "reference_backend:Reference")
+    monkeypatch.setitem(registry.BACKENDS, "reference", written)
     options, run_settings = workflow.build_options("reference", batch=2)
     compiled, _ = workflow.compile_into(demo_model, options, tmp_path / "compiled")
     assert compiled.parity is not None

@@ -14,10 +14,10 @@ import onnx
 import pytest
 
 from assay import workflow
-from assay.backends import registry
+from assay.backends import opening, registry
 from assay.backends.ascend import Ascend
 from assay.cli.main import main
-from assay.errors import BackendError, UsageError
+from assay.errors import BackendError, UnknownNameError, UsageError
 from assay.records import BuildOptions, OnnxModel
 from assay.workflow import choice
 from tests.messages import assert_says
@@ -238,3 +238,31 @@ def test_trials_say_which_precision_to_ask_for(
     monkeypatch.setattr(registry, "BACKENDS", {"ascend": registry.BACKENDS["ascend"]})
     with pytest.raises(BackendError, match=r"ascend: unknown precision .* 'fp32'; known: fp16; give --precision fp16"):
         choice.choose(workflow.BuildRequest(backend="auto"), demo_model, 2, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["Ascend910B4", "Ascend310P1", "Ascend910_9391"])
+def test_any_processor_that_there_is_may_be_named(name: str) -> None:
+    asked = workflow.build_options(
+        "ascend", batch=1, precision="fp16", settings={"soc_version": name}, for_command=True
+    )
+    assert asked[0].settings == {"soc_version": name}
+
+
+def test_a_name_that_is_no_processors_says_where_to_find_one() -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        workflow.build_options("ascend", batch=1, precision="fp16", settings={"soc_version": "B4"}, for_command=True)
+    assert_says(caught, "value of setting soc_version 'B4'", "Ascend310", "npu-smi info shows, with Ascend before it")
+
+
+def test_an_artifact_for_another_processor_names_the_command_that_makes_it_again(
+    demo_model: OnnxModel, tmp_path: Path, atc: Install, npu: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atc(COPIES)
+    monkeypatch.setattr(sys.modules["acl"], "get_soc_name", lambda: "Ascend910B4", raising=False)
+    options, _ = workflow.build_options("ascend", batch=4, precision="fp16")
+    assert options.settings == {"soc_version": "Ascend910B4"}
+    compiled = workflow.compile_to(demo_model, options, tmp_path / "bs4.om")
+    monkeypatch.setattr(sys.modules["acl"], "get_soc_name", lambda: "Ascend310P3")
+    with pytest.raises(BackendError) as caught, opening.open_compiled(compiled, {}):
+        pass
+    assert_says(caught, "(ascend Ascend910B4; here is ascend Ascend310P3)", "make it again: assay compile ")

@@ -9,8 +9,9 @@ from onnx import numpy_helper
 
 from assay import demo, workflow
 from assay.data.transform import TransformChoice
-from assay.errors import BackendError
+from assay.errors import BackendError, ParityError
 from assay.records import OnnxModel
+from tests.messages import assert_says
 from tests.onnx_variants import save
 
 pytest.importorskip("MNN")
@@ -68,3 +69,10 @@ def test_a_batch_beyond_what_the_converter_can_count_is_one_line(demo_model: Onn
     with pytest.raises(BackendError, match=r"mnn.* a smaller --batch than 4000000") as caught:
         workflow.compile_to(demo_model, options, tmp_path / "artifact.mnn")
     assert "\n" not in str(caught.value)
+
+
+def test_a_storage_that_loses_too_much_says_what_else_to_ask_for(demo_model: OnnxModel, tmp_path: Path) -> None:
+    options, _ = workflow.build_options("mnn", batch=2, settings={"storage": "fp16"})
+    with pytest.raises(ParityError) as caught:
+        workflow.compile_to(demo_model, options, tmp_path / "artifact.mnn")
+    assert_says(caught, "changed the scores", "; try --set winograd=small, --set storage=fp32 or another --backend")

@@ -9,7 +9,8 @@ import pytest
 
 from assay import environment, workflow
 from assay.backends import registry
-from assay.errors import MissingExtraError, UnknownNameError, UsageError
+from assay.backends.null import Null
+from assay.errors import BackendError, MissingExtraError, UnknownNameError, UsageError
 from assay.records import OnnxModel
 
 
@@ -112,3 +113,9 @@ def test_a_package_that_fails_as_it_is_imported_is_one_line(
 )
 def test_what_is_installed_again_are_packages_that_there_are(backend: str, how: str) -> None:
     assert registry.remedy(backend) == f"install it again ({how}) or choose another backend"
+
+
+def test_a_backend_without_a_device_says_what_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Null, "devices", lambda self: ())
+    with pytest.raises(BackendError, match=r"finds no device on this machine; look at its driver, or choose another"):
+        workflow.build_options("null", batch=1)

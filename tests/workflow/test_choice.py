@@ -58,7 +58,9 @@ def test_where_none_can_each_says_why(demo_model: OnnxModel, tmp_path: Path, mon
     use(monkeypatch, "null", "crashing", "greedy", "absent")
     with pytest.raises(BackendError) as caught:
         choice.choose(workflow.BuildRequest(backend="auto"), demo_model, 2, tmp_path)
-    assert_says(caught, "no installed backend can run demo at batch 2", "crashing: ", "greedy: ", "see assay doctor")
+    assert_says(
+        caught, "no installed backend can run demo at batch 2", "crashing: ", "greedy: ", "give a smaller --batch"
+    )
     assert "\n" not in str(caught.value)
 
 

@@ -21,13 +21,14 @@ from typing import Any, Self
 import numpy as np
 
 from assay import programs, store
-from assay.backends.base import Batch, Scores, Settings, Start
+from assay.backends.base import Batch, Names, Scores, Settings, Start
 from assay.errors import BackendError
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
 
 _DEVICE = re.compile(r"npu:(\d+)")
 _PROCESSORS = ("Ascend310", "Ascend710", "Ascend310P3", "Ascend310B1", "Ascend910A", "Ascend910B3")
-"""The guide's two, and others that `--soc_version` knows; it is the name that `npu-smi info` shows."""
+"""The guide's two, and others of those that `--soc_version` knows."""
+_FORM = "Ascend[0-9A-Za-z_-]+"
 _ONNX = 5
 """What `atc` calls the framework."""
 
@@ -59,16 +60,17 @@ class Ascend:
         return tuple(f"npu:{number}" for number in range(0 if failed else count))
 
     def target(self, device: str) -> str:
-        """The processor that the compiler is told is among the settings; nothing else alters the artifact."""
-        return "ascend"
+        """The processor that CANN finds here: an artifact is for one kind alone."""
+        return " ".join(["ascend", *_processor()])
 
     def precisions(self, device: str) -> Sequence[Precision]:
         """Half precision."""
         return ("fp16",)
 
     def build_settings(self, device: str) -> Settings:
-        """The processor, as `atc` calls it."""
-        return {"soc_version": _PROCESSORS}
+        """The processor, as `atc` calls it: the one that CANN finds here, or else the guide's."""
+        where = "npu-smi info shows, with Ascend before it"
+        return {"soc_version": Names.of(*_processor(), *_PROCESSORS, form=_FORM, where=where)}
 
     def run_settings(self, device: str) -> Settings:
         """How many batches may be in flight, each in a session of its own."""
@@ -153,6 +155,15 @@ class AscendSession:
         """Frees the device's memory."""
         while not self._free.empty():
             self._free.get().free_resource()
+
+
+def _processor() -> tuple[str, ...]:
+    """The name of this machine's processor, or nothing where CANN's Python interface does not tell."""
+    try:
+        found = importlib.import_module("acl").get_soc_name()
+    except (ImportError, AttributeError, OSError):
+        return ()
+    return (found,) if isinstance(found, str) and found else ()
 
 
 def _compiler() -> Path:

@@ -20,6 +20,26 @@ Start = Literal["onnx", "typed onnx", "exported program"]
 for, or what `torch.export` writes."""
 
 
+ANOTHER = "choose another backend for this model (--backend auto tries each)"
+"""What to do about a model that a runtime does not take."""
+
+
+class Names(tuple[str, ...]):
+    """The known names among the values of a setting that takes others of their form too."""
+
+    form: str
+    """A regular expression."""
+    where: str
+    """Where the name wanted is found, for a message."""
+
+    @classmethod
+    def of(cls, *known: str, form: str, where: str) -> Self:
+        """Those known, the default first."""
+        names = cls(dict.fromkeys(known))
+        names.form, names.where = form, where
+        return names
+
+
 class Session(Protocol):
     """An artifact opened on a device; a context manager, safe from `slots` threads at once."""
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from assay import environment, store
 from assay.backends import mnn_constants, native_output
-from assay.backends.base import Batch, Scores, Settings, Start
+from assay.backends.base import ANOTHER, Batch, Scores, Settings, Start
 from assay.errors import BackendError
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
 
@@ -101,9 +101,7 @@ class Mnn:
         if done.returncode != 0 or not out.is_file() or "Converted Success" not in printed:
             reason = _said(printed) or f"its process ended with status {done.returncode}"
             smaller = f" or a smaller --batch than {options.batch}" if options.batch > 1 else ""
-            raise BackendError(
-                f"mnn could not compile {model.name}: {reason}; choose another backend for this model{smaller}"
-            )
+            raise BackendError(f"mnn could not compile {model.name}: {reason}; {ANOTHER}{smaller}")
         _name_by_content(out)
 
     def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> MnnSession:

@@ -28,7 +28,7 @@ import onnxruntime
 
 from assay import environment
 from assay.backends import onnx_names
-from assay.backends.base import Batch, Scores, Settings, Start
+from assay.backends.base import ANOTHER, Batch, Scores, Settings, Start
 from assay.backends.node_costs import NodeRun, convolution, costliest, matrix_product
 from assay.backends.onnxruntime_session import PROVIDERS, optimised_to, start, translated, without_tf32
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Profile, Setting
@@ -102,7 +102,7 @@ class OnnxRuntime:
             session_options = optimised_to(_LEVELS[str(options.settings.get("optimization", "basic"))])
             session_options.optimized_model_filepath = str(out)
             device = device if "optimization" in options.settings else "cpu"
-        with translated(f"compile {model.name} for {options.device}"), without_tf32():
+        with translated(f"compile {model.name} for {options.device}", ANOTHER), without_tf32():
             start(model.file.path, session_options, device)
             if device not in _COMPILING:
                 onnx_names.settle(out, model.file.path)
@@ -144,12 +144,13 @@ class OnnxRuntimeSession:
         self.input = described.input
         self.output = described.output
         self.slots = slots
-        with translated(f"open {path}"):
+        again = "make it again with assay compile" if isinstance(described, CompiledModel) else "export the model anew"
+        with translated(f"open {path}", again):
             self._session = start(path, options, device)
 
     def infer(self, batch: Batch) -> Scores:
         """Scores one batch."""
-        with translated("run a batch"):
+        with translated("run a batch", "give batches of the size and type that it was compiled for"):
             scores: Scores = self._session.run([self.output.name], {self.input.name: batch})[0]
         return np.asarray(scores, dtype=np.float32)
 

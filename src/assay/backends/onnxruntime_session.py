@@ -98,11 +98,11 @@ def without_tf32() -> Iterator[None]:
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
+def translated(doing: str, remedy: str) -> Iterator[None]:
     """The vendor's exceptions as one line of ours."""
     try:
         yield
     except _VENDOR_ERRORS as error:
         said = " ".join(str(error).split())[:400]
-        remedy = f"; {_ELSEWHERE}" if "fallback to CPU EP" in said else ""
-        raise BackendError(f"onnxruntime could not {doing}: {said}{remedy}") from error
+        what_to_do = _ELSEWHERE if "fallback to CPU EP" in said else remedy
+        raise BackendError(f"onnxruntime could not {doing}: {said}; {what_to_do}") from error

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from assay import isolated, stalling, store
 from assay.backends import registry
 from assay.backends.base import Session
-from assay.errors import BackendError
+from assay.errors import AssayError, BackendError
 from assay.records import CompiledModel, OnnxModel, Setting
 
 
@@ -28,7 +28,10 @@ def open_compiled(
     backend, batch = registry.get(compiled.options.backend), compiled.options.batch
 
     def opened() -> Session:
-        return stalling.within(timeout, "open", str(compiled.file.path), lambda: backend.open(compiled, run_settings))
+        with _translated(compiled):
+            return stalling.within(
+                timeout, "open", str(compiled.file.path), lambda: backend.open(compiled, run_settings)
+            )
 
     with memory_suffices(backend.name, batch), opened() as session:
         yield session
@@ -75,6 +78,22 @@ def words_of_a_bare_file(model: OnnxModel) -> list[str]:
         f"--std={','.join(map(repr, transform.std))}",
         *("--output", model.output.name),
     ]
+
+
+@contextmanager
+def _translated(compiled: CompiledModel) -> Iterator[None]:
+    """Makes one line of what a backend leaves as its vendor raised it."""
+    what = f"{compiled.options.backend} could not open {compiled.file.path}"
+    try:
+        # Some formats take nothing for a model that computes nothing.
+        if compiled.file.size == 0:
+            raise BackendError(f"{what}: it is empty; make it again: {command(compiled)}")
+        yield
+    except (AssayError, MemoryError):
+        raise
+    except Exception as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:400]
+        raise BackendError(f"{what}: {why}; make it again: {command(compiled)}") from error
 
 
 @contextmanager

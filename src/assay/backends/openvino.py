@@ -21,7 +21,7 @@ from typing import Any, Self
 import numpy as np
 
 from assay import environment
-from assay.backends.base import Batch, Scores, Settings, Start
+from assay.backends.base import ANOTHER, Batch, Scores, Settings, Start
 from assay.backends.node_costs import NodeRun, convolution, costliest, matrix_product
 from assay.errors import BackendError
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Profile, Setting
@@ -110,7 +110,7 @@ class OpenVino:
         if done.returncode != 0:
             said = done.stderr.strip().splitlines()
             reason = said[-1] if said else f"its process ended with status {done.returncode}"
-            raise BackendError(f"openvino could not compile {model.name}: {reason}")
+            raise BackendError(f"openvino could not compile {model.name}: {reason}; {ANOTHER}")
 
     def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> OpenVinoSession:
         """Imports the exported model."""
@@ -137,7 +137,7 @@ def export_alone(arguments: Sequence[str]) -> int:
             core = openvino.Core()
             graph = core.read_model(model)
             if precision == "int8" and not any(node.get_type_name() == "FakeQuantize" for node in graph.get_ops()):
-                raise BackendError("it is not quantized; quantize it first, or compile it with --precision fp32")
+                raise BackendError("it is not quantized; quantize it first or give --precision fp32")
             if storage == "fp16":
                 _store_halves(graph)
             compiled = core.compile_model(graph, device.upper(), _FLOAT32)

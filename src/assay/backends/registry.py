@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from assay import environment, isolated
-from assay.backends.base import Backend, Settings
+from assay.backends.base import Backend, Names, Settings
 from assay.errors import BackendError, MissingExtraError, UnknownNameError, UsageError
 from assay.records import Setting
 
@@ -107,7 +107,9 @@ def device(backend: Backend, wanted: str | None) -> str:
     """
     devices = backend.devices()
     if not devices:
-        raise BackendError(f"backend {backend.name} finds no device on this machine; see assay doctor")
+        raise BackendError(
+            f"backend {backend.name} finds no device on this machine; look at its driver, or choose another backend"
+        )
     if wanted is not None and wanted.isdecimal() and int(wanted) < len(devices):
         return devices[int(wanted)]
     if wanted is not None and wanted not in devices:
@@ -145,4 +147,9 @@ def _parsed(key: str, text: str, values: Sequence[Setting]) -> Setting:
         raise UsageError(
             f"setting {key}={text[:_FIGURES]}{'…' * (len(text) > _FIGURES)}: give {0 if 0 in values else 1} to {most}"
         )
-    raise UnknownNameError(f"value of setting {key}", text, known)
+    shown = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+    if isinstance(values, Names):
+        if re.fullmatch(values.form, text):
+            return text
+        raise UnknownNameError(f"value of setting {key}", text, shown, f"or another name that {values.where}")
+    raise UnknownNameError(f"value of setting {key}", text, shown)

@@ -20,7 +20,7 @@ import numpy as np
 import tensorrt
 
 from assay import environment, store
-from assay.backends.base import Batch, Scores, Settings, Start
+from assay.backends.base import ANOTHER, Batch, Scores, Settings, Start
 from assay.backends.cuda_runtime import Buffer, Cuda
 from assay.errors import BackendError, RecordError
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
@@ -74,13 +74,13 @@ class TensorRt:
             parser = tensorrt.OnnxParser(network, log)
             if not parser.parse(model.file.path.read_bytes()):
                 said = "; ".join(str(parser.get_error(number)) for number in range(parser.num_errors))
-                raise BackendError(f"tensorrt cannot take {model.name}: {' '.join(said.split())[:400]}")
+                raise BackendError(f"tensorrt cannot take {model.name}: {' '.join(said.split())[:400]}; {ANOTHER}")
             configuration = _configuration(builder, model, options)
             place = timing_cache(self.version(), self.target(options.device))
             _take_timings(configuration, place)
             engine = builder.build_serialized_network(network, configuration)
             if engine is None:
-                raise BackendError(f"tensorrt could not compile {model.name}: {log.last()}")
+                raise BackendError(f"tensorrt could not compile {model.name}: {log.last()}; {ANOTHER}")
             out.write_bytes(engine)
             # What this build timed is worth having; that it cannot be kept is no reason to fail.
             with suppress(RecordError):

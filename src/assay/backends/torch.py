@@ -23,7 +23,7 @@ import torch
 
 from assay import environment, store
 from assay.backends import torch_profile
-from assay.backends.base import Batch, Settings, Start
+from assay.backends.base import ANOTHER, Batch, Settings, Start
 from assay.backends.torch_package import TorchCudaSession, TorchSession, empty, translated, without_tf32
 from assay.errors import BackendError
 from assay.records import BuildOptions, CompiledModel, ImageTransform, OnnxModel, Precision, Profile, Setting
@@ -146,7 +146,7 @@ def _write_package(model: OnnxModel, options: BuildOptions, out: Path, marked: b
     _require_compiler()
     with (
         warnings.catch_warnings(action="ignore"),
-        translated(f"compile {model.name}"),
+        translated(f"compile {model.name}", ANOTHER),
         _workplace(store.hash_of(model.exported_program.sha256, model.transform, options, marked)) as folder,
         _without_padding(),
         without_tf32(),

@@ -203,7 +203,7 @@ def _checked(batch: Batch, shape: tuple[int | str, ...], dtype: str) -> Batch:
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
+def translated(doing: str, remedy: str = "make the artifact again with assay compile") -> Iterator[None]:
     """The vendor's exceptions as one line of ours."""
     try:
         yield
@@ -211,4 +211,4 @@ def translated(doing: str) -> Iterator[None]:
         raise
     except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError, OSError) as error:
         said = " ".join(str(error).split())[:400]
-        raise BackendError(f"torch could not {doing}: {said or type(error).__name__}") from error
+        raise BackendError(f"torch could not {doing}: {said or type(error).__name__}; {remedy}") from error

@@ -111,7 +111,10 @@ def choose(
     trials.sort(key=lambda trial: -(trial.throughput or 0.0))
     if not trials or trials[0].problem is not None:
         reasons = "; ".join(f"{trial.backend}: {trial.problem}" for trial in trials) or "none is installed"
-        raise BackendError(f"no installed backend can run {model.name} at batch {batch} ({reasons}); see assay doctor")
+        raise BackendError(
+            f"no installed backend can run {model.name} at batch {batch} ({reasons}); "
+            "ask for less of --device, --precision and --set, or give a smaller --batch"
+        )
     return BackendChoice(model_sha256=model.sha256, batch=batch, chosen=trials[0].backend, trials=tuple(trials))
 
 

@@ -14,7 +14,7 @@ from assay.backends.base import Backend, Scores
 from assay.data.transform import normalise
 from assay.errors import BackendError, ParityError
 from assay.progress import Stopwatch
-from assay.records import CompiledModel, OnnxModel, Parity, Precision, Quantization
+from assay.records import BuildOptions, CompiledModel, OnnxModel, Parity, Precision, Quantization
 from assay.score import parity as score_parity
 from assay.workflow.parity_pixels import Pixels, order_of_rows
 from assay.workflow.reference import in_batches, open_reference
@@ -95,7 +95,23 @@ def _parity(backend: Backend, compiled: CompiledModel, images: Pixels) -> Parity
             bound=bound.difference,
             top1_bound=bound.top1_agreement,
         )
-    return score_parity.require(parity, f"compiling {compiled.model.name} with {backend.name}")
+    try:
+        return score_parity.require(parity, f"compiling {compiled.model.name} with {backend.name}")
+    except ParityError as error:
+        raise ParityError(f"{error.message}; {_remedy(backend, compiled.options)}") from error
+
+
+def _remedy(backend: Backend, options: BuildOptions) -> str:
+    """What else can be asked of a backend whose scores are too far off, and then of another."""
+    written = {
+        key: [str(value).lower() if isinstance(value, bool) else str(value) for value in values if value != chosen]
+        for key, values in backend.build_settings(options.device).items()
+        for chosen in [options.settings.get(key)]
+    }
+    settings = [f"--set {key}={'|'.join(values)}" for key, values in written.items() if values]
+    precisions = [one for one in backend.precisions(options.device) if one not in (options.precision, "int8")]
+    asked = [*settings, *(f"--precision {one}" for one in precisions), "another --backend"]
+    return f"try {', '.join(asked[:-1])} or {asked[-1]}" if len(asked) > 1 else f"try {asked[-1]}"
 
 
 def _farthest(scores: Scores, expected: Scores, order: npt.NDArray[np.intp]) -> Scores:
