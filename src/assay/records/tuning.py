@@ -72,6 +72,8 @@ class TuningTrial(Record, frozen=True, kw_only=True):
     seconds: float = 0.0
     """How long the trial took, and of it what it spent on compiling, measuring and evaluating."""
     working_seconds: float = 0.0
+    cut_seconds: float | None = None
+    """What its search gave a trial, where that is what ended it: a search that gives more tries it again."""
 
     @property
     def standing(self) -> float | None:
@@ -106,7 +108,7 @@ class Tuning(Record, frozen=True, kw_only=True):
     budget_seconds: float
     seconds: float
     overhead_share: float
-    """Of the trials' seconds, spent on none of compiling, measuring and evaluating."""
+    """Of the whole search, spent on none of compiling, measuring and evaluating."""
     seed: int
     evaluation_images: int
     reference_accuracy: Accuracy | None

@@ -97,6 +97,8 @@ class Attempt:
     """A speed above which it is evaluated in any case."""
     watch: Stopwatch = field(default_factory=Stopwatch)
     working: float = 0.0
+    _ended: str | None = None
+    """What it was at when `most_seconds` were over."""
 
     def tried(
         self, trials: Sequence[TuningTrial], best: tuple[TuningTrial, Runnable] | None
@@ -117,6 +119,12 @@ class Attempt:
             if self._left() <= 0:
                 raise OutOfTime from error
             state, reason = "failed", " ".join(error.message.split())
+            if self._ended is not None:
+                found["cut_seconds"] = self.most_seconds
+                reason = (
+                    f"ended after {units.seconds(self.watch.seconds)} while {self._ended}: of this --budget a trial may "
+                    f"take {units.seconds(self.most_seconds)}; a search with more tries it again"
+                )
         finally:
             isolated.ahead(alone.__name__)
         trial = TuningTrial(
@@ -242,6 +250,9 @@ class Attempt:
         watch = Stopwatch()
         result: T
         worked: float | None = None
+        doing = f"{doing} {self.bench.model.name} at batch {self.candidate.batch}"
+        share, left = self.most_seconds - self.watch.seconds, self._left()
+        timeout = max(min(share, left), 0.0) + _GRACE_SECONDS
         try:
             result, worked = isolated.run(
                 alone.timed,
@@ -249,10 +260,14 @@ class Attempt:
                 function,
                 *arguments,
                 name=f"backend {self.candidate.backend}",
-                doing=f"{doing} {self.bench.model.name} at batch {self.candidate.batch}",
-                timeout=max(min(self._left(), self.most_seconds - self.watch.seconds), 0.0) + _GRACE_SECONDS,
+                doing=doing,
+                timeout=timeout,
                 remedy="the search goes on without it",
             )
+        except AssayError:
+            if share < left and watch.seconds >= timeout:
+                self._ended = doing
+            raise
         finally:
             self.working += watch.seconds if worked is None else worked
         return result

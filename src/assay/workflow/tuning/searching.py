@@ -90,6 +90,7 @@ def tune(
             interest=interest,
             seed=request.seed,
             seconds=left,
+            most_seconds=hunt.most_seconds,
             tell=hunt.tell,
         )
         if not trials:
