@@ -220,6 +220,7 @@ def test_memory_beyond_what_is_allowed_is_refused_whatever_was_measured_before(
     assert found.best is None
     assert {one.state for one in found.trials} == {"too large"}
     assert all((one.peak_memory_bytes or 0) > 1 << 20 for one in found.trials)
+    assert (found.max_memory, found.backends, found.batches, found.int8) == (1 << 20, ("onnxruntime",), (16,), False)
 
 
 @pytest.mark.parametrize(

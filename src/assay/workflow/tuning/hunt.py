@@ -42,6 +42,7 @@ class Hunt:
         self.most_seconds = min(max(_MOST_SHARE * budget, _MOST_SECONDS), _HANGING_SHARE * budget)
         self._beside = request.beside
         self.defaults = list(space.defaults())
+        self._telling = [one for one in space.starts() if one.calibrator is not None]
         self.working = 0.0
         """Seconds of all trials that were spent on compiling, measuring and evaluating."""
         self._made: dict[int, alone.Runnable] = {}
@@ -52,7 +53,15 @@ class Hunt:
         self.progress.start(f"trial {number + 1}", None)
         best = best_of(trials)
         held = None if best is None else (best, self.runnable(best))
-        made = Attempt(self.bench, number, candidate, left, self.most_seconds, self._bar(candidate, trials))
+        made = Attempt(
+            self.bench,
+            number,
+            candidate,
+            left,
+            self.most_seconds,
+            bar=self._bar(candidate, trials),
+            is_telling=candidate in self._telling,
+        )
         try:
             trial, runnable = made.tried(trials, held)
         finally:
