@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 
 from assay import store
-from assay.records import Tuning
+from assay.records import Candidate, Tuning
+from assay.render import tuning
 from assay.render.page import run_page
 from assay.workflow import reporting
+from assay.workflow.tuning import outcome
 from tests import searches
 
 
@@ -47,15 +49,28 @@ def test_the_frontier_the_wrong_and_the_failed_are_listed(tmp_path: Path) -> Non
     assert listed.index("16 1,600 /s") < listed.index("1 100.0 /s")
     wrong = text.partition("Faster but wrong")[2].partition("Failed")[0]
     assert wrong.index("31 3,100 /s –") < wrong.index("21 2,100 /s 50.00 %")
-    assert "faster, but top-1 fell by 10.00 points" in wrong
+    assert "top-1 fell by 10.00 points" in wrong
+
+
+def test_what_is_faster_but_wrong_is_told_by_speeds(tmp_path: Path) -> None:
+    slow = searches.trial(3, "wrong", speed=1_500.0, right_images=90, reason="top-1 fell by 15.00 points")
+    found = searches.search(searches.run(tmp_path), trials=(*searches.trials(), slow))
+    assert [one.number for one in found.faster_but_wrong] == [30, 20]
+    # Where nothing is right, nothing that is wrong is beaten.
+    none = searches.fruitless(searches.run(tmp_path), slow, searches.trial(6, "failed", speed=None))
+    assert none.faster_but_wrong == (slow,)
+    # In the picture a slow one that is wrong is no faster one.
+    key = _section(tmp_path, found).partition('<ul class="key">')[2].partition("</ul>")[0]
+    assert "</span>wrong<" in key
+    assert "faster" not in key
 
 
 def test_of_many_wrong_ones_the_fastest_are_shown_and_the_others_counted(tmp_path: Path) -> None:
-    wrong = [searches.trial(20 + number, "wrong", reason="faster, but wrong") for number in range(7)]
+    wrong = [searches.trial(20 + number, "wrong", reason="of the sample") for number in range(7)]
     section = _section(tmp_path, trials=(*searches.trials()[:2], *wrong))
     text = _text(section.partition("<details")[0])
     assert "the fastest 5 of 7" in text
-    assert text.count("faster, but wrong") == 5
+    assert text.count("of the sample") == 5
 
 
 def test_every_trial_is_listed_folded_where_there_is_a_result(tmp_path: Path) -> None:
@@ -85,11 +100,44 @@ def test_reasons_and_names_are_text_and_nothing_else(tmp_path: Path) -> None:
 def test_a_search_that_none_passed_says_so_and_lists_what_was_tried(tmp_path: Path) -> None:
     found = searches.fruitless(searches.run(tmp_path), *searches.trials()[3:])
     section = _section(tmp_path, found)
-    assert "No trial passed the gate of 1.00 points: the model in float32 stands." in section
+    assert "No trial passed the gate of 1.00 points and the memory limit: the model in float32 stands." in section
     assert "chart-frontier" in section
     assert "<details open>" in section
     assert "The same again" not in section
     assert "What each choice was worth" not in section
+
+
+def test_the_limit_that_kept_all_out_is_named(tmp_path: Path) -> None:
+    large = searches.trial(25, "too large", right_images=120, reason="it held 90.8 MiB")
+    found = searches.fruitless(searches.run(tmp_path), large, max_memory=60 << 20)
+    assert "No trial passed --max-memory 60.0 MiB: the model in float32 stands." in _section(tmp_path, found)
+    printed = tuning.tuning(found, "T")
+    assert "no candidate passed --max-memory 60.0 MiB: the reference stands" in printed
+    assert "gate" not in printed
+
+
+def test_what_came_of_8_bits_is_a_line(tmp_path: Path) -> None:
+    quantized = Candidate(
+        backend="onnxruntime", device="cpu", batch=1, precision="int8", calibrator="minmax", float_layers=2
+    )
+    coarse = msgspec.structs.replace(quantized, per_channel=False, float_layers=0)
+    near = searches.trial(8, "wrong", candidate=quantized, right_images=110, kept_float=("Conv_8", "Conv_4"))
+    trials = (*searches.trials(), near, searches.trial(9, "wrong", candidate=coarse))
+    none = searches.search(
+        searches.run(tmp_path), trials=trials, eight_bits=outcome.eight_bits(trials, searches.REFERENCE / 2)
+    )
+    said = "8 bits: none of 2 scored trials within the gate; the nearest is trial 9, onnxruntime · batch 1 · int8 · "
+    said += "minmax, 2 layers in float: it loses 5.00 points; with one scale a layer none of 1"
+    assert said in tuning.tuning(none, "T").splitlines()
+    assert "trial 9 keeps in float: Conv_8, Conv_4" in tuning.tuning(none, "T")
+    assert said in _text(_section(tmp_path, none))
+    right = (*trials, searches.trial(10, candidate=quantized, right_images=119))
+    some = msgspec.structs.replace(none, trials=right, eight_bits=outcome.eight_bits(right, searches.REFERENCE / 2))
+    assert "8 bits: 1 of 3 scored trials within the gate; the fastest is trial 11," in tuning.tuning(some, "T")
+    slower = (searches.trial(8, "slower", candidate=quantized),)
+    unknown = msgspec.structs.replace(none, trials=slower, eight_bits=outcome.eight_bits(slower, 60.0))
+    assert "8 bits: none of 1 trial came to be scored" in (tuning.eight_bits(unknown) or "")
+    assert tuning.eight_bits(searches.search(searches.run(tmp_path))) is None
 
 
 def test_a_search_that_evaluated_none_has_no_picture(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class Trials:
             candidate.run.get("threads", 0)
         )
         if candidate.precision == "int8" and candidate.float_layers == 0:
-            return TuningTrial(number=number, candidate=candidate, state="wrong", reason="faster, but", speed=9 * speed)
+            return TuningTrial(number=number, candidate=candidate, state="wrong", speed=9 * speed)
         best = best_of(trials)
         better = best is None or speed > (best.speed or 0)
         state: TrialState = "right" if better else "slower"
@@ -46,7 +46,7 @@ class Trials:
 
 
 def _searched(
-    folder: Path, trials: Trials, interest: str = "a", seconds: float = 60.0
+    folder: Path, trials: Trials, interest: str = "a", seconds: float = 60.0, most_seconds: float = 30.0
 ) -> tuple[list[TuningTrial], str]:
     return search(
         SPACE,
@@ -55,6 +55,7 @@ def _searched(
         interest=interest,
         seed=0,
         seconds=seconds,
+        most_seconds=most_seconds,
         tell=trials.tell,
     )
 
@@ -126,3 +127,28 @@ def test_where_a_backends_defaults_fail_what_differs_in_one_setting_is_tried_nex
     starts = [(one.backend, one.batch, one.precision, dict(one.build)) for one in SPACE.starts()]
     assert asked[: len(starts)] == starts
     assert asked[len(starts)] == ("fast", 16, "fp32", {"level": "none"})
+
+
+def test_what_was_ended_for_a_share_of_the_time_is_tried_again_once_there_is_more(tmp_path: Path) -> None:
+    class Cutting(Trials):
+        def attempt(self, number: int, candidate: Candidate, trials: Sequence[TuningTrial], left: float) -> TuningTrial:
+            tried = super().attempt(number, candidate, trials, left)
+            if candidate.backend == "fast":
+                return tried
+            return msgspec.structs.replace(tried, state="failed", speed=None, leads=False, cut_seconds=30.0)
+
+    found, _ = _searched(tmp_path, Cutting())
+    cut = [one for one in found if one.cut_seconds is not None]
+    assert cut
+    same = Trials()
+    _searched(tmp_path, same)
+    assert not any(one.candidate in same.asked for one in cut)
+    more = Trials()
+    again, _ = _searched(tmp_path, more, most_seconds=31.0)
+    starts = [one.candidate for one in cut if one.candidate in list(SPACE.starts())]
+    assert more.asked[: len(starts)] == starts
+    assert len({one.number for one in again}) == len(again)
+    assert {one.candidate.backend for one in again if one.cut_seconds is not None} <= {"slow"}
+    assert all(one.state != "failed" for one in again if one.candidate in starts)
+    numbers = {one.number: one.candidate for one in found}
+    assert all(numbers[one.number] == one.candidate for one in again if one.number in numbers)

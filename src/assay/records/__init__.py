@@ -75,7 +75,7 @@ from assay.records.model import (
     TensorSpec,
 )
 from assay.records.scenario import LoadGenTest, ScenarioMode, ScenarioOutcome, ScenarioRecord, Validity
-from assay.records.tuning import Candidate, ChoiceWorth, Objective, TrialState, Tuning, TuningTrial
+from assay.records.tuning import Candidate, ChoiceWorth, EightBits, Objective, TrialState, Tuning, TuningTrial
 from assay.records.worker import Share, WorkerIdentity
 
 __all__ = [
@@ -101,6 +101,7 @@ __all__ = [
     "Dataset",
     "DeviceUser",
     "Diagnosis",
+    "EightBits",
     "Environment",
     "Estimate",
     "Evaluation",

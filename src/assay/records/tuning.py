@@ -72,6 +72,8 @@ class TuningTrial(Record, frozen=True, kw_only=True):
     seconds: float = 0.0
     """How long the trial took, and of it what it spent on compiling, measuring and evaluating."""
     working_seconds: float = 0.0
+    cut_seconds: float | None = None
+    """What its search gave a trial, where that is what ended it: a search that gives more tries it again."""
 
     @property
     def standing(self) -> float | None:
@@ -97,6 +99,24 @@ class ChoiceWorth(Record, frozen=True, kw_only=True):
     ratio: float
 
 
+class EightBits(Record, frozen=True, kw_only=True):
+    """What came of the trials in 8 bits."""
+
+    tried: int
+    scored: int
+    """Of those, the ones that were held to the gate, on a sample or on all images."""
+    right: int
+    best: int | None
+    """The number of the fastest that is right."""
+    nearest: int | None
+    """The number of the one that is most right, of those that were evaluated on all images."""
+    nearest_drop: float | None
+    """Points of top-1 that it is below the model in float32; without labels, of the same first class."""
+    coarse_scored: int
+    """Of the scored ones, those with one scale a layer, and of them those that are right."""
+    coarse_right: int
+
+
 class Tuning(Record, frozen=True, kw_only=True):
     """A search, whole: every trial, the result, and how to make it again without a search."""
 
@@ -106,7 +126,7 @@ class Tuning(Record, frozen=True, kw_only=True):
     budget_seconds: float
     seconds: float
     overhead_share: float
-    """Of the trials' seconds, spent on none of compiling, measuring and evaluating."""
+    """Of the whole search, spent on none of compiling, measuring and evaluating."""
     seed: int
     evaluation_images: int
     reference_accuracy: Accuracy | None
@@ -129,6 +149,15 @@ class Tuning(Record, frozen=True, kw_only=True):
     environment: Environment
     stopped: str
     """Why the search ended."""
+    backends: tuple[str, ...] = ()
+    """That were searched, and at which batch sizes; empty in older records."""
+    batches: tuple[int, ...] = ()
+    max_memory: int | None = None
+    """Bytes that a run may hold; None where nobody asked, and in older records."""
+    int8: bool | None = None
+    """Whether 8 bits were asked for; None in older records."""
+    eight_bits: EightBits | None = None
+    """None where none were tried, and in older records."""
 
     @property
     def states(self) -> Mapping[TrialState, int]:
@@ -137,6 +166,10 @@ class Tuning(Record, frozen=True, kw_only=True):
 
     @property
     def faster_but_wrong(self) -> tuple[TuningTrial, ...]:
-        """The trials that were faster than the best so far and outside the gate, the fastest first."""
-        found = [one for one in self.trials if one.state == "wrong" and (one.reason or "").startswith("faster")]
-        return tuple(sorted(found, key=lambda one: -(one.speed or 0.0)))
+        """The trials that are faster than the result and outside the gate, the fastest first.
+
+        Where nothing is right, all that are outside the gate.
+        """
+        best = next((one.standing for one in self.trials if one.number == self.best), None) or 0.0
+        found = [one for one in self.trials if one.state == "wrong" and (one.standing or 0.0) > best]
+        return tuple(sorted(found, key=lambda one: -(one.standing or 0.0)))

@@ -137,6 +137,8 @@ def _templates() -> Environment:
         measure_of=frontier.measure,
         counts=tuning.counts,
         described=tuning.described,
+        eight_bits=tuning.eight_bits,
+        none_passed=tuning.none_passed,
         speed=tuning.speed,
     )
     return made

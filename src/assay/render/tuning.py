@@ -16,10 +16,12 @@ def tuning(found: Tuning, place: str) -> str:
     parts = [counts(found), _frontier(found, [by_number[number] for number in found.frontier])]
     if found.faster_but_wrong:
         lines = [
-            f"  {described(one)}: {speed(found.objective, one.speed)}, {one.reason}"
+            f"  {described(one)}: {speed(found.objective, one.standing)}, {one.reason}"
             for one in found.faster_but_wrong[:5]
         ]
         parts.append("\n".join(["faster but wrong", *lines]))
+    if (said := eight_bits(found)) is not None:
+        parts.append(said)
     if found.worth:
         parts.append("\n".join(["what each choice was worth", *(_worth(one) for one in found.worth)]))
     if found.tuned is not None and found.default is not None:
@@ -81,6 +83,42 @@ def counts(found: Tuning) -> str:
     )
 
 
+def eight_bits(found: Tuning) -> str | None:
+    """What came of 8 bits in a line; None where none were tried."""
+    bits = found.eight_bits
+    if bits is None:
+        return None
+    if not bits.scored:
+        return f"8 bits: none of {units.counted(bits.tried, 'trial')} came to be scored, so nothing is known of them"
+    by_number = {one.number: one for one in found.trials}
+    parts = [f"8 bits: {bits.right or 'none'} of {units.counted(bits.scored, 'scored trial')} within the gate"]
+    if bits.best is not None:
+        best = by_number[bits.best]
+        parts.append(
+            f"the fastest is trial {best.number + 1}, {described(best)}: {speed(found.objective, best.standing)}"
+        )
+    elif bits.nearest is not None and bits.nearest_drop is not None:
+        nearest = by_number[bits.nearest]
+        lost = units.points(bits.nearest_drop)
+        parts.append(f"the nearest is trial {nearest.number + 1}, {described(nearest)}: it loses {lost}")
+    if bits.coarse_scored:
+        parts.append(f"with one scale a layer {bits.coarse_right or 'none'} of {bits.coarse_scored}")
+    return "; ".join(parts)
+
+
+def none_passed(found: Tuning) -> str:
+    """The limits that kept every candidate out."""
+    memory = "the memory limit" if found.max_memory is None else f"--max-memory {units.memory(found.max_memory)}"
+    limits = {"wrong": f"the gate of {units.points(found.max_drop)}", "too large": memory}
+    kept_out = [limit for state, limit in limits.items() if any(one.state == state for one in found.trials)]
+    return f"passed {' and '.join(kept_out)}" if kept_out else "came to be scored"
+
+
+def _of_eight_bits(found: Tuning) -> list[int | None]:
+    """The trials that the line of 8 bits names."""
+    return [found.eight_bits.best, found.eight_bits.nearest] if found.eight_bits is not None else []
+
+
 def _frontier(found: Tuning, trials: list[TuningTrial]) -> str:
     rows = [
         [
@@ -93,14 +131,15 @@ def _frontier(found: Tuning, trials: list[TuningTrial]) -> str:
         for one in trials
     ]
     headers = ["trial", "speed", "top-1", "", "candidate"]
-    best = [one for one in found.trials if one.number == found.best and one not in trials]
+    told = {found.best, *_of_eight_bits(found)}
+    others = [one for one in found.trials if one.number in told and one not in trials]
     kept = [
         f"  trial {one.number + 1} keeps in float: {', '.join(one.kept_float)}"
-        for one in (*trials, *best)
+        for one in (*trials, *others)
         if one.kept_float
     ]
     table = ["frontier of speed and accuracy", aligned(headers, rows, left={"", "candidate"}), *kept]
-    return "\n".join(table) if rows else ""
+    return "\n".join(table if rows else kept)
 
 
 def speed(objective: Objective, value: float | None) -> str:
@@ -118,7 +157,7 @@ def _result(found: Tuning, by_number: Mapping[int, TuningTrial], place: str) -> 
     if found.best is None:
         failed = [one for one in found.trials if one.state == "failed"]
         why = f"; {units.counted(len(failed), 'trial')} failed, the last: {failed[-1].reason}" if failed else ""
-        return f"no candidate passed the gate of {units.points(found.max_drop)}: the reference stands{why}\n{place}"
+        return f"no candidate {none_passed(found)}: the reference stands{why}\n{place}"
     best = by_number[found.best]
     lines = [f"best: trial {best.number + 1}, {described(best)}: {speed(found.objective, best.standing)}"]
     if best.paired is not None:

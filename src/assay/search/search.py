@@ -9,7 +9,7 @@ nothing else, the search ends.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,19 +48,20 @@ def search(
     interest: str,
     seed: int,
     seconds: float,
+    most_seconds: float,
     tell: Callable[[Sequence[TuningTrial], float], None],
 ) -> tuple[list[TuningTrial], str]:
     """Tries candidates until the time is up; returns all trials of the study, and why it ended.
 
     `interest` tells the study of one model, data and space from another's; raises `RecordError` where the file is of
-    another. `tell` is given all trials after each, the newest last, and the seconds left. An interrupt ends the search
-    and keeps all.
+    another. `tell` is given all trials after each, the newest last, and the seconds left. A trial that was ended after
+    less than `most_seconds`, since its search gave no more, is tried again. An interrupt ends the search and keeps all.
     """
     ends = now() + seconds
     kept, study = require_study(storage, interest), _in_memory(seed)
     study.add_trials(kept.trials)
-    trials = [msgspec.json.decode(one.user_attrs[_TRIAL], type=TuningTrial) for one in study.trials]
-    queue = _first(space, trials)
+    trials = _newest(msgspec.json.decode(one.user_attrs[_TRIAL], type=TuningTrial) for one in study.trials)
+    queue = _first(space, trials, most_seconds)
     repeats = 0
     try:
         with interrupting.first_is_kept():
@@ -71,17 +72,19 @@ def search(
                     study.enqueue_trial(space.parameters(queue[0]))
                 asked = study.ask()
                 candidate = space.suggested(asked)
-                known = next((one for one in trials if one.candidate == candidate), None)
+                before = next((one for one in trials if one.candidate == candidate), None)
+                known = before if before is not None and _stands(before, most_seconds) else None
                 repeats = repeats + 1 if known is not None else 0
-                tried = known or attempt(len(trials), candidate, trials, ends - now())
+                number = before.number if before is not None else len(trials)
+                tried = known or attempt(number, candidate, trials, ends - now())
                 asked.set_user_attr(_TRIAL, msgspec.json.encode(tried).decode())
                 # What cannot be used is worth nothing, and so the study learns to keep away from its like.
                 worth = tried.speed if tried.speed is not None and tried.state in ("right", "slower") else 0.0
                 done = study.tell(asked, worth)
                 if known is None:
-                    trials.append(tried)
+                    trials = _newest([*trials, tried])
                     kept.add_trial(done)
-                    queue = _first(space, trials)
+                    queue = _first(space, trials, most_seconds)
                     tell(trials, ends - now())
     except KeyboardInterrupt:
         return trials, INTERRUPTED
@@ -90,13 +93,27 @@ def search(
     return trials, _SEARCHED
 
 
-def _first(space: Space, trials: Sequence[TuningTrial]) -> list[Candidate]:
+def _stands(trial: TuningTrial, most_seconds: float) -> bool:
+    """Whether a trial would end no otherwise if it were given so many seconds."""
+    return trial.cut_seconds is None or trial.cut_seconds >= most_seconds
+
+
+def _newest(trials: Iterable[TuningTrial]) -> list[TuningTrial]:
+    """The last trial of each number: one that is tried again takes the place of the one before, at the end."""
+    found: dict[int, TuningTrial] = {}
+    for one in trials:
+        found.pop(one.number, None)
+        found[one.number] = one
+    return list(found.values())
+
+
+def _first(space: Space, trials: Sequence[TuningTrial], most_seconds: float) -> list[Candidate]:
     """What is to be tried before the study is asked: the starts, and of those that failed what differs in one setting.
 
     A backend whose defaults a model does not bear may be the fastest with others.
     """
     states = [(one.candidate, one.state) for one in trials]
-    tried = [candidate for candidate, _ in states]
+    tried = [one.candidate for one in trials if _stands(one, most_seconds)]
     starts = list(space.starts())
     failed = [start for start in starts if (start, "failed") in states]
     found = [*starts, *(one for start in failed for one in space.neighbours(start))]

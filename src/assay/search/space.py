@@ -51,7 +51,8 @@ class Space:
     def starts(self) -> Iterator[Candidate]:
         """What is tried first: every backend's defaults, and those in 8 bits of the backends that have them.
 
-        In 8 bits with no layer in float and with the most, so that a short search knows both ends.
+        In 8 bits with no layer in float and with the most, so that a short search knows both ends; last, and of one
+        backend, with one scale a layer.
         """
         found = list(self.defaults())
         usual = len(self.backends)
@@ -61,7 +62,10 @@ class Space:
             for one in found[:usual]
             if self.calibrators and "int8" in self._precisions(self._backend(f"{one.backend}/{one.device}"))
         ]
-        yield from (*found[:usual], *quantized, *found[usual:])
+        coarse = [
+            msgspec.structs.replace(one, per_channel=False) for one in quantized if one.backend == quantized[0].backend
+        ]
+        yield from (*found[:usual], *quantized, *found[usual:], *coarse)
 
     def defaults(self) -> Iterator[Candidate]:
         """Every backend's defaults in single precision, or its own first precision, at each batch size.

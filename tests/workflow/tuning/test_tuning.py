@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from assay.backends import registry
 from assay.cli.main import main
 from assay.errors import BackendError, DatasetError, MissingExtraError, RecordError, UsageError
 from assay.records import OnnxModel, PreparedDataset
+from assay.search.search import OutOfTime
 from assay.workflow import TuneRequest
-from assay.workflow.tuning import hunt
+from assay.workflow.tuning import attempt, hunt
 from tests.backends import faulty
 from tests.messages import assert_says
 from tests.workflow.tuning.searches import SHORT, Enough
@@ -152,7 +154,11 @@ def test_a_backend_that_hangs_costs_its_trial_alone(
     request = replace(SHORT, backends=["hanging", "onnxruntime"], budget_seconds=60.0)
     found = workflow.tune(demo_model, demo_data, tmp_path, request, Enough(2))
     assert found.trials[0].state == "failed"
-    assert "did not end within" in (found.trials[0].reason or "")
+    said = (
+        "while compiling demo at batch 16: of this --budget a trial may take 8.0 s; a search with more tries it again"
+    )
+    assert said in (found.trials[0].reason or "")
+    assert found.trials[0].cut_seconds == 8.0
     assert found.best == 1
 
 
@@ -166,6 +172,24 @@ def test_a_trial_that_the_time_did_not_suffice_for_is_tried_again_by_the_next_se
     assert [one.candidate.backend for one in found.trials] == ["onnxruntime"]
     assert found.stopped == "the time is up"
     assert found.seconds < 25
+
+
+def test_work_that_the_time_did_not_suffice_for_is_no_overhead(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = attempt.Attempt.tried
+
+    def unfinished(self: attempt.Attempt, *others: Any) -> object:
+        if self.number == 0:
+            return tried(self, *others)
+        time.sleep(5.0)
+        self.working += 5.0
+        raise OutOfTime
+
+    monkeypatch.setattr(attempt.Attempt, "tried", unfinished)
+    found = workflow.tune(demo_model, demo_data, tmp_path, replace(SHORT, budget_seconds=600.0), Enough(9))
+    worked = (1 - found.overhead_share) * found.seconds
+    assert worked > 5.0 + found.trials[0].working_seconds
 
 
 def test_a_gate_that_nothing_passes_leaves_the_reference(
@@ -196,6 +220,7 @@ def test_memory_beyond_what_is_allowed_is_refused_whatever_was_measured_before(
     assert found.best is None
     assert {one.state for one in found.trials} == {"too large"}
     assert all((one.peak_memory_bytes or 0) > 1 << 20 for one in found.trials)
+    assert (found.max_memory, found.backends, found.batches, found.int8) == (1 << 20, ("onnxruntime",), (16,), False)
 
 
 @pytest.mark.parametrize(

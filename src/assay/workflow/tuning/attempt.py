@@ -51,6 +51,8 @@ LATENCY_SECONDS = 4.0
 """Where the slowest calls are what counts: a second has few of them."""
 _MARGIN = 1.05
 """A ratio that has no interval, for there were few calls, must be above this."""
+_TELLING_SHARE = 0.1
+"""Of the time that is left, for evaluating what is not faster."""
 _GRACE_SECONDS = 2.0
 _DOUBT = 2.0
 """Standard errors by which a sample must be beyond the gate before the whole set is spared."""
@@ -95,8 +97,12 @@ class Attempt:
     """That a trial may take: one that hangs costs no more."""
     bar: float = math.inf
     """A speed above which it is evaluated in any case."""
+    is_telling: bool = False
+    """Whether it is evaluated at whatever speed, where that costs little of the time that is left."""
     watch: Stopwatch = field(default_factory=Stopwatch)
     working: float = 0.0
+    _ended: str | None = None
+    """What it was at when `most_seconds` were over."""
 
     def tried(
         self, trials: Sequence[TuningTrial], best: tuple[TuningTrial, Runnable] | None
@@ -117,6 +123,13 @@ class Attempt:
             if self._left() <= 0:
                 raise OutOfTime from error
             state, reason = "failed", " ".join(error.message.split())
+            if self._ended is not None:
+                found["cut_seconds"] = self.most_seconds
+                took, most = units.seconds(self.watch.seconds), units.seconds(self.most_seconds)
+                reason = (
+                    f"ended after {took} while {self._ended}: of this --budget a trial may take {most}; a search with "
+                    "more tries it again"
+                )
         finally:
             isolated.ahead(alone.__name__)
         trial = TuningTrial(
@@ -142,14 +155,15 @@ class Attempt:
         found |= {"speed": speed, "ratio": ratio}
         # What seems faster by chance would put up the bar for all that follow.
         faster = ratio is None or (ratio.value > _MARGIN if ratio.low is None else ratio.low > 1)
-        wanted = speed > self.bar or frontier.may_join(self.candidate, speed, trials, self.bench.top1)
+        wanted = (
+            speed > self.bar or self._tells(speed) or frontier.may_join(self.candidate, speed, trials, self.bench.top1)
+        )
         if not faster and not wanted:
             return "slower", None
-        prefix = "faster, but " if faster and best is not None else ""
         agreement, wrong = self._sample(runnable)
         found["sample_agreement"] = agreement
         if wrong is not None:
-            return "wrong", f"{prefix}{wrong}"
+            return "wrong", wrong
         result, pair = self._evaluation(runnable)
         found |= {"accuracy": result.accuracy, "paired": pair}
         if (limit := self.bench.max_memory) is not None:
@@ -160,9 +174,15 @@ class Attempt:
                 return "too large", f"it held {units.memory(held)}"
         if (drop := _drop(pair)) > self.bench.max_drop:
             what = "top-1 fell by" if pair.right_to_wrong is not None else "first classes changed for"
-            return "wrong", f"{prefix}{what} {units.points(drop)}"
+            return "wrong", f"{what} {units.points(drop)}"
         found["leads"] = faster
         return "right", None
+
+    def _tells(self, speed: float) -> bool:
+        """Whether its accuracy is wanted for its own sake, and to be had in little time."""
+        images_a_second = speed * (self.candidate.batch if self.bench.objective == "latency" else 1)
+        expected = len(self.bench.data.dataset.names) / images_a_second
+        return self.is_telling and expected <= _TELLING_SHARE * self._left()
 
     def compiled(self) -> CompiledModel:
         """The candidate's artifact, kept where it is there already."""
@@ -242,6 +262,9 @@ class Attempt:
         watch = Stopwatch()
         result: T
         worked: float | None = None
+        doing = f"{doing} {self.bench.model.name} at batch {self.candidate.batch}"
+        share, left = self.most_seconds - self.watch.seconds, self._left()
+        timeout = max(min(share, left), 0.0) + _GRACE_SECONDS
         try:
             result, worked = isolated.run(
                 alone.timed,
@@ -249,10 +272,14 @@ class Attempt:
                 function,
                 *arguments,
                 name=f"backend {self.candidate.backend}",
-                doing=f"{doing} {self.bench.model.name} at batch {self.candidate.batch}",
-                timeout=max(min(self._left(), self.most_seconds - self.watch.seconds), 0.0) + _GRACE_SECONDS,
+                doing=doing,
+                timeout=timeout,
                 remedy="the search goes on without it",
             )
+        except AssayError:
+            if share < left and watch.seconds >= timeout:
+                self._ended = doing
+            raise
         finally:
             self.working += watch.seconds if worked is None else worked
         return result

@@ -38,9 +38,11 @@ class Hunt:
         self.holds = holds
         """The key of an artifact that is not its own to remove."""
         budget = request.budget_seconds
-        self._most_seconds = min(max(_MOST_SHARE * budget, _MOST_SECONDS), _HANGING_SHARE * budget)
+        # Of one trial.
+        self.most_seconds = min(max(_MOST_SHARE * budget, _MOST_SECONDS), _HANGING_SHARE * budget)
         self._beside = request.beside
         self.defaults = list(space.defaults())
+        self._telling = [one for one in space.starts() if one.calibrator is not None]
         self.working = 0.0
         """Seconds of all trials that were spent on compiling, measuring and evaluating."""
         self._made: dict[int, alone.Runnable] = {}
@@ -51,10 +53,20 @@ class Hunt:
         self.progress.start(f"trial {number + 1}", None)
         best = best_of(trials)
         held = None if best is None else (best, self.runnable(best))
-        trial, runnable = Attempt(
-            self.bench, number, candidate, left, self._most_seconds, self._bar(candidate, trials)
-        ).tried(trials, held)
-        self.working += trial.working_seconds
+        made = Attempt(
+            self.bench,
+            number,
+            candidate,
+            left,
+            self.most_seconds,
+            bar=self._bar(candidate, trials),
+            is_telling=candidate in self._telling,
+        )
+        try:
+            trial, runnable = made.tried(trials, held)
+        finally:
+            # One that the time did not suffice for was at work as well.
+            self.working += made.working
         if runnable is not None:
             self._made[number] = runnable
         return trial
@@ -104,8 +116,11 @@ class Hunt:
         """A trial's artifact, compiled again where it is not there, as when the search was killed in between."""
         if trial.number not in self._made:
             seconds = artifact.COMPILE_SECONDS
-            compiled = Attempt(self.bench, trial.number, trial.candidate, seconds, seconds).compiled()
-            self._made[trial.number] = compiled, trial.candidate.run
+            made = Attempt(self.bench, trial.number, trial.candidate, seconds, seconds)
+            try:
+                self._made[trial.number] = made.compiled(), trial.candidate.run
+            finally:
+                self.working += made.working
         return self._made[trial.number]
 
     def clean_up(self, keep: set[str]) -> None:

@@ -37,16 +37,18 @@ class Quantizer:
             self._path(calibrator, per_channel, float_layers),
             calibrator=calibrator,
             per_channel=per_channel,
-            float_layers=self._layers(float_layers, seconds_left),
+            float_layers=self._layers(float_layers, per_channel, seconds_left),
             calibrations=self._folder / "calibrations",
         )
 
-    def _layers(self, count: int, seconds_left: float = math.inf) -> tuple[str, ...]:
-        """So many layers, those first whose 8 bits move the scores most."""
+    def _layers(self, count: int, per_channel: bool, seconds_left: float = math.inf) -> tuple[str, ...]:
+        """So many layers, those first whose 8 bits move the scores most with weights of these scales."""
         if count == 0:
             return ()
-        record = self._folder / "sensitivity.json"
-        made_from = store.hash_of(self._model.sha256, self._model.transform, self._images().dataset.fingerprint)
+        record = self._folder / f"sensitivity-{_scales(per_channel)}.json"
+        made_from = store.hash_of(
+            self._model.sha256, self._model.transform, self._images().dataset.fingerprint, per_channel
+        )
         found = store.kept(record, Sensitivity, made_from)
         if found is None:
             expected = layer_costs.sensitivity_images(self._model) * self._seconds_an_image
@@ -56,7 +58,7 @@ class Quantizer:
                     f"takes about {units.seconds(expected)}, and {units.seconds(seconds_left)} are left"
                 )
             found = layer_costs.measure_sensitivity(
-                self._model, self._images(), calibrations=self._folder / "calibrations"
+                self._model, self._images(), per_channel=per_channel, calibrations=self._folder / "calibrations"
             )
             store.write(record, found, made_from)
         return tuple(cost.layer for cost in found.layers)[:count]
@@ -67,7 +69,7 @@ class Quantizer:
             return None
         words = ["assay", "quantize", str(self._model.file.path), "--calibration", str(split.folder_of(self._images()))]
         words += ["--calibrator", candidate.calibrator, *([] if candidate.per_channel else ["--per-tensor"])]
-        for layer in self._layers(candidate.float_layers):
+        for layer in self._layers(candidate.float_layers, candidate.per_channel):
             words += ["--keep-float", layer]
         words += opening.words_of_a_bare_file(self._model)
         place = self._path(candidate.calibrator, candidate.per_channel, candidate.float_layers)
@@ -79,4 +81,8 @@ class Quantizer:
         return self._calibration
 
     def _path(self, calibrator: Calibrator, per_channel: bool, float_layers: int) -> Path:
-        return self._folder / f"{calibrator}-{'channel' if per_channel else 'tensor'}-{float_layers}.onnx"
+        return self._folder / f"{calibrator}-{_scales(per_channel)}-{float_layers}.onnx"
+
+
+def _scales(per_channel: bool) -> str:
+    return "channel" if per_channel else "tensor"

@@ -17,7 +17,7 @@ from assay.search.space import Space
 from assay.workflow import calibration as calibration_step
 from assay.workflow import float32, folders, judgement
 from assay.workflow.trial import check_labels, record_of
-from assay.workflow.tuning import alone, frontier, split
+from assay.workflow.tuning import alone, frontier, outcome, split
 from assay.workflow.tuning.attempt import Bench
 from assay.workflow.tuning.ending import end, seconds_of
 from assay.workflow.tuning.hunt import Hunt
@@ -90,6 +90,7 @@ def tune(
             interest=interest,
             seed=request.seed,
             seconds=left,
+            most_seconds=hunt.most_seconds,
             tell=hunt.tell,
         )
         if not trials:
@@ -124,6 +125,11 @@ def tune(
             default=ending.default,
             environment=environment.describe(),
             stopped=stopped,
+            backends=tuple(one.backend for one in space.backends),
+            batches=tuple(space.batches),
+            max_memory=request.max_memory,
+            int8=request.int8,
+            eight_bits=outcome.eight_bits(ending.trials, bench.top1),
         )
         if results := tuple(one for one in (tuning.tuned, tuning.default) if one is not None):
             store.write(out / judgement.RUN_RECORD, record_of(model, evaluation.dataset, results, command))

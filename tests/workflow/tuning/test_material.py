@@ -1,0 +1,44 @@
+"""A search over a trained model on real photographs: what it says of 8 bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assay import workflow
+from assay.render import tuning as render
+from assay.workflow import TuneRequest
+from tests.workflow.tuning.searches import Enough
+
+pytest.importorskip("optuna", reason="needs the extra `tune`")
+pytestmark = [pytest.mark.material, pytest.mark.long]
+
+STARTS = 5
+"""The default, and in 8 bits both scales with no layer in float and with many."""
+
+
+def test_mobilenet_is_found_to_be_lost_with_one_scale_a_layer_whatever_its_speed(
+    material: Path, tmp_path: Path
+) -> None:
+    model = workflow.describe(material / "models" / "mobilenet_v1_0.25_224.onnx")
+    labels = material / "labels" / "val_label.txt"
+    data = workflow.prepare(material / "images", model.transform, tmp_path / "prepared", labels=labels)
+    request = TuneRequest(backends=["onnxruntime"], batches=[16], budget_seconds=900.0, max_drop=3.0)
+    found = workflow.tune(model, data, tmp_path / "T", request, Enough(STARTS))
+    quantized = [one for one in found.trials if one.candidate.calibrator is not None]
+    assert len(quantized) == STARTS - 1
+    assert all(one.state in ("right", "wrong") for one in quantized)
+    (bare,) = (one for one in quantized if not one.candidate.per_channel and not one.candidate.float_layers)
+    assert bare.state == "wrong"
+    assert bare.sample_agreement is not None
+    assert bare.sample_agreement < 0.2
+    # What has to stay float is ranked for the scales that it is kept for.
+    (kept,) = (one for one in quantized if not one.candidate.per_channel and one.candidate.float_layers)
+    assert {"Conv_8", "Conv_4"} <= set(kept.kept_float)
+    assert found.eight_bits is not None
+    assert (found.eight_bits.scored, found.eight_bits.coarse_scored) == (4, 2)
+    said = render.eight_bits(found)
+    assert said is not None
+    assert said in render.tuning(found, "T").splitlines()
+    assert "with one scale a layer" in said
