@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Literal
 
-from assay.records.base import Calibrator, Precision, Record, Setting, require
+from assay.records.base import Calibrator, Precision, Record, Setting
 from assay.records.data import Accuracy
 from assay.records.machine import Environment
 from assay.records.measurement import BatchResult, Estimate, PairedAccuracy
@@ -129,12 +129,6 @@ class Tuning(Record, frozen=True, kw_only=True):
     environment: Environment
     stopped: str
     """Why the search ended."""
-
-    def __post_init__(self) -> None:
-        numbers = {one.number for one in self.trials}
-        require(len(numbers) == len(self.trials), "trials of different numbers")
-        named = {one for one in (self.best, self.best_default, *self.frontier) if one is not None}
-        require(named <= numbers, "the best and the frontier among the trials")
 
     @property
     def states(self) -> Mapping[TrialState, int]:
