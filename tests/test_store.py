@@ -418,8 +418,10 @@ def test_an_array_that_changed_is_refused_where_it_is_read(tmp_path: Path) -> No
 
 
 def test_every_file_that_a_step_made_must_be_there(tmp_path: Path) -> None:
-    shards = tuple(factories.array_file(tmp_path, [number]) for number in range(3))
-    prepared = PreparedDataset(dataset=factories.dataset(), transform=factories.transform(), shards=shards)
+    shards = tuple(factories.array_file(tmp_path, np.full((1, 8, 8, 3), number)) for number in range(3))
+    prepared = PreparedDataset(
+        dataset=factories.dataset("abc", (0, 1, 2)), transform=factories.transform(), shards=shards
+    )
     store.write(tmp_path / "prepared.json", prepared, made_from="m")
     assert store.kept(tmp_path / "prepared.json", PreparedDataset, "m") == prepared
     shards[1].file.path.unlink()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from assay import reading, units
 from assay.errors import RecordError
 from assay.migration import SCHEMA, migrated
 
@@ -19,6 +20,8 @@ _MARKS = (b'"record"', b'"schema"', b'"made_from"', b'"sha256"', b'"body"')
 _MARKED = 3
 _HEAD = 1024
 """Bytes in which all of the marks stand."""
+LARGEST = 1 << 30
+"""Bytes: the record of a million images' names and hashes has a fifth of it."""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,9 +59,11 @@ def is_ours(content: bytes) -> bool:
 def read(path: Path) -> Envelope:
     """A record's file; raises `RecordError` where it is none, is damaged, or is of a newer assay."""
     try:
-        content = path.read_bytes()
+        content = reading.read(path, LARGEST)
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror or error}; give a record that assay wrote") from error
+    if len(content) > LARGEST:
+        raise RecordError(f"{path} has more than {units.memory(LARGEST)}, which no record has; give one of assay's")
     try:
         envelope = msgspec.json.decode(content, type=Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -55,7 +55,13 @@ def ground_truth(path: Path) -> GroundTruth | None:
     """
     content = text_file.read_bytes(path, "labels")
     if content.startswith(_GZIP) or content[257:262] == b"ustar":
-        return _of_devkit(path, _unpacked(path, content))
+        unpacked = _unpacked(path, content)
+        if unpacked[257:262] != b"ustar":
+            raise DatasetError(
+                f"{path} is a compressed file and not the ILSVRC devkit, the one that labels are read from; unpack it: "
+                f"gunzip {path}"
+            )
+        return _of_devkit(path, unpacked)
     ids = _ids(content)
     if ids is None:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay import reading
 from assay.errors import DatasetError
 
 LARGEST = 64 << 20
@@ -13,8 +14,7 @@ LARGEST = 64 << 20
 def read_bytes(path: Path, what: str) -> bytes:
     """A file's bytes; raises `DatasetError` where it cannot be read or is larger than what it is said to be."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+        content = reading.read(path, LARGEST)
     except OSError as error:
         raise DatasetError(
             f"cannot read the {what} {path}: {error.strerror or error}; a text file in UTF-8 is expected"

@@ -24,7 +24,8 @@ Setting = bool | int | float | str
 Natural = Annotated[int, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
-SomeSeconds = Annotated[float, msgspec.Meta(gt=0)]
+SomeSeconds = Annotated[float, msgspec.Meta(ge=1e-9)]
+"""No clock tells less."""
 
 TOP_K = 5
 

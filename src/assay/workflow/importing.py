@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay import store, units
+from assay import reading, store, units
 from assay.errors import RecordError, UsageError
 from assay.external import ais_bench, benchmark_app, loadgen, trtexec
 from assay.guide import reports
@@ -107,8 +107,7 @@ def _read(path: Path, batch: int | None) -> ReportedRun:
 def _text(path: Path) -> str:
     """A file's text; consoles of Windows write UTF-16, and a log may hold a few bytes of some other encoding."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+        content = reading.read(path, LARGEST_FILE)
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror or error}; give a file that a tool wrote") from error
     if len(content) > LARGEST_FILE:
