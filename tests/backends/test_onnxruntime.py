@@ -204,6 +204,38 @@ def test_bytes_go_into_a_cast_where_tensorrt_takes_the_graph(
     assert seen == [first]
 
 
+@pytest.mark.parametrize(("device", "known"), [("cuda", "int8"), ("tensorrt", "int8"), ("cann", "fp32")])
+def test_half_precision_is_put_into_the_graph_of_a_device_that_computes_in_it(
+    device: str,
+    known: str,
+    demo_model: OnnxModel,
+    tmp_path: Path,
+    wheel: type[Started],
+    in_this_process: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert {"fp16", known} <= set(OnnxRuntime().precisions(device))
+    original = OnnxRuntime.compile
+    weights: set[int] = set()
+    written: list[bool] = []
+
+    def compiles(self: OnnxRuntime, model: OnnxModel, options: BuildOptions, out: Path) -> None:
+        weights.update(one.data_type for one in onnx.load(str(model.file.path)).graph.initializer if one.dims)
+        original(self, model, options, out)
+        written.append(out.is_file() and out.read_bytes() == model.file.path.read_bytes())
+        raise BackendError("far enough")
+
+    monkeypatch.setattr(OnnxRuntime, "compile", compiles)
+    options, _ = workflow.build_options("onnxruntime", batch=1, device=device, precision="fp16")
+    with pytest.raises(BackendError, match="far enough"):
+        workflow.compile_into(demo_model, options, tmp_path)
+    assert onnx.TensorProto.FLOAT16 in weights
+    if device == "cann":
+        assert written == [True]
+    if device == "tensorrt":
+        assert wheel.calls[-1].provider_options == [{"trt_fp16_enable": "1"}]
+
+
 def test_nvidias_devices_compute_float32_in_float32(
     compiled: CompiledModel, demo_model: OnnxModel, tmp_path: Path, wheel: type[Started]
 ) -> None:

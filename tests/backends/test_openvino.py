@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -84,3 +86,35 @@ def test_the_throughput_hint_chooses_how_many_are_in_flight(demo_model: OnnxMode
         assert session.slots == 1
     with OpenVino().open(compiled, {"streams": 3}) as session:
         assert session.slots == 3
+
+
+@pytest.mark.parametrize(
+    ("device", "precisions", "hints"),
+    [
+        ("cpu", ("fp32", "int8"), ["f32", "f32"]),
+        ("gpu.1", ("fp16", "fp32", "int8"), ["f16", "f32", "f32"]),
+        ("npu", ("fp16", "int8"), ["f16", "f16"]),
+    ],
+)
+def test_a_device_is_told_to_compute_in_a_precision_that_it_has(
+    device: str, precisions: tuple[str, ...], hints: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stands for the vendor's compiler: what it is told."""
+    from assay.backends import openvino as ours
+
+    told = []
+
+    class Core:
+        def read_model(self, path: str) -> Any:
+            return SimpleNamespace(get_ops=lambda: [SimpleNamespace(get_type_name=lambda: "FakeQuantize")])
+
+        def compile_model(self, graph: Any, name: str, configuration: dict[str, str]) -> Any:
+            assert name == device.upper()
+            told.append(configuration["INFERENCE_PRECISION_HINT"])
+            return SimpleNamespace(export_model=lambda: b"blob")
+
+    monkeypatch.setattr("openvino.Core", Core)
+    assert ours.OpenVino().precisions(device) == precisions
+    for precision in precisions:
+        assert ours.export_alone([str(demo.ONNX), str(tmp_path / "blob"), device, precision, "fp32"]) == 0
+    assert told == hints

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import tempfile
 from bisect import bisect_left
@@ -39,6 +40,13 @@ _LEVELS = {
     "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
     "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
 }
+_PRECISIONS: dict[str, tuple[Precision, ...]] = {
+    "cpu": ("fp32", "int8"),
+    "cuda": ("fp16", "fp32", "int8"),
+    "tensorrt": ("fp16", "fp32", "int8"),
+    "openvino": ("fp32", "int8"),
+    "cann": ("fp16", "fp32"),
+}
 _COMPILING = ("tensorrt",)
 """The devices whose provider compiles the graph, can write what it compiled, and can read that."""
 _NVIDIA = ("nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader")
@@ -55,7 +63,7 @@ class OnnxRuntime:
     name = "onnxruntime"
     suffix = ".onnx"
     faithful = True
-    starts_from: Start = "onnx"
+    starts_from: Start = "typed onnx"
 
     def version(self) -> str:
         """The version of the installed wheel."""
@@ -73,8 +81,8 @@ class OnnxRuntime:
         return environment.processor_fingerprint()
 
     def precisions(self, device: str) -> Sequence[Precision]:
-        """As the model is written: single precision, or the integers of a quantized model."""
-        return ("fp32", "int8") if device == "cpu" else ("fp32",)
+        """Single precision, that of a quantized model, and half precision on accelerators that compute in it."""
+        return _PRECISIONS[device]
 
     def build_settings(self, device: str) -> Settings:
         """How far the graph is optimised; the providers that compile it do that in their own way."""
@@ -92,7 +100,11 @@ class OnnxRuntime:
 
     def compile(self, model: OnnxModel, options: BuildOptions, out: Path) -> None:
         """Writes the optimised graph, or the one that the provider compiled, as one ONNX file."""
-        device = options.device
+        device, asked = options.device, options.precision
+        if device == "cann" and asked == "fp16":
+            # The processor, which would write the graph, widens halves that it cannot compute in.
+            shutil.copyfile(model.file.path, out)
+            return
         if device in _COMPILING:
             session_options = optimised_to(_LEVELS["all"])
             for key, value in {"enable": "1", "embed_mode": "1", "file_path": str(out)}.items():
@@ -103,7 +115,7 @@ class OnnxRuntime:
             session_options.optimized_model_filepath = str(out)
             device = device if "optimization" in options.settings else "cpu"
         with translated(f"compile {model.name} for {options.device}", ANOTHER), without_tf32():
-            start(model.file.path, session_options, device)
+            start(model.file.path, session_options, device, asked)
             if device not in _COMPILING:
                 onnx_names.settle(out, model.file.path)
 

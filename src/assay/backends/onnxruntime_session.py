@@ -14,6 +14,7 @@ from typing import Any
 import onnxruntime
 
 from assay.errors import BackendError
+from assay.records import Precision
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -22,8 +23,15 @@ PROVIDERS = {
     "openvino": "OpenVINOExecutionProvider",
     "cann": "CANNExecutionProvider",
 }
-_EXACT = {"cuda": {"use_tf32": "0"}}
-"""Options that hold a provider to float32: left alone, NVIDIA's libraries round products to TF32's 11 bits."""
+_EXACT = {"cuda": {"use_tf32": "0"}, "cann": {"precision_mode": "must_keep_origin_dtype"}}
+"""Options that hold a provider to the graph's own types: left alone, NVIDIA's libraries round products to TF32's 11
+bits, and CANN computes in half precision throughout."""
+_ALLOWED: dict[Precision, dict[str, str]] = {
+    "fp16": {"trt_fp16_enable": "1"},
+    "int8": {"trt_int8_enable": "1"},
+    "fp32": {},
+}
+"""What TensorRT's provider is told that it may compute in."""
 _OVERRIDE = "NVIDIA_TF32_OVERRIDE"
 _ELSEWHERE = "compile for --device cpu, or for the backend of that device"
 _ERRORS_ONLY = 3
@@ -47,18 +55,19 @@ def optimised_to(level: Any) -> Any:
     return options
 
 
-def start(path: Path, options: Any, device: str) -> Any:
+def start(path: Path, options: Any, device: str, precision: Precision = "fp32") -> Any:
     """A session whose whole graph runs on the device; raises `BackendError` where another provider has a part."""
     provider = PROVIDERS[device]
     if device != "cpu":
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         # Versions without the entry, and so without the answer, still hold to the one above.
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    given = _ALLOWED[precision] if device == "tensorrt" else _EXACT.get(device, {})
     session = onnxruntime.InferenceSession(
         str(path),
         options,
         providers=[provider],
-        provider_options=[_EXACT.get(device, {})],
+        provider_options=[given],
         enable_fallback=0,
         disabled_optimizers=_LEFT_OUT,
     )

@@ -47,8 +47,13 @@ with _without_telemetry():
 
 _HINTS = {"latency": "LATENCY", "throughput": "THROUGHPUT"}
 _STORAGES = ("fp32", "fp16")
-_FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
-"""What is computed in, or around a quantized model's own operators; what is left open may become bfloat16."""
+_HINT = "INFERENCE_PRECISION_HINT"
+_PRECISIONS: Mapping[str, tuple[Precision, ...]] = {
+    "cpu": ("fp32", "int8"),
+    "gpu": ("fp16", "fp32", "int8"),
+    "npu": ("fp16", "int8"),
+}
+"""By the kind of device; NPUs compute in half precision."""
 _COUNTERS = {"PERF_COUNT": "YES"}
 _USUAL_RUN: Mapping[str, Setting] = {"hint": "latency", "streams": 1, "threads": 0}
 _CONVOLUTIONS = ("Convolution", "GroupConvolution")
@@ -84,8 +89,11 @@ class OpenVino:
             return f"{device}-{openvino.Core().get_property(device.upper(), 'FULL_DEVICE_NAME')}"
 
     def precisions(self, device: str) -> Sequence[Precision]:
-        """Single precision, which is enforced against bfloat16, and that of a model that was quantized before."""
-        return ("fp32", "int8")
+        """Single precision, which is enforced against bfloat16, that of a model that was quantized before, and half.
+
+        What is computed in is said to the runtime; the graph is the same.
+        """
+        return _PRECISIONS.get(_kind(device), _PRECISIONS["cpu"])
 
     def build_settings(self, device: str) -> Settings:
         """Whether weights that half precision holds exactly are stored in it; no score changes by that."""
@@ -140,7 +148,7 @@ def export_alone(arguments: Sequence[str]) -> int:
                 raise BackendError("it is not quantized; quantize it first or give --precision fp32")
             if storage == "fp16":
                 _store_halves(graph)
-            compiled = core.compile_model(graph, device.upper(), _FLOAT32)
+            compiled = core.compile_model(graph, device.upper(), _computed_in(device, precision))
             exported = compiled.export_model()
             Path(out).write_bytes(exported.getvalue() if isinstance(exported, io.BytesIO) else bytes(exported))
     except BackendError as error:
@@ -165,7 +173,7 @@ class OpenVinoSession:
             self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
             for _ in range(self.slots):
                 self._requests.put(model.create_infer_request())
-        if self.device.partition(".")[0] != compiled.options.device.partition(".")[0]:
+        if _kind(self.device) != _kind(compiled.options.device):
             raise BackendError(
                 f"openvino runs {compiled.file.path} on {self.device}, not on {compiled.options.device}; "
                 "compile it for a device that assay doctor shows"
@@ -213,8 +221,20 @@ class OpenVinoSession:
         del self._requests
 
 
+def _kind(device: str) -> str:
+    """`gpu.1` is a `gpu`."""
+    return device.partition(".")[0]
+
+
+def _computed_in(device: str, precision: str) -> dict[str, str]:
+    """What is computed in, or around a quantized model's own operators; what is left open may become bfloat16."""
+    return {_HINT: "f16" if precision == "fp16" or _kind(device) == "npu" else "f32"}
+
+
 def _run_configuration(options: BuildOptions, settings: Mapping[str, Setting]) -> dict[str, str]:
-    configuration = _FLOAT32 | {"PERFORMANCE_HINT": _HINTS[str(settings["hint"])]}
+    configuration = _computed_in(options.device, options.precision) | {
+        "PERFORMANCE_HINT": _HINTS[str(settings["hint"])]
+    }
     if settings["hint"] == "latency" or int(settings["streams"]) > 1:
         configuration["NUM_STREAMS"] = str(settings["streams"])
     if int(settings["threads"]) and options.device == "cpu":
