@@ -190,6 +190,8 @@ def test_what_cannot_be_done_is_one_line(
         (ATC.replace("Ascend310", "Banana"), "no processor"),
         (f"{ATC} --insert_op_conf=aipp.cfg", "--input uint8"),
         (f"{ATC} --dynamic_batch_size=1,16", "one batch size"),
+        (AOE.replace("job_type=2", "job_type=1"), "tunes subgraphs"),
+        (AOE.replace("job_type=2", "job_type=3"), "--job_type"),
         (BENCHMARK.replace("binary=False", "binary=Maybe"), "True nor False"),
         (BENCHMARK.replace("vision", "nmt"), "vision"),
         ("imagenet_torch_preprocess.py resnext a b", "inceptionv4"),
