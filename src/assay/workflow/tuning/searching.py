@@ -18,7 +18,7 @@ from assay.workflow import calibration as calibration_step
 from assay.workflow import float32, judgement
 from assay.workflow.trial import check_labels, record_of
 from assay.workflow.tuning import alone, frontier, outcome, split
-from assay.workflow.tuning.attempt import Bench
+from assay.workflow.tuning.bench import Bench
 from assay.workflow.tuning.ending import end, seconds_of
 from assay.workflow.tuning.hunt import Hunt
 from assay.workflow.tuning.quantized import Quantizer
