@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import time
 from collections.abc import Mapping
@@ -15,14 +16,15 @@ from assay.backends.onnxruntime import OnnxRuntime, OnnxRuntimeSession
 from assay.errors import BackendError
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Setting
 
+_NAMES = ("crashing", "aborting", "hanging", "greedy", "wrong", "late", "slow", "halting")
 TABLE = {
-    **{
-        name: f"{__name__}:{name.title()}"
-        for name in ("crashing", "aborting", "hanging", "greedy", "wrong", "late", "slow")
-    },
+    **{name: f"{__name__}:{name.title()}" for name in _NAMES},
     "absent": "a_package_that_nobody_has:Backend",
 }
 """name → module:class, as in the registry; the last one is not installed."""
+
+HALT_SECONDS = 0.1
+_calls = itertools.count()
 
 
 class Crashing(OnnxRuntime):
@@ -88,6 +90,15 @@ class Slow(OnnxRuntime):
         return _Slow.of(super().open(compiled, run_settings))
 
 
+class Halting(OnnxRuntime):
+    """Is right, and takes its time in one call of ten."""
+
+    name = "halting"
+
+    def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> OnnxRuntimeSession:
+        return _Halting.of(super().open(compiled, run_settings))
+
+
 class _Altered(OnnxRuntimeSession):
     @classmethod
     def of(cls, session: OnnxRuntimeSession) -> OnnxRuntimeSession:
@@ -109,4 +120,11 @@ class _Late(_Altered):
 class _Slow(_Altered):
     def infer(self, batch: Batch) -> Scores:
         time.sleep(0.05)
+        return super().infer(batch)
+
+
+class _Halting(_Altered):
+    def infer(self, batch: Batch) -> Scores:
+        if next(_calls) % 10 == 0:
+            time.sleep(HALT_SECONDS)
         return super().infer(batch)

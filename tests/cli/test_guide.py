@@ -248,6 +248,8 @@ def test_what_cannot_be_done_is_one_line(
             for line, name in ((ATC, "demo_bs16"), (AOE, "demo_aoe"))
             for wrong in (".", "/", "", "./d/", "d/..")
         ),
+        (AOE.replace("job_type=2", "job_type=1"), "tunes subgraphs"),
+        (AOE.replace("job_type=2", "job_type=3"), "--job_type"),
         (BENCHMARK.replace("binary=False", "binary=Maybe"), "True nor False"),
         (BENCHMARK.replace("vision", "nmt"), "vision"),
         ("imagenet_torch_preprocess.py resnext a b", "inceptionv4"),

@@ -63,6 +63,18 @@ def test_a_search_that_found_nothing_belongs_to_a_run_of_its_model(tmp_path: Pat
     assert "The search" not in page
 
 
+def test_a_search_without_a_run_has_a_page_of_its_own_with_the_picture(tmp_path: Path) -> None:
+    found = searches.fruitless(searches.run(tmp_path / "other"), *searches.trials()[3:6])
+    store.write(tmp_path / "T/tuning.json", found)
+    page = workflow.write_report([tmp_path / "T"]).path
+    assert page == tmp_path / "T/report.html"
+    text = page.read_text(encoding="utf-8")
+    assert "chart-frontier" in text
+    assert "No trial passed the gate" in text
+    os.utime(page, ns=(1, 1))
+    assert workflow.write_report([tmp_path / "T"], reuse=True).path.stat().st_mtime_ns == 1
+
+
 def test_every_trial_is_in_the_picture_or_in_a_count(tmp_path: Path) -> None:
     found = searches.search(searches.run(tmp_path))
     report = _found(tmp_path, found)

@@ -15,6 +15,8 @@ from assay.errors import EXIT_USAGE
 _LOG_LEVELS = ("debug", "info", "warning", "error", "null")
 _ONNX = 5
 """What the compiler calls the framework."""
+_OPERATORS = 2
+"""What the tuner calls the search for faster operators."""
 
 
 def export() -> argparse.ArgumentParser:
@@ -36,7 +38,7 @@ def compile_offline() -> argparse.ArgumentParser:
 def tune() -> argparse.ArgumentParser:
     """`aoe --framework=5 --model=… --job_type=2 --output=… --input_shape "image:1,3,224,224" --log=error`."""
     made = _compiler("aoe")
-    made.add_argument("--job_type", required=True, type=int, choices=[1, 2])
+    made.add_argument("--job_type", required=True, type=_job, choices=[_OPERATORS])
     cann_options.add_of_the_tuner(made)
     return made
 
@@ -159,6 +161,12 @@ def _shape_by(separator: str) -> Any:
         return name, shape
 
     return read
+
+
+def _job(text: str) -> int:
+    if text == "1":
+        raise argparse.ArgumentTypeError("1 tunes subgraphs, which no backend here does; give 2, which tunes operators")
+    return _number(text)
 
 
 def _positive(text: str) -> int:

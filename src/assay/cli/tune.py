@@ -53,7 +53,13 @@ def search_options(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("search")
     group.add_argument("--backends", type=names, metavar="a,b", help="default: all that are installed")
     group.add_argument("--batch", type=batches, metavar="1,16", help="default: 1,4,8,16,32,64, or the model's own")
-    group.add_argument("--for", dest="objective", choices=["throughput", "latency", "end-to-end"], default="throughput")
+    group.add_argument(
+        "--for",
+        dest="objective",
+        choices=["throughput", "latency", "end-to-end"],
+        default="throughput",
+        help="latency is the p99 at the smallest batch size; default: throughput",
+    )
     group.add_argument(
         "--budget", type=positive_seconds, default=600.0, metavar="10m", help="seconds, or with s, m or h"
     )
@@ -91,8 +97,7 @@ def tune(options: argparse.Namespace) -> int:
             progress,
             command=options.command_line,
         )
-        if found.tuned is not None:
-            workflow.write_report([options.out], progress=progress)
+        workflow.write_report([options.out], progress=progress)
     answer(options, found, tuning.tuning(found, f"{options.out}/tuning.json"))
     return EXIT_DONE if found.best is not None else EXIT_GATE
 
@@ -122,7 +127,10 @@ def request_of(options: argparse.Namespace, model: OnnxModel, progress: Progress
 
 def names(text: str) -> list[str]:
     """Reads `a,b`."""
-    return [part.strip() for part in text.split(",") if part.strip()]
+    found = [part.strip() for part in text.split(",") if part.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} names no backend; give some such as onnxruntime,openvino")
+    return found
 
 
 def size(text: str) -> int:

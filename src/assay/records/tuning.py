@@ -13,7 +13,7 @@ from assay.records.measurement import BatchResult, Estimate, PairedAccuracy
 from assay.records.model import CompiledModel, OnnxModel
 
 Objective = Literal["throughput", "latency", "end-to-end"]
-"""The interface throughput at the best batch size, the p99 latency at batch 1, or the throughput of the whole way."""
+"""The interface throughput at the best batch size, the p99 latency at the smallest, or the whole way's throughput."""
 TrialState = Literal["right", "slower", "wrong", "failed", "too large"]
 """Within the accuracy gate; slower, and so not evaluated; outside the gate; no result; above the memory limit."""
 

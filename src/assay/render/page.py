@@ -10,7 +10,7 @@ from markupsafe import Markup
 from assay import units
 from assay.records import Figures, MachineState, VerdictWord
 from assay.render import figures, frontier, tuning
-from assay.render.content import ComparisonReport, RunReport
+from assay.render.content import ComparisonReport, RunReport, SearchReport
 from assay.render.speed import SPREAD, has_intervals, remarks
 from assay.render.text import printable
 
@@ -42,7 +42,7 @@ def run_page(report: RunReport, made_from: str = "") -> str:
             for number, (histogram, (_, found, called)) in enumerate(zip(report.histograms, results, strict=False))
         ],
         "accuracy": figures.accuracy(report.accuracies) if report.accuracies else None,
-        "frontier": frontier.frontier(report.search) if report.search and report.search.evaluated else None,
+        "frontier": _frontier(report.search),
     }
     return _rendered(
         "run.html.j2",
@@ -59,6 +59,15 @@ def run_page(report: RunReport, made_from: str = "") -> str:
         lowest=_lowest_top1(report.figures),
         made_from=made_from,
     )
+
+
+def search_page(report: SearchReport, made_from: str = "") -> str:
+    """The page of a search that left no run."""
+    return _rendered("search_alone.html.j2", search=report, charts={"frontier": _frontier(report)}, made_from=made_from)
+
+
+def _frontier(search: SearchReport | None) -> Markup | None:
+    return frontier.frontier(search) if search is not None and search.evaluated else None
 
 
 def comparison_page(report: ComparisonReport, made_from: str = "") -> str:

@@ -1,14 +1,15 @@
-"""What a page shows of the search that found a run's artifact: from its record alone."""
+"""What a page shows of the search that found a run's artifact, or of one that found none: from its record alone."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from assay import store, units
 from assay.records import BatchResult, RunRecord, TrialState, Tuning, TuningTrial
 from assay.render.content import SearchPoint, SearchReport
+from assay.workflow.judgement import RUN_RECORD
 from assay.workflow.tuning.searching import RECORD
 
 _FOLDERS = (".", "tune")
@@ -29,6 +30,13 @@ def records(folder: Path) -> list[Path]:
     return [file for file in (folder / place / RECORD for place in _FOLDERS) if file.is_file()]
 
 
+def alone(place: Path) -> SearchReport | None:
+    """The search in a folder that holds no run, as where nothing was right; None where there is a run, or no search."""
+    if (place / RUN_RECORD).is_file() or not (place / RECORD).is_file():
+        return None
+    return _report(store.read(place / RECORD, Tuning), ())
+
+
 def search(record: RunRecord, folder: Path) -> tuple[SearchReport | None, tuple[str, ...]]:
     """The search of a run in `folder`, and what is to be said of searches beside it that are of something else."""
     notes: list[str] = []
@@ -36,7 +44,7 @@ def search(record: RunRecord, folder: Path) -> tuple[SearchReport | None, tuple[
         found = store.read(file, Tuning)
         other = _difference(found, record)
         if other is None:
-            return _report(found, record), tuple(notes)
+            return _report(found, record.results), tuple(notes)
         notes.append(f"{file.relative_to(folder)} is left out: it is of {other}")
     return None, tuple(notes)
 
@@ -49,7 +57,7 @@ def _difference(found: Tuning, record: RunRecord) -> str | None:
     return None if found.compiled.file.sha256 in measured else f"another artifact, of {found.model.name}"
 
 
-def _report(found: Tuning, record: RunRecord) -> SearchReport:
+def _report(found: Tuning, results: Sequence[BatchResult]) -> SearchReport:
     points = {one.number: point for one in found.trials if (point := _point(found, one)) is not None}
     best = points.get(found.best) if found.best is not None else None
     default = points.get(found.best_default) if found.best_default is not None else None
@@ -66,7 +74,7 @@ def _report(found: Tuning, record: RunRecord) -> SearchReport:
         failures=tuple(Counter(one.reason or "" for one in found.trials if one.state == "failed").most_common()),
         roles=tuple(
             "tuned" if best and _is_of(best, one) else "default" if default and _is_of(default, one) else ""
-            for one in record.results
+            for one in results
         ),
     )
 

@@ -64,6 +64,8 @@ def _page(places: Sequence[Path], images: bool, made_from: str) -> str:
     # What draws is loaded where there is something to draw: a page that is kept needs none of it.
     from assay.render import page
 
+    if len(places) == 1 and (search := report_search.alone(places[0])) is not None:
+        return page.search_page(search, made_from)
     records = [(place, judgement.load_record(place)) for place in places]
     place, record = records[0]
     if len(records) == 1 and isinstance(record, RunRecord):
@@ -116,10 +118,11 @@ def histogram(performance: Performance) -> Histogram:
 
 
 def _usual_place(places: Sequence[Path]) -> Path:
-    """Beside the record of one run; of several records, and of reported figures, here."""
+    """Beside the record of one run or search; of several records, and of reported figures, here."""
     record = places[0] / judgement.RUN_RECORD if places[0].is_dir() else places[0]
     is_run = record.is_file() and store.kind_of(record) == RunRecord.__name__
-    return record.parent / PAGE if len(places) == 1 and is_run else Path(PAGE)
+    has_folder = is_run or bool(places[0].is_dir() and report_search.records(places[0]))
+    return record.parent / PAGE if len(places) == 1 and has_folder else Path(PAGE)
 
 
 def _folder(place: Path) -> Path:

@@ -9,6 +9,7 @@ import pytest
 from assay import workflow
 from assay.render import tuning as render
 from assay.workflow import TuneRequest
+from assay.workflow.tuning.quantized import Quantizer
 from tests.workflow.tuning.searches import Enough
 
 pytest.importorskip("optuna", reason="needs the extra `tune`")
@@ -35,7 +36,10 @@ def test_mobilenet_is_found_to_be_lost_with_one_scale_a_layer_whatever_its_speed
     assert bare.sample_agreement < 0.2
     # What has to stay float is ranked for the scales that it is kept for.
     (kept,) = (one for one in quantized if not one.candidate.per_channel and one.candidate.float_layers)
-    assert {"Conv_8", "Conv_4"} <= set(kept.kept_float)
+    calibration = workflow.load_prepared(tmp_path / "T/data/calibration")
+    two = Quantizer(model, calibration, tmp_path / "T/models", 0.001).model("minmax", False, 2, 600.0).quantization
+    assert two is not None
+    assert set(two.float_layers) == {"Conv_4", "Conv_8"} <= set(kept.kept_float)
     assert found.eight_bits is not None
     assert (found.eight_bits.scored, found.eight_bits.coarse_scored) == (4, 2)
     said = render.eight_bits(found)

@@ -17,7 +17,7 @@ from assay import locking, workflow
 from assay.backends import registry
 from assay.cli.main import main
 from assay.errors import BackendError, DatasetError, MissingExtraError, RecordError, UsageError
-from assay.records import OnnxModel, PreparedDataset
+from assay.records import Objective, OnnxModel, PreparedDataset
 from assay.search.search import OutOfTime
 from assay.workflow import TuneRequest
 from assay.workflow.tuning import attempt, hunt
@@ -202,6 +202,11 @@ def test_a_gate_that_nothing_passes_leaves_the_reference(
         asked = ["--backends", "wrong", "--batch", "16", "--budget", "30s", "--no-int8", "-o", str(tmp_path)]
         assert main([*words, *asked]) == 3
     assert "the reference stands" in capsys.readouterr().out
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "No trial came to be scored: the model in float32 stands." in page
+    (tmp_path / "report.html").unlink()
+    assert main(["report", str(tmp_path)]) == 0
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page
 
 
 def test_no_backend_at_all_says_why(demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path) -> None:
@@ -236,6 +241,13 @@ def test_memory_beyond_what_is_allowed_is_refused_whatever_was_measured_before(
 def test_a_figure_that_cannot_be_meant_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         TuneRequest(**changes)
+
+
+def test_an_empty_list_of_backends_is_a_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["tune", "m.onnx", "--data", "P", "--backends", " , ", "-o", str(tmp_path)])
+    assert caught.value.code == 2
+    assert "names no backend" in capsys.readouterr().err
 
 
 def test_images_to_calibrate_on_are_refused_where_nothing_is_quantized(demo_data: PreparedDataset) -> None:
@@ -281,14 +293,44 @@ def test_an_interrupt_before_the_first_trial_is_one(
         workflow.tune(demo_model, demo_data, tmp_path, SHORT)
 
 
-def test_a_search_for_latency_is_held_to_its_p99(
+class Notes(Enough):
+    """Keeps what is said."""
+
+    def __init__(self, trials: int) -> None:
+        super().__init__(trials)
+        self.said: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.said.append(message)
+        super().note(message)
+
+
+def test_a_search_for_latency_is_held_to_its_p99_at_the_smallest_batch_size(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "BACKENDS", {**registry.BACKENDS, "halting": faulty.TABLE["halting"]})
+    request = replace(SHORT, objective="latency", backends=["halting"], batches=[16, 4], budget_seconds=600.0)
+    notes = Notes(1)
+    found = workflow.tune(demo_model, demo_data, tmp_path, request, notes)
+    assert [one.candidate.batch for one in found.trials] == [4]
+    assert found.batches == (4,)
+    assert "a search for latency is at the smallest batch size, 4 of 4, 16" in notes.said
+    speed = found.trials[0].speed
+    assert speed is not None
+    # One call in ten halts, so the p99 is no shorter than that, and the mean is far from it.
+    assert speed <= 1 / faulty.HALT_SECONDS
+
+
+def test_a_search_for_end_to_end_counts_the_whole_way(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
-    request = replace(SHORT, objective="latency", batches=[1, 16])
-    found = workflow.tune(demo_model, demo_data, tmp_path, request, Enough(2))
-    assert {one.candidate.batch for one in found.trials} == {1}
-    assert found.tuned is not None
-    first = found.trials[0]
-    assert first.speed is not None
-    # Calls a second at the p99: of the demo's network more than a few, and fewer than can be.
-    assert 5 < first.speed < 50_000
+    request = replace(SHORT, backends=["null"], budget_seconds=600.0)
+    speeds = {}
+    objectives: list[Objective] = ["throughput", "end-to-end"]
+    for objective in objectives:
+        asked = replace(request, objective=objective)
+        found = workflow.tune(demo_model, demo_data, tmp_path / objective, asked, Enough(1))
+        assert found.objective == objective
+        speeds[objective] = found.trials[0].speed or 0.0
+    # Its calls take no time, and images have to be read all the same.
+    assert 0 < speeds["end-to-end"] < 0.5 * speeds["throughput"]

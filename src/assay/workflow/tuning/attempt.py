@@ -8,10 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
-
-import numpy as np
 
 from assay import isolated, store, units
 from assay.backends import registry
@@ -23,26 +20,20 @@ from assay.records import (
     Candidate,
     CompiledModel,
     Estimate,
-    InputKind,
-    Objective,
     OnnxModel,
     PairedAccuracy,
-    Predictions,
-    PreparedDataset,
     TrialState,
     TuningTrial,
 )
-from assay.score import accuracy, paired
+from assay.score import paired
 from assay.search.search import OutOfTime
 from assay.workflow import float32
 from assay.workflow.tuning import alone, frontier, objective
 from assay.workflow.tuning.alone import Runnable
-from assay.workflow.tuning.quantized import Quantizer
+from assay.workflow.tuning.bench import Bench
 
 T = TypeVar("T")
 
-SAMPLE_IMAGES = 64
-"""Enough to see an artifact that is broken; whether it is right is for the whole set to say."""
 SPEED_SECONDS = 1.0
 """Of each of the two that are measured in turn; slow models have fewer calls, and a wider interval."""
 COMPILED = "compiled"
@@ -54,34 +45,6 @@ _MARGIN = 1.05
 _TELLING_SHARE = 0.1
 """Of the time that is left, for evaluating what is not faster."""
 _GRACE_SECONDS = 2.0
-_DOUBT = 2.0
-"""Standard errors by which a sample must be beyond the gate before the whole set is spared."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What every trial of a search is held to."""
-
-    model: OnnxModel
-    data: PreparedDataset
-    reference: Predictions
-    objective: Objective
-    max_drop: float
-    """Points that top-1 may fall, or without labels images of a hundred whose first class may change."""
-    max_memory: int | None
-    folder: Path
-    quantizer: Quantizer
-    input_kind: InputKind = "uint8"
-
-    @property
-    def top1(self) -> float:
-        """The reference's, in percent, as a trial's is counted."""
-        return accuracy.evaluate(self.reference, self.labels).top(1) if self.labels is not None else 100.0
-
-    @property
-    def labels(self) -> tuple[int, ...] | None:
-        """The classes of the images."""
-        return self.data.dataset.labels
 
 
 @dataclass
@@ -215,22 +178,9 @@ class Attempt:
 
     def _sample(self, runnable: Runnable) -> tuple[float, str | None]:
         """The share of a sample with the reference's first class; what is wrong where it cannot be within the gate."""
-        count = len(self.bench.data.dataset.names)
-        images = np.unique(np.linspace(0, count - 1, min(SAMPLE_IMAGES, count)).astype(int))
+        images = self.bench.sample
         scores = self._alone(alone.sample_scores, runnable, self.bench.data, images.tolist(), doing="scoring")
-        first = scores.argmax(axis=1)
-        expected = np.asarray(self.bench.reference.scores.load()[images]).argmax(axis=1)
-        lost, won = first != expected, np.zeros(len(images), bool)
-        if self.bench.labels is not None:
-            names = self.bench.data.dataset.names
-            labels = np.asarray(accuracy.fit(names, self.bench.labels, scores.shape[1])[0])[images]
-            lost, won = (first != labels) & (expected == labels), (first == labels) & (expected != labels)
-        net = float(lost.mean() - won.mean())
-        doubt = _DOUBT * float(np.sqrt(lost.sum() + won.sum())) / len(images)
-        agreement = float(np.mean(first == expected))
-        if 100 * (net - doubt) > self.bench.max_drop:
-            return agreement, f"of {len(images)} images of the sample it loses {units.points(100 * net)}"
-        return agreement, None
+        return self.bench.judged(images, scores)
 
     def _speed(self, runnable: Runnable, best: tuple[TuningTrial, Runnable] | None) -> tuple[float, Estimate | None]:
         """The speed by the objective, scaled by the best one's, which was measured in turn."""

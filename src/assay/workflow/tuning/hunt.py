@@ -14,7 +14,8 @@ from assay.search.search import best_of
 from assay.search.space import Space
 from assay.workflow import artifact
 from assay.workflow.tuning import alone
-from assay.workflow.tuning.attempt import COMPILED, Attempt, Bench
+from assay.workflow.tuning.attempt import COMPILED, Attempt
+from assay.workflow.tuning.bench import Bench
 from assay.workflow.tuning.request import TuneRequest
 
 _FINALISTS = 3

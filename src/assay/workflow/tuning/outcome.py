@@ -53,9 +53,10 @@ def choices(candidate: Candidate) -> dict[str, Setting]:
         "batch": candidate.batch,
         "precision": candidate.precision,
     }
-    scales = "one a channel" if candidate.per_channel else "one a layer"
-    quantizing = (candidate.calibrator, candidate.float_layers, scales)
-    quantized: Mapping[str, Setting] = dict(zip(_QUANTIZING, quantizing, strict=True)) if candidate.calibrator else {}
+    quantized: dict[str, Setting] = {}
+    if candidate.calibrator is not None:
+        scales = "one a channel" if candidate.per_channel else "one a layer"
+        quantized = dict(zip(_QUANTIZING, [str(candidate.calibrator), candidate.float_layers, scales], strict=True))
     return {**plain, **quantized, **candidate.build, **candidate.run}
 
 

@@ -24,6 +24,7 @@ class TuneRequest:
     backends: Sequence[str] | None = None
     """None: every one that is installed and whose scores are the model's."""
     batches: Sequence[int] = TUNED_BATCHES
+    """For latency, the smallest of them alone."""
     objective: Objective = "throughput"
     budget_seconds: float = 600.0
     max_drop: float = 1.0

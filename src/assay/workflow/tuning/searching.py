@@ -18,11 +18,11 @@ from assay.workflow import calibration as calibration_step
 from assay.workflow import float32, folders, judgement
 from assay.workflow.trial import check_labels, record_of
 from assay.workflow.tuning import alone, frontier, outcome, split
-from assay.workflow.tuning.attempt import Bench
+from assay.workflow.tuning.bench import Bench
 from assay.workflow.tuning.ending import end, seconds_of
 from assay.workflow.tuning.hunt import Hunt
 from assay.workflow.tuning.quantized import Quantizer
-from assay.workflow.tuning.request import TuneRequest, space_of
+from assay.workflow.tuning.request import TUNED_BATCHES, TuneRequest, space_of
 
 RECORD = "tuning.json"
 _STUDY = "study.sqlite"
@@ -57,6 +57,9 @@ def tune(
         # What is refused leaves an earlier search as it is.
         require_study(out / _STUDY, interest)
         check_labels(model, data, progress)
+        if request.objective == "latency" and len(set(request.batches)) > 1 and request.batches != TUNED_BATCHES:
+            given_sizes = ", ".join(map(str, sorted(set(request.batches))))
+            progress.note(f"a search for latency is at the smallest batch size, {space.batches[0]} of {given_sizes}")
         calibration, evaluation = _sets(data, given, out, space, progress)
         scoring = Stopwatch()
         reference, seconds_an_image = _reference(model, evaluation, reference_folder or out / "reference", progress)
