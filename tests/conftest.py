@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,12 @@ _MATERIAL = Path(__file__).parents[2] / "shared" / "material"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--slow` runs what otherwise skips for its length."""
     parser.addoption("--slow", action="store_true", help="also run tests that take long and find little more")
+
+
+def pytest_configure() -> None:
+    """Takes up Ctrl-C where a shell that starts things in the background has it ignored, for commands inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
