@@ -102,7 +102,7 @@ def test_the_suite_of_the_contract_holds_for_the_backend_of_twenty_lines(written
         "-rs",
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *words, str(suite)],
+        [sys.executable, "-m", "pytest", *words, str(suite)],
         cwd=README.parent,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
         capture_output=True,

@@ -39,7 +39,7 @@ def prepared(model: OnnxModel, images: int, folder: Path) -> PreparedDataset:
         source=folder,
         names=tuple(f"{number:08}.jpg" for number in range(images)),
         labels=tuple(number % len(demo.CLASSES) for number in range(images)),
-        image_sha256=(),
+        image_sha256=tuple(f"{number:064x}" for number in range(images)),
         fingerprint="made up",
         skipped=(),
         failures=(),

@@ -11,7 +11,7 @@ import pytest
 
 from assay import demo, locking, workflow
 from assay.data.transform import TransformChoice
-from assay.errors import DatasetError, RecordError, UnknownNameError
+from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
 from assay.records import InputKind, RunRecord
 from assay.workflow import Images, Length, RunRequest
 from tests.workflow.test_complete_run import Steps
@@ -177,6 +177,6 @@ def test_a_json_beside_the_model_that_is_no_record_of_it_is_said(request_: RunRe
     ids=lambda wrong: str(next(iter(wrong.values()))),
 )
 def test_a_wrong_option_is_said_before_any_work(wrong: dict[str, object], request_: RunRequest, tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError):
+    with pytest.raises((UnknownNameError, UsageError)):
         workflow.run(replace(request_, **wrong), tmp_path / "RUN")  # type: ignore[arg-type]
     assert not (tmp_path / "RUN" / "model.onnx").exists()

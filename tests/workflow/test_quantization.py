@@ -269,9 +269,10 @@ class TestBadInput:
         assert_says(caught, "--images 0", "1 or more")
 
     def test_a_calibration_set_of_another_crop(
-        self, demo_model: OnnxModel, prepared: tuple[PreparedDataset, PreparedDataset], tmp_path: Path
+        self, demo_model: OnnxModel, halves: tuple[Path, Path], tmp_path: Path
     ) -> None:
-        other = msgspec.structs.replace(prepared[0], transform=msgspec.structs.replace(prepared[0].transform, crop=48))
+        transform = msgspec.structs.replace(demo_model.transform, crop=48)
+        other = workflow.prepare(halves[0], transform, tmp_path / "other")
         with pytest.raises(UsageError) as caught:
             workflow.quantize(demo_model, other, tmp_path / "m.onnx")
         assert_says(caught, "cropped to 48", "demo wants 72 and 64", "--like the model")

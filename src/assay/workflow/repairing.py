@@ -59,7 +59,7 @@ _QUANTIZED = r"(minmax|entropy|percentile)-(channel|tensor)-\d+\.json"
 _REFERENCE = rf"reference/({_COMPILED}|bench/{_MEASURED})"
 _SEARCH = (
     rf"(tuning|run)\.json|calibration/{_PREPARED}|data/(calibration|evaluation)/{_PREPARED}|{_REFERENCE}|{_COMPILED}|"
-    rf"models/({_QUANTIZED}|sensitivity\.json|calibrations/{_RANGES})|(bench|end)/(.+/)?{_MEASURED}"
+    rf"models/({_QUANTIZED}|sensitivity(-(channel|tensor))?\.json|calibrations/{_RANGES})|(bench|end)/(.+/)?{_MEASURED}"
 )
 _MADE = {
     "prepare": _PREPARED,

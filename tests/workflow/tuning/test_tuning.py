@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from assay import locking, workflow
+from assay import demo, locking, workflow
 from assay.backends import registry
 from assay.cli.main import main
 from assay.errors import BackendError, DatasetError, MissingExtraError, RecordError, UsageError
@@ -109,17 +110,12 @@ def test_a_budget_that_the_first_trial_goes_beyond_says_what_would_do(
 
 
 def test_no_images_to_calibrate_on_is_said(demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path) -> None:
-    one = msgspec.structs.replace(
-        demo_data,
-        dataset=msgspec.structs.replace(
-            demo_data.dataset,
-            names=demo_data.dataset.names[:1],
-            labels=None,
-            image_sha256=demo_data.dataset.image_sha256[:1],
-        ),
-    )
+    alone = tmp_path / "images"
+    alone.mkdir()
+    shutil.copy2(demo.IMAGES / demo_data.dataset.names[0], alone)
+    one = workflow.prepare(alone, demo_model.transform, tmp_path / "prepared")
     with pytest.raises(DatasetError) as caught:
-        workflow.tune(demo_model, one, tmp_path, TuneRequest(budget_seconds=30.0))
+        workflow.tune(demo_model, one, tmp_path / "T", TuneRequest(budget_seconds=30.0))
     assert_says(caught, "too few to calibrate", "--calibration", "--no-int8")
 
 
