@@ -4,15 +4,15 @@ BIN := .venv/bin
 # pip looks up its own newest version otherwise.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all check bench proof clean
+.PHONY: demo test test-all check bench proof bytecode clean
 
 demo: .venv/core
 	$(BIN)/assay demo -o RUN-demo
 
-test: .venv/development
+test: bytecode
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long"
 
-test-all: .venv/development
+test-all: bytecode
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
 
 check: .venv/development
@@ -21,12 +21,16 @@ check: .venv/development
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/development
+bench: bytecode
 	$(BIN)/python -m benchmarks $(ONLY)
 
 SEEDS ?= 1 2 3
 proof: .venv/development
 	$(BIN)/python -m proof $(SEEDS:%=--seed %) $(ONLY)
+
+# An installed package is compiled. Where the environment forbids Python to write that down, each process would do it anew.
+bytecode: .venv/development
+	$(BIN)/python -m compileall -q src
 
 clean:
 	rm -rf .venv RUN-demo benchmarks/work
