@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from assay.guide import formats
-from assay.records import Accuracy
+from assay.records import Accuracy, StageTime
 from assay.score import accuracy
 from tests import factories
 
@@ -70,6 +70,16 @@ def test_result_json_of_the_dumps_is_the_originals_byte_for_byte(material: Path,
     assert formats.result_json(found).encode() == (material / "golden/result.json").read_bytes()
 
 
+def _stages(infer: float) -> tuple[StageTime, ...]:
+    """Of 32 images in 2 seconds; the stage of the inference calls is at work for so many of its 1.6."""
+    return (
+        factories.stage("read", 0.2, items=32, span_seconds=1.0),
+        factories.stage("preprocess", 0.3, items=32, span_seconds=1.25),
+        factories.stage("infer", infer, items=32, span_seconds=1.6),
+        factories.stage("post", 0.1, items=32, span_seconds=2.0),
+    )
+
+
 def test_the_performance_file_follows_the_guides_arithmetic(tmp_path: Path) -> None:
     # 32 images in two batches: 2 s in all, of which the inference call 0.8 s.
     found = factories.performance(
@@ -78,12 +88,7 @@ def test_the_performance_file_follows_the_guides_arithmetic(tmp_path: Path) -> N
         batch=16,
         images=32,
         wall_seconds=2.0,
-        stages=(
-            factories.stage("read", 0.2, items=32, span_seconds=1.0),
-            factories.stage("preprocess", 0.3, items=32, span_seconds=1.25),
-            factories.stage("infer", 0.96, items=32, span_seconds=1.6),
-            factories.stage("post", 0.1, items=32, span_seconds=2.0),
-        ),
+        stages=_stages(infer=0.96),
     )
     assert formats.performance(found).splitlines() == [
         "[e2e] throughputRate: 16, latency: 2000",
@@ -105,12 +110,7 @@ def test_what_two_calls_in_flight_have_in_common_counts_once(copies: float, late
         batch=16,
         images=32,
         wall_seconds=2.0,
-        stages=(
-            factories.stage("read", 0.2, items=32, span_seconds=1.0),
-            factories.stage("preprocess", 0.3, items=32, span_seconds=1.25),
-            factories.stage("infer", 1.6 + copies, items=32, span_seconds=1.6),
-            factories.stage("post", 0.1, items=32, span_seconds=2.0),
-        ),
+        stages=_stages(infer=1.6 + copies),
     )
     assert formats.performance(found).splitlines()[3] == (
         f"[infer] throughputRate: 20, Interface throughputRate: 40, moduleLatency: {latency:.6g}"

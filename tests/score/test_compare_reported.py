@@ -198,6 +198,9 @@ def test_figures_of_accuracy_have_no_speed(tmp_path: Path, batch: str) -> None:
     assert check.verdict == "NOT COMPARABLE"
     top = factories.reported(ReportedResult(batch=1, top={1: 70.0}), name="ours")
     assert _check(top, "throughput>=1").reason == "ours has no speed"
+    nothing = factories.reported(name="ours")
+    for gate in ("latency.p99<=1s", "latency.p99/theirs<=1"):
+        assert _check(nothing, gate, _against(factories.reported())).reason == "ours has no speed"
 
 
 def test_a_batch_size_that_was_not_reported_is_not_comparable(tmp_path: Path) -> None:

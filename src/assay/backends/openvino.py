@@ -32,13 +32,13 @@ def _without_telemetry() -> Iterator[None]:
     """Keeps the vendor's package from reporting its import over the network; it does without where that is missing."""
     absent = object()
     before = sys.modules.get("openvino_telemetry", absent)
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # to Python: not there
     try:
         yield
     finally:
         del sys.modules["openvino_telemetry"]
         if before is not absent:
-            sys.modules["openvino_telemetry"] = before  # type: ignore[assignment]
+            sys.modules["openvino_telemetry"] = before  # type: ignore[assignment]  # as it was found
 
 
 with _without_telemetry():

@@ -174,7 +174,7 @@ class _Slot:
         self._cuda.destroy(self._stream)
 
 
-class _Log(tensorrt.ILogger):  # type: ignore[misc]
+class _Log(tensorrt.ILogger):  # type: ignore[misc]  # the vendor ships no types
     """Keeps what the vendor calls an error, and prints nothing."""
 
     def __init__(self) -> None:

@@ -169,7 +169,7 @@ def _loaded(compiled: CompiledModel, runners: int = 1, single_threaded: bool = F
         # Only a name that ends so is taken for a package, and an artifact may be named otherwise.
         named = Path(folder) / _NAME
         named.symlink_to(path)
-        return packages.load_package(  # type: ignore[attr-defined]
+        return packages.load_package(  # type: ignore[attr-defined]  # torch leaves it untyped
             str(named),
             run_single_threaded=single_threaded,
             num_runners=runners,
@@ -209,6 +209,7 @@ def translated(doing: str, remedy: str = "make the artifact again with assay com
         yield
     except BackendError:
         raise
+    # The compiler and the loader raise any of these, for faults of a model, a file or the machine alike.
     except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError, OSError) as error:
         said = " ".join(str(error).split())[:400]
         raise BackendError(f"torch could not {doing}: {said or type(error).__name__}; {remedy}") from error

@@ -80,7 +80,7 @@ def benchmark() -> argparse.ArgumentParser:
         "round": {"type": _positive, "metavar": "20"},
     }.items():
         # The original's flags stand behind one hyphen, and it takes two as well.
-        made.add_argument(f"-{name}", f"--{name}", dest=name, **options)  # type: ignore[arg-type]
+        made.add_argument(f"-{name}", f"--{name}", dest=name, **options)  # type: ignore[arg-type]  # of several types
     return made
 
 

@@ -78,7 +78,7 @@ def _seven_digits(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64] | Non
     pairs = digits * 10
     digits >>= 8
     pairs += digits
-    millionths: npt.NDArray[np.uint64] = pairs & _PAIRS  # type: ignore[assignment]
+    millionths: npt.NDArray[np.uint64] = pairs & _PAIRS  # type: ignore[assignment]  # numpy: Any
     millionths *= 0x000F424000000064
     pairs >>= 16
     pairs &= _PAIRS

@@ -292,6 +292,11 @@ class RunRecord(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         require(bool(self.results), "results")
 
+    @property
+    def is_of_speed_alone(self) -> bool:
+        """Whether nothing was scored, as on made-up pixels."""
+        return all(result.predictions is None and result.accuracy is None for result in self.results)
+
     def at(self, batch: int) -> BatchResult:
         """The first result of a batch size; raises `RecordError` where it was not measured."""
         for result in self.results:

@@ -210,7 +210,7 @@ def _cannot_count(subject: Side, k: int) -> str | None:
         return "the weights are random, so there is no accuracy to judge; speed and parity stand"
     sizes = {point.batch for point in subject.points}
     counted = [result.accuracy for result in run.results if result.batch in sizes]
-    if all(result.predictions is None and result.accuracy is None for result in run.results):
+    if run.is_of_speed_alone:
         return "speed alone was measured, so there is no accuracy to judge; bench it over a data set for one"
     if any(accuracy is None for accuracy in counted):
         return (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,11 +62,8 @@ def against(gate: Gate, subject: Side, reference: Side) -> Check:
         return _ratio(gate, subject, reference, _throughputs(gate, subject, theirs))
     if any(point.batch is None for point in subject.points):
         return not_comparable(gate, unknown_batch(subject.said).reason)
-    if not subject.points:
-        return not_comparable(gate, f"{subject.said} has no speed")
-    return _worst(
-        gate, [_ratio(gate, subject, reference, _latencies(gate, subject, point, theirs)) for point in subject.points]
-    )
+    found = [_latencies(gate, subject, point, theirs) for point in subject.points]
+    return _worst(gate, subject, [_ratio(gate, subject, reference, one) for one in found])
 
 
 @dataclass(frozen=True)
@@ -108,8 +104,10 @@ def _ratio(gate: Gate, subject: Side, reference: Side, found: _Found | Missing) 
     return _judged(gate, found, reason, detail, noted=comparable.differences(subject, mine, reference, his))
 
 
-def _worst(gate: Gate, checks: Sequence[Check]) -> Check:
+def _worst(gate: Gate, subject: Side, checks: Sequence[Check]) -> Check:
     """Of the checks of all batch sizes the one that is furthest from holding."""
+    if not checks:
+        return not_comparable(gate, f"{subject.said} has no speed")
     sign = 1 if gate.operator in (">=", ">") else -1
     return min(checks, key=lambda check: (_WORST_FIRST.index(check.verdict), sign * (check.measured or 0.0)))
 
@@ -140,7 +138,7 @@ def _settles(gate: Gate, found: _Found) -> str:
         return why + ("measure again on an idle machine" if why else "the figure is the bound itself")
     factor = max(wanted - limit.samples, 1) / limit.samples if limit.samples else 1.0
     seconds = units.seconds(factor * limit.performance.wall_seconds)
-    images = units.counted(math.ceil(units.rounded(factor * limit.performance.images)), "image")
+    images = units.counted(units.rounded(factor * limit.performance.images), "image")
     return f"{why}about {images} or {seconds} more{limit.of} would settle it"
 
 
@@ -218,7 +216,7 @@ def _latencies(gate: Gate, subject: Side, mine: Point, reference: Side) -> _Foun
 
 
 def _latency(gate: Gate, subject: Side) -> Check:
-    return _worst(gate, [_latency_at(gate, subject, point) for point in subject.points])
+    return _worst(gate, subject, [_latency_at(gate, subject, point) for point in subject.points])
 
 
 def _latency_at(gate: Gate, subject: Side, point: Point) -> Check:

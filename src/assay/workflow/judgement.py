@@ -152,11 +152,7 @@ def _has_accuracy(reference: Reference) -> bool:
 
 
 def _is_of_speed_alone(record: RunRecord | ReportedRun) -> bool:
-    if isinstance(record, ReportedRun):
-        return not _has_top1(record)
-    return bool(record.results) and all(
-        result.predictions is None and result.accuracy is None for result in record.results
-    )
+    return record.is_of_speed_alone if isinstance(record, RunRecord) else not _has_top1(record)
 
 
 def _has_top1(reported: ReportedRun) -> bool:
