@@ -127,6 +127,32 @@ def test_while_a_model_is_quantized(place: Path) -> None:
     assert "model.int8.onnx" in line or "float32-" in line
 
 
+def test_while_a_page_is_written(place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    out = tmp_path_factory.mktemp("measured") / "RUN"
+    bench = ["bench", str(demo.ONNX), "--synthetic", "--iterations", "20", *commands.TRANSFORM, "-o", str(out)]
+    assert commands.finish(bench)[0] == 0
+    words = ["report", str(out), "-o", str(place / "page.html")]
+    assert f"{place}/page.html: " in fails(place, "at once", 1000, words)
+    assert not (place / "page.html").exists()
+    (place / filling.BALLAST).unlink(missing_ok=True)
+    assert commands.finish(words)[0] == 0
+
+
+def test_while_a_search_keeps_its_trials(place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    pytest.importorskip("optuna", reason="needs the extra `tune`")
+    prepared = str(tmp_path_factory.mktemp("data") / "P")
+    assert commands.finish(["prepare", str(demo.IMAGES), *commands.TRANSFORM, "-o", prepared])[0] == 0
+    words = ["tune", str(demo.ONNX), "--data", prepared, *commands.TRANSFORM, "--backends", "onnxruntime"]
+    words += ["--no-int8", "--batch", "1,16", "--budget", "40s", "-o", str(place / "T")]
+    fails(place, "trial 2 begins", 0, words)
+    (place / filling.BALLAST).unlink(missing_ok=True)
+    status, said = commands.finish(words)
+    assert status == 0, said
+    # What was tried before the disk was full is in the study, and is not tried again.
+    assert "trial 1:" not in said
+    assert "trial 2:" in said
+
+
 @pytest.mark.torch
 @pytest.mark.parametrize("room", [2_000_000, 6_000_000])
 def test_while_a_checkpoint_is_exported(room: int, place: Path) -> None:

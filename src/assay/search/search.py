@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from assay import interrupting
+from assay import disk, interrupting
 from assay.errors import MissingExtraError, RecordError
 from assay.measure.clock import now
 from assay.records import Candidate, TuningTrial
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Try = Callable[[int, Candidate, Sequence[TuningTrial], float], TuningTrial]
 """Tries the candidate of a number, given the trials before it, in so many seconds at most."""
 
+_STUDY_BYTES = 1 << 18
+"""What a study's file is given room for: that of a few trials, and the journal beside it while they are written."""
 _TRIAL = "trial"
 _INTEREST = "interest"
 _REPEATS = 30
@@ -58,7 +60,9 @@ def search(
     less than `most_seconds`, since its search gave no more, is tried again. An interrupt ends the search and keeps all.
     """
     ends = now() + seconds
-    kept, study = require_study(storage, interest), _in_memory(seed)
+    with disk.told_if_full(storage.parent, _STUDY_BYTES):
+        kept = require_study(storage, interest)
+    study = _in_memory(seed)
     study.add_trials(kept.trials)
     trials = _newest(msgspec.json.decode(one.user_attrs[_TRIAL], type=TuningTrial) for one in study.trials)
     queue = _first(space, trials, most_seconds)
@@ -83,7 +87,8 @@ def search(
                 done = study.tell(asked, worth)
                 if known is None:
                     trials = _newest([*trials, tried])
-                    kept.add_trial(done)
+                    with disk.told_if_full(storage.parent, _STUDY_BYTES):
+                        kept.add_trial(done)
                     queue = _first(space, trials, most_seconds)
                     tell(trials, ends - now())
     except KeyboardInterrupt:
