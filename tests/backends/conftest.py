@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assay import isolated
+from assay.processes import child
 
 
 @pytest.fixture
@@ -17,4 +17,4 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(function: Callable[..., Any], *arguments: Any, **_: Any) -> Any:
         return function(*arguments)
 
-    monkeypatch.setattr(isolated, "run", run)
+    monkeypatch.setattr(child, "run", run)

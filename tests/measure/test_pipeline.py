@@ -10,7 +10,7 @@ import pytest
 from assay.errors import StalledError
 from assay.measure import pipeline
 from assay.measure.pipeline import Job, Limit, Stage
-from assay.stalling import THREAD
+from assay.processes.watchdog import THREAD
 from tests.messages import assert_says
 
 JOBS = 40

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from assay import isolated, workflow
+from assay import workflow
 from assay.backends import registry
 from assay.errors import BackendError, ParityError
+from assay.processes import child
 from assay.records import OnnxModel
 from assay.workflow import artifact
 from tests.backends import faulty
@@ -57,11 +58,11 @@ def test_every_row_of_a_batch_is_held_to_the_model(batch: int, demo_model: OnnxM
 
 
 def test_several_batch_sizes_are_compiled_in_one_child(demo_model: OnnxModel, tmp_path: Path) -> None:
-    isolated.close()
+    child.close()
     children = set()
     for batch in (1, 2):
         options, _ = workflow.build_options("onnxruntime", batch=batch)
         workflow.compile_into(demo_model, options, tmp_path / "compiled")
-        assert isolated._spare is not None
-        children.add(id(isolated._spare))
+        assert child._spare is not None
+        children.add(id(child._spare))
     assert len(children) == 1

@@ -13,10 +13,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from assay import demo, isolated, store, workflow
+from assay import demo, store, workflow
 from assay.cli.main import main
 from assay.errors import BackendError, MissingExtraError, RecordError, UsageError
 from assay.measure import loadgen
+from assay.processes import child
 from assay.records import (
     CompiledModel,
     OnnxModel,
@@ -234,7 +235,7 @@ def test_what_breaks_under_loadgen_is_one_line(
     with pytest.raises(BackendError) as caught:
         measured(compiled("onnxruntime", 1), None, tmp_path, ScenarioRequest("offline", seconds=0.1))
     assert_says(caught, *said)
-    assert isolated._spare is None
+    assert child._spare is None
     assert not (tmp_path / "scenario.json").exists()
 
 
@@ -259,7 +260,7 @@ def test_an_interrupt_ends_loadgens_process(
     finally:
         over.set()
         waiter.join()
-    assert isolated._spare is None
+    assert child._spare is None
 
 
 def test_the_official_way_needs_images(compiled: Compiled, tmp_path: Path) -> None:

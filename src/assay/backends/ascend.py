@@ -20,9 +20,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from assay import programs, store
+from assay import store
 from assay.backends.base import Batch, Names, Scores, Settings, Start
 from assay.errors import BackendError
+from assay.processes import programs
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
 
 _DEVICE = re.compile(r"npu:(\d+)")

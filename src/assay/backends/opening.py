@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from assay import isolated, stalling, store
+from assay import store
 from assay.backends import registry
 from assay.backends.base import Session
 from assay.errors import AssayError, BackendError
+from assay.processes import child, watchdog
 from assay.records import CompiledModel, OnnxModel, Setting
 
 
@@ -29,7 +30,7 @@ def open_compiled(
 
     def opened() -> Session:
         with _translated(compiled):
-            return stalling.within(
+            return watchdog.within(
                 timeout, "open", str(compiled.file.path), lambda: backend.open(compiled, run_settings)
             )
 
@@ -104,7 +105,7 @@ def memory_suffices(backend: str, batch: int) -> Iterator[None]:
     except MemoryError as error:
         raise _too_large(backend, batch, "MemoryError") from error
     except BackendError as error:
-        if isolated.is_about_memory(error.message):
+        if child.is_about_memory(error.message):
             raise _too_large(backend, batch, error.message) from error
         raise
 

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from assay import environment, isolated
+from assay import environment
 from assay.backends.base import Backend, Names, Settings
 from assay.errors import BackendError, MissingExtraError, UnknownNameError, UsageError
+from assay.processes import child
 from assay.records import Setting
 
 BACKENDS: dict[str, str] = {
@@ -56,7 +57,7 @@ def import_first(name: str) -> None:
     """
     if name not in BACKENDS or name in _OF_THE_CORE or BACKENDS[name].partition(":")[0] in sys.modules:
         return
-    isolated.run(
+    child.run(
         _import_alone,
         name,
         dict(BACKENDS),

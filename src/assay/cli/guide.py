@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay import programs, units
+from assay import units
 from assay.cli import guide_options
 from assay.cli.guide_advice import in_the_guides_words
 from assay.cli.options import Commands, answer, command, seconds
 from assay.errors import EXIT_DONE, EXIT_GATE, AssayError, UnknownNameError, UsageError
+from assay.processes import programs
 
 _OF_A_DATA_SET = ("model_type", "input_text_path", "input_width", "input_height", "output_binary")
 """The flags of benchmark that made-up pixels have no use for."""

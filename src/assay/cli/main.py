@@ -8,8 +8,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from assay.cli import build, ending, exchange, guide, judge, measure, report, tune
+from assay.cli import build, exchange, guide, judge, measure, report, tune
 from assay.errors import EXIT_FAULT, EXIT_INTERRUPTED, AssayError
+from assay.processes import interrupts
 
 _EXAMPLES = """examples:
   assay demo
@@ -47,9 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status. Without arguments it is the whole process, with the words it got."""
     if arguments is not None:
         return _status(arguments)
-    with ending.on_interrupt():
+    with interrupts.on_interrupt():
         status = _status(sys.argv[1:])
-    return ending.leave(status)
+    return interrupts.leave(status)
 
 
 def _status(words: Sequence[str]) -> int:
@@ -61,8 +62,8 @@ def _status(words: Sequence[str]) -> int:
         print(f"assay: {error}", file=sys.stderr)  # noqa: T201 - the one place for messages
         return error.exit_code
     except KeyboardInterrupt:
-        ending.told.set()
-        print(ending.INTERRUPTED, file=sys.stderr)  # noqa: T201 - likewise
+        interrupts.told.set()
+        print(interrupts.INTERRUPTED, file=sys.stderr)  # noqa: T201 - likewise
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader has gone; without this, Python complains once more when it flushes at exit.

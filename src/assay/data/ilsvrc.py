@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from assay import isolated
 from assay.data import text_file
 from assay.data.class_list import ClassList
 from assay.data.sources import tar_headers
 from assay.errors import BackendError, DatasetError
+from assay.processes import child
 
 KAGGLE_HEADER = "ImageId,PredictionString"
 _TRUTH, _META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
@@ -189,7 +189,7 @@ def _of_devkit(path: Path, content: bytes) -> GroundTruth:
 def _synsets(content: bytes, called: str) -> dict[int, str]:
     """The synset of every id that is a class; read apart, since the sizes in such a file may claim any memory."""
     try:
-        return isolated.run(
+        return child.run(
             read_meta,
             content,
             called,

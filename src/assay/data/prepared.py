@@ -17,13 +17,14 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from assay import environment, stalling, store
+from assay import environment, store
 from assay.data import transform as image_transform
 from assay.data.sources import Source
 from assay.errors import DatasetError, ImageError
+from assay.processes import watchdog
+from assay.processes.watchdog import Holds
 from assay.progress import Progress
 from assay.records import ArrayFile, Dataset, ImageFailure, ImageTransform, ImageWarning, PreparedDataset, Record
-from assay.stalling import Holds
 
 SHARD_IMAGES = 128
 """19 MB at 224×224: little is lost when a run is killed, little memory is held, and little is left to write last."""
@@ -159,7 +160,7 @@ class _Preparation:
         # glibc gives an image's memory back to the system and faults it in again for the next one, a third more
         # time, until it has seen a large block freed: then it keeps what is smaller. This one is never touched.
         np.empty(_LARGE_BLOCK, np.uint8)
-        with stalling.pool("prepare", environment.cores()) as workers, stalling.pool("write", 1) as writer:
+        with watchdog.pool("prepare", environment.cores()) as workers, watchdog.pool("write", 1) as writer:
             for number, start in enumerate(range(0, len(names), SHARD_IMAGES)):
                 part = names[start : start + SHARD_IMAGES]
                 path = self.folder / _SHARD.format(f"{number:05}")
@@ -228,7 +229,7 @@ class _Preparation:
             return _written(shard.path, shard.names, outcomes, shard.pixels, shard.made_from)
 
     def _result(self, future: Future[T]) -> T:
-        return stalling.result(future, self.holds, self.timeout)
+        return watchdog.result(future, self.holds, self.timeout)
 
 
 class _Outcome(NamedTuple):

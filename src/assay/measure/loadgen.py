@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assay import isolated, store
+from assay import store
 from assay.backends import opening
 from assay.backends.base import Session
 from assay.data.prepared import Reader
@@ -23,6 +23,7 @@ from assay.errors import BackendError, MissingExtraError
 from assay.measure import clock, machine, pipeline, stages
 from assay.measure.queries import Library, Noise, Sample, SystemUnderTest
 from assay.measure.scenarios import BENCHMARK, OFFICIAL_SAMPLES, Load
+from assay.processes import child
 from assay.records import (
     ArrayFile,
     CompiledModel,
@@ -103,7 +104,7 @@ def run(test: Test) -> Driven:
     require()
     scenario = test.load.scenario.name
     try:
-        return isolated.run(
+        return child.run(
             drive,
             test,
             name=_NAME,
@@ -114,7 +115,7 @@ def run(test: Test) -> Driven:
         )
     finally:
         # The next test begins with a process of its own, and a failed one may still be at work.
-        isolated.close()
+        child.close()
 
 
 def drive(test: Test) -> Driven:

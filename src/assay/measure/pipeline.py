@@ -16,12 +16,12 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from assay import stalling
 from assay.errors import StalledError
 from assay.measure.channel import Channel, StoppedError
 from assay.measure.clock import Intervals, now
+from assay.processes import watchdog
+from assay.processes.watchdog import Hold
 from assay.records import StageTime
-from assay.stalling import Hold
 
 S = TypeVar("S")
 
@@ -193,7 +193,7 @@ def _run_all(
             stop()
 
     threads = [
-        threading.Thread(target=guarded, args=(worker,), name=f"{stalling.THREAD}{worker.stage.name}", daemon=True)
+        threading.Thread(target=guarded, args=(worker,), name=f"{watchdog.THREAD}{worker.stage.name}", daemon=True)
         for worker in workers
     ]
     for thread in threads:
@@ -229,7 +229,7 @@ def _join(thread: threading.Thread, workers: Sequence[_Worker[S]], limit: Limit[
                 since, job, slot = holds
                 yield Hold(since, worker.stage.name, limit.described(job, slot))
 
-    stalling.wait(ended, held, limit.seconds if limit is not None else None)
+    watchdog.wait(ended, held, limit.seconds if limit is not None else None)
 
 
 def _stage_time(stage: Stage[S], workers: Sequence[_Worker[S]], begin: float, finished: float) -> StageTime:

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from assay import stalling
 from assay.backends.base import Batch, Session
 from assay.data import transform as image_transform
 from assay.errors import AssayError, DatasetError
 from assay.measure import clock
 from assay.measure.clock import now
 from assay.measure.pipeline import Job, Limit, Stage
+from assay.processes import watchdog
 from assay.records import ImageTransform, WarmUp
 
 Pixels = npt.NDArray[np.uint8]
@@ -207,7 +207,7 @@ def warm_up(
     what = f"a call on a batch of {len(batch)}"
 
     def call() -> object:
-        return stalling.within(timeout, "warm-up", what, lambda: session.infer(batch))
+        return watchdog.within(timeout, "warm-up", what, lambda: session.infer(batch))
 
     return clock.warm_up(call, limit)
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from assay import disk, interrupting
+from assay import disk
 from assay.errors import MissingExtraError, RecordError
 from assay.measure.clock import now
+from assay.processes import interrupts
 from assay.records import Candidate, TuningTrial
 from assay.search.space import Space
 
@@ -68,7 +69,7 @@ def search(
     queue = _first(space, trials, most_seconds)
     repeats = 0
     try:
-        with interrupting.first_is_kept():
+        with interrupts.first_is_kept():
             while repeats < _REPEATS:
                 if now() + _expected(trials) > ends:
                     return trials, _OUT_OF_TIME

@@ -94,7 +94,11 @@ _HOMES = {
         "find_compiled",
         "load_compiled",
     ),
-    "assay.workflow.asked": ("batch_sizes", "build_options", "run_settings_of"),
+    "assay.workflow.asked": (
+        "batch_sizes",
+        "build_options",
+        "run_settings_of",
+    ),
     "assay.workflow.calibration": (
         "calibrate",
         "calibration_data",
@@ -109,8 +113,8 @@ _HOMES = {
         "compare_in_turn",
     ),
     "assay.workflow.complete_run": (
-        "USUAL_BATCHES",
         "RunRequest",
+        "USUAL_BATCHES",
         "run",
     ),
     "assay.workflow.dataset": (
@@ -122,7 +126,10 @@ _HOMES = {
     "assay.workflow.diagnosis": ("doctor",),
     "assay.workflow.distributed": ("Spread",),
     "assay.workflow.exporting": ("export",),
-    "assay.workflow.folders": ("held", "load_predictions"),
+    "assay.workflow.folders": (
+        "held",
+        "load_predictions",
+    ),
     "assay.workflow.importing": (
         "default_output",
         "import_results",
@@ -163,8 +170,14 @@ _HOMES = {
     "assay.workflow.scenario": ("bench_scenario",),
     "assay.workflow.scenario_request": ("ScenarioRequest",),
     "assay.workflow.trial": ("bench_all",),
-    "assay.workflow.tuning.request": ("TUNED_BATCHES", "TuneRequest"),
-    "assay.workflow.tuning.searching": ("load_tuning", "tune"),
+    "assay.workflow.tuning.request": (
+        "TUNED_BATCHES",
+        "TuneRequest",
+    ),
+    "assay.workflow.tuning.searching": (
+        "load_tuning",
+        "tune",
+    ),
 }
 """What each step's module has for others. It is loaded when it is asked for: a trial's process needs few of them."""
 

@@ -9,11 +9,12 @@ from types import MappingProxyType
 
 import msgspec
 
-from assay import isolated, store, units
+from assay import store, units
 from assay.backends import registry
 from assay.backends.base import Backend, CastsFirst
 from assay.errors import ModelError, RecordError, UsageError
 from assay.models import half_precision, onnx_file, preprocess_fusion
+from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import (
     BuildOptions,
@@ -230,7 +231,7 @@ def _made(
     """Compiles to a file and runs it once against the model, in a child process where it is a vendor's code."""
     if not backend.faithful:
         return first_inference.make(backend, graph, described, file, None)
-    return isolated.run(
+    return child.run(
         first_inference.make,
         backend,
         graph,

@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from assay import environment, isolated, store, units
+from assay import environment, store, units
 from assay.data.prepared import Reader
 from assay.data.transform import normalise, pixels
 from assay.errors import UnknownNameError, UsageError
 from assay.models import onnx_file
 from assay.models.quantize import ranges, ready
+from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import Calibration, Calibrator, OnnxModel, PreparedDataset
 from assay.score import parity as score_parity
@@ -75,7 +76,7 @@ def calibrate(
     watch = Stopwatch()
     progress.start("ranges", None)
     names, hashes, batch = pick(model, data, places)
-    found_ranges = isolated.run(
+    found_ranges = child.run(
         _ranges,
         graph,
         batch,
@@ -135,7 +136,7 @@ def make_ready(model: OnnxModel, folder: Path) -> OnnxModel:
     for part in (model.file, *model.data):
         store.verified(part)
     with store.replacing(file, expected=model.file.size) as beside:
-        described = isolated.run(
+        described = child.run(
             _made_ready,
             model,
             beside,

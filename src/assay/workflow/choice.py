@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from assay import environment, isolated, store, units
+from assay import environment, store, units
 from assay.backends import registry
 from assay.errors import AssayError, BackendError, MissingExtraError
+from assay.processes import child
 from assay.progress import Progress, Silent
 from assay.records import (
     BackendChoice,
@@ -155,7 +156,7 @@ def _tried(
 ) -> BackendTrial | None:
     with tempfile.TemporaryDirectory(prefix="assay-") as scratch:
         try:
-            return isolated.run(
+            return child.run(
                 trial,
                 name,
                 dict(registry.BACKENDS),

@@ -6,11 +6,12 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from assay import demo, environment, isolated
+from assay import demo, environment
 from assay.backends import registry
 from assay.backends.base import Backend
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError, MissingExtraError
+from assay.processes import child
 from assay.records import BackendState, Diagnosis, OnnxModel, Parity
 from assay.workflow import artifact, asked, exporting
 from assay.workflow.adoption import describe
@@ -32,7 +33,7 @@ def _state(name: str) -> BackendState:
     """A backend's state; its import alone may crash, so all of the look is a child's."""
     with tempfile.TemporaryDirectory(prefix="assay-") as folder:
         try:
-            return isolated.run(
+            return child.run(
                 look,
                 name,
                 dict(registry.BACKENDS),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay import stalling, store
+from assay import store
 from assay.backends import registry
 from assay.data.prepared import SHARD_IMAGES
 from assay.measure import cluster, machine, ray_calls
@@ -19,6 +19,7 @@ from assay.measure.clock import now
 from assay.measure.handing_out import Crew, Devices, divided, hand_out, shard_images
 from assay.measure.machine import Patience
 from assay.measure.worker import Answer, Content, Introduction, Shard, Task
+from assay.processes import watchdog
 from assay.progress import Progress
 from assay.records import (
     CompiledModel,
@@ -171,7 +172,7 @@ class _Run:
             return None
         begin = now()
         last = shard.first + shard.images - 1
-        content = stalling.within(
+        content = watchdog.within(
             self.timeout,
             "read",
             f"{shard.images} images ({self.source.names[shard.first]} to {self.source.names[last]})",

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import onnx
 
-from assay import isolated, units
+from assay import units
 from assay.models import onnx_file
 from assay.models.quantize import layers, qdq, sensitivity
+from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import Calibration, Calibrator, LayerCost, OnnxModel, Sensitivity
 from assay.workflow import calibration as calibration_step
@@ -43,7 +44,7 @@ def measure_sensitivity(
         watch = Stopwatch()
         progress.start("sensitivity", None)
         chosen = calibration_step.some(model, data, images, scored)
-        whole, costs = isolated.run(
+        whole, costs = child.run(
             _costs,
             graph,
             calibration,

@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 import onnx
 
-from assay import environment, isolated, store, units
+from assay import environment, store, units
 from assay.errors import ModelError, UsageError
 from assay.models import onnx_file
 from assay.models.quantize import layers, qdq
+from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import (
     Calibration,
@@ -83,7 +84,7 @@ def quantize(
         progress.start("quantize", None)
         checked = calibration_step.some(model, data, images, _CHECKED_IMAGES)
         with store.replacing(out, expected=graph.file.size) as beside:
-            count, change, elsewhere = isolated.run(
+            count, change, elsewhere = child.run(
                 _written,
                 graph,
                 calibration,

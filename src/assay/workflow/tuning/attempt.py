@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from assay import isolated, store, units
+from assay import store, units
 from assay.backends import registry
 from assay.errors import AssayError
+from assay.processes import child
 from assay.progress import Stopwatch
 from assay.records import (
     BatchResult,
@@ -94,7 +95,7 @@ class Attempt:
                     "more tries it again"
                 )
         finally:
-            isolated.ahead(alone.__name__)
+            child.ahead(alone.__name__)
         trial = TuningTrial(
             number=self.number,
             candidate=self.candidate,
@@ -199,7 +200,7 @@ class Attempt:
     def _evaluation(self, runnable: Runnable) -> tuple[BatchResult, PairedAccuracy]:
         if self.bench.max_memory is not None:
             # The artifact is the only one that this process ever opens.
-            isolated.close()
+            child.close()
         result = self._alone(
             alone.evaluated, runnable, self.bench.data, self.bench.folder / "bench", doing="evaluating"
         )
@@ -216,7 +217,7 @@ class Attempt:
         share, left = self.most_seconds - self.watch.seconds, self._left()
         timeout = max(min(share, left), 0.0) + _GRACE_SECONDS
         try:
-            result, worked = isolated.run(
+            result, worked = child.run(
                 alone.timed,
                 dict(registry.BACKENDS),
                 function,

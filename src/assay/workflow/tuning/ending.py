@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from assay import interrupting, isolated
 from assay.backends import registry
 from assay.errors import AssayError
+from assay.processes import child, interrupts
 from assay.progress import Stopwatch
 from assay.records import BatchResult, ChoiceWorth, CompiledModel, TuningTrial
 from assay.workflow.measurement import Length
@@ -67,7 +67,7 @@ def end(hunt: Hunt, trials: Sequence[TuningTrial], seconds: float, early: bool) 
     bench = hunt.bench
     watch, interrupted = Stopwatch(), False
     try:
-        with interrupting.first_is_kept():
+        with interrupts.first_is_kept():
             if early:
                 hunt.progress.note("interrupted: what was found is measured now; a second Ctrl-C ends that too")
             results, working = _measured(hunt, finalists, seconds)
@@ -116,7 +116,7 @@ def _measured(hunt: Hunt, finalists: Sequence[TuningTrial], seconds: float) -> t
     each = seconds / len(finalists) - _WARM_UP_SECONDS - _OPENING_SECONDS
     length = Length(seconds=min(max(each, _LEAST_SECONDS), _MOST_SECONDS), warm_up=_WARM_UP_SECONDS)
     try:
-        found, working = isolated.run(
+        found, working = child.run(
             alone.timed,
             dict(registry.BACKENDS),
             alone.results,

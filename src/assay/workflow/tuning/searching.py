@@ -6,9 +6,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from assay import environment, isolated, store, units
+from assay import environment, store, units
 from assay.backends import registry
 from assay.errors import RecordError, UsageError
+from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import OnnxModel, Performance, Predictions, PreparedDataset, Tuning
 from assay.score import accuracy
@@ -85,7 +86,7 @@ def tune(
             )
         # Until this search has a result, what an earlier one left stays whole.
         hunt = Hunt(bench, space, request, progress, holds=_earlier_artifact(out))
-        isolated.ahead(alone.__name__)
+        child.ahead(alone.__name__)
         trials, stopped = search(
             space,
             hunt.attempt,
@@ -97,7 +98,7 @@ def tune(
             tell=hunt.tell,
         )
         if not trials:
-            isolated.close()
+            child.close()
             if stopped == INTERRUPTED:
                 raise KeyboardInterrupt
             raise UsageError(
@@ -105,7 +106,7 @@ def tune(
                 f"{units.seconds(2 * request.budget_seconds)}"
             )
         ending = end(hunt, trials, ending_seconds, early=stopped == INTERRUPTED)
-        isolated.close()
+        child.close()
         worked += hunt.working + ending.working
         tuning = Tuning(
             model=model,

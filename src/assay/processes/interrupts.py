@@ -1,10 +1,7 @@
-"""How the process ends where its work cannot: an interrupt that meets a vendor's call, a stage that hangs.
+"""The first interrupt of work that has something to keep: it ends the work early, and not the command.
 
-Python raises an interrupt in the main thread, between two of its instructions. One that is in a vendor's call, or waits
-for a thread that is, raises it when that call returns. So the signal's number goes into a pipe as well, at once. A
-thread reads it, gives the command a second to end by itself, and then ends the process with all that it started. What
-was finished is whole on the disk, a lock is gone with its process, and what is half written is removed. A search keeps
-its first interrupt for itself (see `interrupting.py`).
+Such work raises `KeyboardInterrupt` in the main thread like any other, catches it, and goes on with what it has. Who
+would end the process by force asks here first. A second interrupt is nobody's to keep.
 """
 
 from __future__ import annotations
@@ -18,16 +15,46 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
-from assay import interrupting
 from assay.errors import EXIT_INTERRUPTED
+
+_is_kept = False
+
+
+@contextmanager
+def first_is_kept() -> Iterator[None]:
+    """Within, the first interrupt is the caller's: the block raises `KeyboardInterrupt`, and the process lives on.
+
+    The main thread must wait in Python alone there: what is in a vendor's call would hear of it only afterwards.
+    """
+    global _is_kept
+    _is_kept, interrupted = True, False
+    try:
+        yield
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
+    finally:
+        # After an interrupt it is left open for who watches: that thread may look a moment later.
+        _is_kept = _is_kept and interrupted
+
+
+def is_kept() -> bool:
+    """Whether the interrupt that just came was to be kept; asked once of each, and false of the next."""
+    global _is_kept
+    was, _is_kept = _is_kept, False
+    return was
+
 
 GRACE_SECONDS = 1.0
 """From an interrupt to the end by force; a second interrupt does not wait for it."""
 
 INTERRUPTED = "assay: interrupted; what was finished is kept"
+
 _SHOW_CURSOR = "\x1b[?25h"
 """A progress bar hides it, and would have shown it again as it ended."""
+
 _THREAD = "assay-ending"
+
 _STANDARD_ERROR = 2
 
 told = threading.Event()
@@ -57,7 +84,7 @@ def leave(status: int) -> int:
 
     It cannot where a thread hangs: it would wait for it, or take away what the thread's library is at work on.
     """
-    from assay.stalling import THREAD
+    from assay.processes.watchdog import THREAD
 
     hung = any(thread.name.startswith(THREAD) and thread.name != _THREAD for thread in threading.enumerate())
     if hung or status == EXIT_INTERRUPTED:
@@ -89,7 +116,7 @@ def _watch(reading: int) -> None:
             if not (numbers := pipe.read(64)):
                 return
             interrupts = numbers.count(signal.SIGINT)
-            if interrupts and interrupting.is_kept():
+            if interrupts and is_kept():
                 interrupts -= 1
         while interrupts == 1 and select.select([pipe], [], [], GRACE_SECONDS)[0]:
             if not (numbers := pipe.read(64)):

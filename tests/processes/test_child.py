@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from assay import isolated
 from assay.errors import AssayError, BackendError, UnknownNameError
+from assay.processes import child as processes_child
 
 
 def add(one: int, two: int) -> int:
@@ -79,15 +79,15 @@ def noisy() -> str:
 
 
 def test_a_function_gives_its_result_and_its_noise_is_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
-    assert isolated.run(add, 2, 3, name="backend x", doing="adding", timeout=20) == 5
-    assert isolated.run(noisy, name="backend x", doing="talking", timeout=20) == "result"
+    assert processes_child.run(add, 2, 3, name="backend x", doing="adding", timeout=20) == 5
+    assert processes_child.run(noisy, name="backend x", doing="talking", timeout=20) == "result"
     assert capfd.readouterr() == ("", "")
 
 
 def test_the_last_words_are_those_of_the_call_that_crashed() -> None:
-    isolated.run(noisy, name="backend x", doing="talking", timeout=20)
+    processes_child.run(noisy, name="backend x", doing="talking", timeout=20)
     with pytest.raises(BackendError, match=r"while compiling m \(the vendor's \{last\} words\); "):
-        isolated.run(abort, name="backend x", doing="compiling m", timeout=20)
+        processes_child.run(abort, name="backend x", doing="compiling m", timeout=20)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_the_last_words_are_those_of_the_call_that_crashed() -> None:
 )
 def test_what_ends_badly_is_one_line(function: object, said: str) -> None:
     with pytest.raises(BackendError) as caught:
-        isolated.run(
+        processes_child.run(
             function,  # type: ignore[arg-type]
             name="backend x",
             doing="compiling m",
@@ -115,49 +115,49 @@ def test_what_ends_badly_is_one_line(function: object, said: str) -> None:
             remedy="do this",
         )
     assert str(caught.value) == f"backend x {said}; do this"
-    assert isolated.run(add, 1, 1, name="backend x", doing="adding", timeout=20) == 2
+    assert processes_child.run(add, 1, 1, name="backend x", doing="adding", timeout=20) == 2
 
 
 def test_an_error_of_ours_is_raised_as_itself() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        isolated.run(unknown, name="backend x", doing="opening", timeout=20)
+        processes_child.run(unknown, name="backend x", doing="opening", timeout=20)
     assert str(caught.value) == "unknown device 'gpu'; known: cpu"
     assert isinstance(caught.value, AssayError)
 
 
 def test_calls_of_one_name_share_a_child_and_those_of_another_do_not() -> None:
     one, two, other = (
-        isolated.run(process, name=name, doing="looking", timeout=20)
+        processes_child.run(process, name=name, doing="looking", timeout=20)
         for name in ("backend x", "backend x", "backend y")
     )
     assert one == two != other
     assert not psutil.pid_exists(one)
-    isolated.close()
+    processes_child.close()
     assert not psutil.pid_exists(other)
 
 
 def test_a_kept_child_that_has_died_is_replaced() -> None:
-    first = isolated.run(process, name="backend x", doing="looking", timeout=20)
+    first = processes_child.run(process, name="backend x", doing="looking", timeout=20)
     os.kill(first, signal.SIGKILL)
     psutil.Process(first).wait(5)
-    assert isolated.run(process, name="backend x", doing="looking", timeout=20) != first
+    assert processes_child.run(process, name="backend x", doing="looking", timeout=20) != first
 
 
 def test_the_child_works_where_its_parent_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert isolated.run(Path.cwd, name="backend x", doing="looking", timeout=20) == tmp_path
+    assert processes_child.run(Path.cwd, name="backend x", doing="looking", timeout=20) == tmp_path
 
 
 def test_what_the_child_started_ends_with_it(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="did not end"):
-        isolated.run(child_of_child, tmp_path / "pid", name="backend x", doing="x", timeout=2)
+        processes_child.run(child_of_child, tmp_path / "pid", name="backend x", doing="x", timeout=2)
     assert _gone(int((tmp_path / "pid").read_text()))
 
 
 PARENT = """
 import sys
 from assay import isolated
-from tests.test_isolated import child_of_child, process
+from tests.processes.test_child import child_of_child, process
 print(isolated.run(process, name="backend x", doing="looking", timeout=20), flush=True)
 from pathlib import Path
 isolated.run(child_of_child, Path(sys.argv[1]), name="backend x", doing="x", timeout=60)

@@ -156,7 +156,7 @@ class _Child:
         self.name, self.owner = name, os.getpid()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         self._connection, far = Pipe()
-        code = f"import sys; sys.path[:] = {sys.path!r}; from assay.isolated import serve; "
+        code = f"import sys; sys.path[:] = {sys.path!r}; from assay.processes.child import serve; "
         code += f"serve({far.fileno()}, {module!r})"
         try:
             self._process = subprocess.Popen(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assay import programs
+from assay.processes import programs
 from tests.test_examples import EXAMPLES
 
 OURS = EXAMPLES / "guide" / "atc"

@@ -1,0 +1,1 @@
+"""What hangs, dies or is interrupted: children, watchdogs, signals."""
