@@ -8,11 +8,12 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from assay import store, workflow
+from assay import workflow
 from assay.backends import registry
 from assay.backends.base import Batch, Session
 from assay.models import preprocess_fusion
 from assay.records import CompiledModel, OnnxModel
+from assay.storage import store
 from benchmarks.harness import WORK, alternating
 
 ARCHITECTURE = "wide_resnet101_2"

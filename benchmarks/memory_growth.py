@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from assay import store, workflow
+from assay import workflow
 from assay.records import Dataset, PreparedDataset
+from assay.storage import store
 from benchmarks.harness import WORK, Row, row
 from benchmarks.models import classifier_of
 

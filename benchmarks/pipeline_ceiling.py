@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from assay import store, workflow
+from assay import workflow
 from assay.records import ArrayFile, CompiledModel, Dataset, ImageTransform, PreparedDataset, Setting
+from assay.storage import store
 from benchmarks.harness import WORK, Row, row
 from benchmarks.models import classifier_of
 

@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 from tests import factories, pages
 
-from assay import store
 from assay.records import BatchResult, Predictions
 from assay.score import accuracy
+from assay.storage import store
 from benchmarks.harness import WORK, Row, row
 
 MOST_SECONDS = 5.0

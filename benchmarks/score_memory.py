@@ -11,9 +11,9 @@ import time
 
 import numpy as np
 
-from assay import store
 from assay.records import Predictions
 from assay.score import accuracy
+from assay.storage import store
 from benchmarks.harness import WORK, Row, row
 
 MOST_SECONDS = 0.4

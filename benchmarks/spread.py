@@ -8,8 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from assay import store, workflow
+from assay import workflow
 from assay.records import CompiledModel, PreparedDataset, Setting
+from assay.storage import store
 from benchmarks import subjects
 from benchmarks.harness import WORK
 

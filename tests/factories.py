@@ -14,7 +14,6 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from assay import store
 from assay.records import (
     Accuracy,
     ArrayFile,
@@ -40,7 +39,8 @@ from assay.records import (
     TensorSpec,
     WarmUp,
 )
-from assay.reported import ReportedReference, ReportedResult, ReportedRun
+from assay.records.reported import ReportedReference, ReportedResult, ReportedRun
+from assay.storage import store
 
 FLAGSHIP_SHA256 = "32ee1156" + "0" * 56
 """As torchvision's file of the guide's weights begins."""

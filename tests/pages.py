@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from assay import store
 from assay.data.prepared import RECORD
 from assay.records import (
     BatchResult,
@@ -26,6 +25,7 @@ from assay.records import (
     VerdictWord,
 )
 from assay.score import accuracy
+from assay.storage import store
 from tests import factories
 
 HOSTILE = (

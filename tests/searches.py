@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from assay import store
 from assay.records import Accuracy, Candidate, ChoiceWorth, PairedAccuracy, RunRecord, Tuning, TuningTrial
+from assay.storage import store
 from tests import factories
 
 HOSTILE = "changed </section><script>alert(3)</script> \u202e"

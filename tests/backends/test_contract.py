@@ -16,13 +16,14 @@ import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from assay import demo, store, workflow
+from assay import demo, workflow
 from assay.backends import opening, registry
 from assay.backends.base import Backend, Batch, Scores
 from assay.data.prepared import Reader
 from assay.data.transform import TransformChoice, normalise
 from assay.errors import BackendError, MissingExtraError, ModelError, ParityError, RecordError, UnknownNameError
 from assay.records import CompiledModel, InputKind, OnnxModel, Precision, PreparedDataset
+from assay.storage import store
 from assay.workflow import Length, first_inference
 from assay.workflow.asked import usual_precision
 from tests.onnx_variants import save

@@ -15,12 +15,13 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from assay import environment, store, workflow
+from assay import environment, workflow
 from assay.backends import registry
 from assay.backends.base import Backend
 from assay.data.prepared import Reader
 from assay.errors import BackendError, MissingExtraError, UnknownNameError
 from assay.records import OnnxModel, PreparedDataset
+from assay.storage import store
 from tests.backends import fake_tensorrt
 from tests.messages import assert_says
 

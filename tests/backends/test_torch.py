@@ -14,12 +14,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from assay import demo, store, workflow
+from assay import demo, workflow
 from assay.backends.onnxruntime import OnnxRuntime
 from assay.data.prepared import Reader
 from assay.data.transform import normalise
 from assay.errors import BackendError, ModelError
 from assay.records import CompiledModel, OnnxModel, PreparedDataset
+from assay.storage import store
 from tests.messages import assert_says
 
 pytest.importorskip("torch", reason="needs the extra `torch`")

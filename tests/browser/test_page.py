@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from assay import store, units, workflow
+from assay import units, workflow
 from assay.records import Verdict
+from assay.storage import store
 from tests import pages, searches
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

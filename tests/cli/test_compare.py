@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from assay import store
 from assay.cli.main import main
-from assay.reported import ReportedResult
+from assay.records.reported import ReportedResult
+from assay.storage import store
 from tests import factories
 
 TABLE_7_4 = """\

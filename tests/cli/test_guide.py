@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from assay import demo, store, workflow
+from assay import demo, workflow
 from assay.backends import registry
 from assay.cli.main import main
 from assay.records import CompiledModel
+from assay.storage import store
 from assay.workflow.tuning import attempt
 
 ATC = (

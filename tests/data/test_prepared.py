@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay import store
 from assay.data import prepared, sources, transform
 from assay.data.prepared import Reader, Shard
 from assay.data.sources import folder
 from assay.errors import DatasetError, UsageError
 from assay.progress import Silent
 from assay.records import Dataset, ImageFailure, PreparedDataset
+from assay.storage import store
 from tests import archives, factories
 from tests.messages import assert_says
 

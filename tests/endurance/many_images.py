@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from assay import demo, store, workflow
+from assay import demo, workflow
 from assay.data.transform import TransformChoice
 from assay.records import Dataset, OnnxModel, PreparedDataset
+from assay.storage import store
 
 ROUNDS, BATCH, SHARD = 3, 25, 250
 SETTLED = 1000

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay import demo, store, workflow
+from assay import demo, workflow
 from assay.cli.main import main
 from assay.data import prepared as preparation
 from assay.data import sources
@@ -21,6 +21,7 @@ from assay.data.transform import TransformChoice
 from assay.errors import AssayError, RecordError
 from assay.progress import Silent
 from assay.records import BuildOptions, OnnxModel, PreparedDataset, RunRecord
+from assay.storage import store
 from assay.workflow import RunRequest
 from assay.workflow.tuning.quantized import Quantizer
 from tests.messages import assert_says

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from assay import envelope
 from assay.cli.main import main
+from assay.storage import envelope
 from tests.endurance.test_versions import OLDER, VERSIONS
 
 Place = tuple[str | int, ...]

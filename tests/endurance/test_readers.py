@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from assay import demo, envelope, store, workflow
+from assay import demo, workflow
 from assay.data import class_list, decoder, ilsvrc, labels, prepared, sources
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError
@@ -46,6 +46,7 @@ from assay.records import (
     Verdict,
     WorkerIdentity,
 )
+from assay.storage import envelope, store
 from tests import archives, factories, searches
 
 TESTS = Path(__file__).parents[1]

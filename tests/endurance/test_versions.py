@@ -10,19 +10,21 @@ import msgspec
 import numpy as np
 import pytest
 
-from assay import migration, store, workflow
+from assay import workflow
 from assay.cli.main import main
 from assay.errors import RecordError
 from assay.records import Dataset, OnnxModel, Performance, Predictions, PreparedDataset, Verdict
+from assay.storage import envelope as storage_envelope
+from assay.storage import store
 from tests.messages import assert_says
 
 OLDER = Path(__file__).parent / "older"
 """A run folder as each earlier schema version left it, without its models and pixels."""
-VERSIONS = [str(version) for version in range(1, migration.SCHEMA)]
+VERSIONS = [str(version) for version in range(1, storage_envelope.SCHEMA)]
 
 
 def test_there_is_a_way_from_every_earlier_version_and_a_run_that_it_wrote() -> None:
-    assert sorted(migration.STEPS) == list(range(1, migration.SCHEMA))
+    assert sorted(storage_envelope.STEPS) == list(range(1, storage_envelope.SCHEMA))
     assert sorted(path.name for path in OLDER.iterdir()) == VERSIONS
     for version in VERSIONS:
         for path in (OLDER / version).rglob("*.json"):
@@ -71,7 +73,7 @@ def test_what_version_1_did_not_note_counts_against_its_measurement() -> None:
     assert (found.warm_up.calls, found.warm_up.seconds) == (said["warm_up_calls"], said["warm_up_seconds"])
     assert not found.warm_up.steady
     assert found.machine.busiest == said["machine_busy_share"]
-    fields = migration.migrated({**said, "machine_busy_share": None}, 1)
+    fields = storage_envelope.migrated({**said, "machine_busy_share": None}, 1)
     assert isinstance(fields, dict)
     assert fields["machine"]["before"]["busy_share"] == 1.0
 
@@ -81,11 +83,13 @@ def test_what_a_newer_assay_wrote_is_said_by_every_command_that_reads_it(
 ) -> None:
     file = older / "run.json"
     envelope = msgspec.json.decode(file.read_bytes())
-    file.write_bytes(msgspec.json.encode({**envelope, "schema": migration.SCHEMA + 1, "signature": "of a later day"}))
+    file.write_bytes(
+        msgspec.json.encode({**envelope, "schema": storage_envelope.SCHEMA + 1, "signature": "of a later day"})
+    )
     for words in (["compare", str(older)], ["report", str(older)], ["evaluate", str(older), "--labels", str(file)]):
         assert main(words) == 1
         said = capsys.readouterr().err
-        assert f"{file} was made by a newer assay (schema version {migration.SCHEMA + 1}" in said
+        assert f"{file} was made by a newer assay (schema version {storage_envelope.SCHEMA + 1}" in said
         assert "update assay, or run the command that made it again, with --repair" in said
         assert said.count("\n") == 1
 
@@ -95,7 +99,7 @@ def test_a_step_that_a_newer_assay_did_is_not_done_again_without_a_word(tmp_path
     file = tmp_path / "array.json"
     store.write(file, array, "these inputs")
     envelope = msgspec.json.decode(file.read_bytes())
-    file.write_bytes(msgspec.json.encode({**envelope, "schema": migration.SCHEMA + 1}))
+    file.write_bytes(msgspec.json.encode({**envelope, "schema": storage_envelope.SCHEMA + 1}))
     with pytest.raises(RecordError) as caught:
         store.kept(file, type(array), "these inputs")
     assert_says(caught, str(file), "newer assay", "update assay", "--repair")

@@ -6,8 +6,8 @@ import pytest
 
 from assay.errors import AssayError
 from assay.external import benchmark_app
+from assay.records.reported import ReportedLatency, ReportedRun
 from assay.report_file import ReportFile
-from assay.reported import ReportedLatency, ReportedRun
 from tests.messages import assert_says
 from tests.reports import SAMPLES
 

@@ -6,8 +6,8 @@ import pytest
 
 from assay.errors import AssayError
 from assay.external import trtexec
+from assay.records.reported import ReportedRun
 from assay.report_file import ReportFile
-from assay.reported import ReportedRun
 from tests.messages import assert_says
 from tests.reports import SAMPLES, TRTEXEC
 

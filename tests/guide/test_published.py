@@ -10,7 +10,7 @@ import pytest
 from assay.errors import UnknownNameError
 from assay.guide import published
 from assay.records import PublishedAccuracy
-from assay.reported import ReportedResult, ReportedRun
+from assay.records.reported import ReportedResult, ReportedRun
 from tests import factories
 from tests.messages import assert_says
 

@@ -9,11 +9,11 @@ import onnx
 import onnxruntime
 import pytest
 
-from assay import store
 from assay.data import transform
 from assay.errors import ModelError
 from assay.models import onnx_file, preprocess_fusion
 from assay.records import InputKind, OnnxModel, TensorSpec
+from assay.storage import store
 from tests import factories
 from tests.messages import assert_says
 

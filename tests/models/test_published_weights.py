@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay import locking
 from assay.errors import AssayError, CheckpointError, RecordError
 from assay.models import published_weights
 from assay.progress import Silent
+from assay.storage import locks
 from tests.messages import assert_says
 
 CONTENT = np.random.default_rng(11).bytes(3 * 2**20 + 12345)
@@ -271,7 +271,7 @@ def test_something_that_speaks_no_http_is_one_line(tmp_path: Path, monkeypatch: 
 
 
 def test_two_at_once_do_not_write_into_each_other(server: Server, tmp_path: Path) -> None:
-    with locking.lock(tmp_path), pytest.raises(RecordError, match="in use by another assay"):
+    with locks.lock(tmp_path), pytest.raises(RecordError, match="in use by another assay"):
         _fetch(server, tmp_path)
 
 

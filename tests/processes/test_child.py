@@ -157,7 +157,6 @@ def test_what_the_child_started_ends_with_it(tmp_path: Path) -> None:
 PARENT = """
 import sys
 from assay import isolated
-from tests.processes.test_child import child_of_child, process
 print(isolated.run(process, name="backend x", doing="looking", timeout=20), flush=True)
 from pathlib import Path
 isolated.run(child_of_child, Path(sys.argv[1]), name="backend x", doing="x", timeout=60)

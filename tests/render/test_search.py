@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from assay import store
 from assay.records import Candidate, Tuning
 from assay.render import tuning
 from assay.render.page import run_page
+from assay.storage import store
 from assay.workflow import reporting
 from assay.workflow.tuning import outcome
 from tests import searches

@@ -10,7 +10,7 @@ import pytest
 from assay.errors import UnknownNameError
 from assay.guide import published
 from assay.records import Check, Reference, RunRecord
-from assay.reported import ReportedLatency, ReportedResult, ReportedRun
+from assay.records.reported import ReportedLatency, ReportedResult, ReportedRun
 from assay.score import compare, gates
 from tests import factories
 

@@ -7,7 +7,7 @@ import pytest
 
 from assay.guide import published
 from assay.records import Reference, RunRecord, SpeedCell, SpeedRow, SpeedTable
-from assay.reported import ReportedResult, ReportedRun
+from assay.records.reported import ReportedResult, ReportedRun
 from assay.score.speed_table import speed_table
 from tests import factories
 

@@ -11,12 +11,13 @@ import numpy as np
 import onnx
 import pytest
 
-from assay import demo, store, workflow
+from assay import demo, workflow
 from assay.cli.main import main
 from assay.data.transform import TransformChoice
 from assay.errors import DatasetError, ModelError, UnknownNameError
 from assay.progress import Silent
 from assay.records import RunRecord
+from assay.storage import store
 from assay.workflow import RunRequest
 from tests import factories, onnx_variants
 from tests.messages import assert_says

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from assay import demo, store, workflow
+from assay import demo, workflow
 from assay.backends import registry
 from assay.cli.main import main
 from assay.errors import BackendError
 from assay.progress import Silent
 from assay.records import BackendChoice, OnnxModel
+from assay.storage import store
 from assay.workflow import choice
 from tests.backends import faulty
 from tests.messages import assert_says

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay import demo, store, workflow
+from assay import demo, workflow
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError, CheckpointError, DatasetError, UsageError
 from assay.progress import Silent
 from assay.records import InputKind, RunRecord, Verdict
+from assay.storage import store
 from assay.workflow import RunRequest
 
 

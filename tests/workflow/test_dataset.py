@@ -16,12 +16,13 @@ from typing import Literal
 
 import pytest
 
-from assay import disk, store, workflow
+from assay import workflow
 from assay.cli.main import main
 from assay.data import prepared, transform
 from assay.errors import DatasetError, UsageError
 from assay.progress import Silent
 from assay.records import ImageWarning, PreparedDataset
+from assay.storage import files, store
 from tests import factories
 from tests.messages import assert_says
 
@@ -220,7 +221,7 @@ def test_preparing_that_was_killed_goes_on_with_its_whole_shards_to_the_same_byt
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
     assert not (out / "prepared.json").exists()
-    (out / f".images-00003.npy.{child.pid}{disk.PARTIAL}").write_bytes(b"half")
+    (out / f".images-00003.npy.{child.pid}{files.PARTIAL}").write_bytes(b"half")
     whole = {path.name: path.stat().st_mtime_ns for path in out.glob("images-0000[012].npy")}
     assert len(whole) == 3
     resumed = workflow.prepare(images, SMALL, out)

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from assay import store, workflow
+from assay import workflow
 from assay.backends import registry
 from assay.cli.main import main
 from assay.errors import BackendError, MissingExtraError, UsageError
@@ -31,6 +31,7 @@ from assay.measure.memory import PeakMemory
 from assay.measure.worker import Answer, Content, Introduction, Task, Worker
 from assay.progress import Progress, Silent
 from assay.records import BatchResult, CompiledModel, OnnxModel, PreparedDataset, RunRecord, ShardAnswer
+from assay.storage import store
 from tests.backends import spread as slow
 from tests.messages import assert_says
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from assay import workflow
 from assay.errors import AssayError, RecordError, UnknownNameError, UsageError
-from assay.reported import ReportedRun
+from assay.records.reported import ReportedRun
 from assay.workflow import importing
 from tests.messages import assert_says
 from tests.reports import BATCH_16, MISLABELLED, PURE, RESULT, SAMPLES, TRTEXEC

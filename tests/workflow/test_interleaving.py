@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay import store, workflow
+from assay import workflow
 from assay.backends.null import NullSession
 from assay.backends.onnxruntime import OnnxRuntimeSession
 from assay.errors import UsageError
 from assay.measure import stages
 from assay.records import CompiledModel, OnnxModel, PreparedDataset, RunRecord, Setting
+from assay.storage import store
 from assay.workflow import Length, interleaving
 from assay.workflow.passage import Passage
 

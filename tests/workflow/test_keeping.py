@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from assay import demo, locking, workflow
+from assay import demo, workflow
 from assay.data.transform import TransformChoice
 from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
 from assay.records import InputKind, RunRecord
+from assay.storage import locks
 from assay.workflow import Images, Length, RunRequest
 from tests.workflow.test_complete_run import Steps
 
@@ -97,7 +98,7 @@ def test_files_that_only_look_half_written_stay_where_they_are(tmp_path: Path) -
     for path in theirs:
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
-    with locking.lock(tmp_path):
+    with locks.lock(tmp_path):
         pass
     assert all(path.read_text() == "mine" for path in theirs)
 

@@ -11,12 +11,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from assay import demo, environment, store, workflow
+from assay import demo, environment, workflow
 from assay.data.transform import TransformChoice
 from assay.errors import DatasetError, ModelError, RecordError, UnknownNameError, UsageError
 from assay.models import onnx_file
 from assay.progress import Silent
 from assay.records import OnnxModel, PreparedDataset
+from assay.storage import store
 from assay.workflow import calibration, float32, quantization
 from tests import onnx_variants
 from tests.messages import assert_says

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay import environment, store, workflow
+from assay import environment, workflow
 from assay.records import OnnxModel, PreparedDataset
 from assay.score import accuracy
+from assay.storage import store
 
 pytestmark = pytest.mark.material
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from assay import store, workflow
+from assay import workflow
 from assay.cli.main import main
 from assay.errors import RecordError
 from assay.records import Tuning
 from assay.render.content import SearchReport
+from assay.storage import store
 from assay.workflow import report_search
 from tests import searches
 

@@ -11,12 +11,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from assay import store, workflow
+from assay import workflow
 from assay.cli.main import main
 from assay.errors import AssayError
 from assay.records import BatchResult, Blocks, FileReference
 from assay.render.speed import speed_cells
 from assay.score import accuracy, paired
+from assay.storage import store
 from assay.workflow import judgement, report_images, reporting
 from tests import factories, pages
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import assay
-from assay import store
 from assay.records import RunRecord
+from assay.storage import store
 from tests import factories
 
 

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from assay import demo, store, workflow
+from assay import demo, workflow
 from assay.cli.main import main
 from assay.errors import BackendError, MissingExtraError, RecordError, UsageError
 from assay.measure import loadgen
@@ -25,7 +25,8 @@ from assay.records import (
     ScenarioOutcome,
     ScenarioRecord,
 )
-from assay.reported import ReportedRun
+from assay.records.reported import ReportedRun
+from assay.storage import store
 from assay.workflow import ScenarioRequest
 from tests.measure import breaking
 from tests.messages import assert_says

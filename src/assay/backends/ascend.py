@@ -20,11 +20,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from assay import store
 from assay.backends.base import Batch, Names, Scores, Settings, Start
 from assay.errors import BackendError
 from assay.processes import programs
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
+from assay.storage import store
 
 _DEVICE = re.compile(r"npu:(\d+)")
 _PROCESSORS = ("Ascend310", "Ascend710", "Ascend310P3", "Ascend310B1", "Ascend910A", "Ascend910B3")

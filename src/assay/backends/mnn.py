@@ -20,11 +20,12 @@ from typing import Self
 
 import numpy as np
 
-from assay import environment, store
+from assay import environment
 from assay.backends import mnn_constants, native_output
 from assay.backends.base import ANOTHER, Batch, Scores, Settings, Start
 from assay.errors import BackendError
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
+from assay.storage import store
 
 with native_output.captured():
     import MNN

@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from assay import store
 from assay.backends import registry
 from assay.backends.base import Session
 from assay.errors import AssayError, BackendError
 from assay.processes import child, watchdog
 from assay.records import CompiledModel, OnnxModel, Setting
+from assay.storage import store
 
 
 @contextmanager

@@ -19,11 +19,12 @@ from typing import Any, Self
 import numpy as np
 import tensorrt
 
-from assay import environment, store
+from assay import environment
 from assay.backends.base import ANOTHER, Batch, Scores, Settings, Start
 from assay.backends.cuda_runtime import Buffer, Cuda
 from assay.errors import BackendError, RecordError
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
+from assay.storage import store
 
 _CUDA = "cuda"
 

@@ -21,12 +21,13 @@ import filelock
 import msgspec
 import torch
 
-from assay import environment, store
+from assay import environment
 from assay.backends import torch_profile
 from assay.backends.base import ANOTHER, Batch, Settings, Start
 from assay.backends.torch_package import TorchCudaSession, TorchSession, empty, translated, without_tf32
 from assay.errors import BackendError
 from assay.records import BuildOptions, CompiledModel, ImageTransform, OnnxModel, Precision, Profile, Setting
+from assay.storage import store
 
 _DESCRIPTOR_BYTES = 772
 _PADDING = (*range(108, 112), *range(316, 320))

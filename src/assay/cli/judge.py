@@ -205,12 +205,13 @@ def _end(options: argparse.Namespace, outcome: Outcome, folder: Path, allow_inco
 
 def evaluate(options: argparse.Namespace) -> int:
     """`assay evaluate`."""
-    from assay import store, workflow
+    from assay import workflow
     from assay.guide.formats import result_json
     from assay.progress import on_standard_error
     from assay.records import Evaluation, NamedAccuracy
     from assay.render import table
     from assay.render.predictions_csv import predictions_csv
+    from assay.storage import store
 
     found = workflow.load_predictions(options.predictions)
     with on_standard_error() as progress:
@@ -234,12 +235,13 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def compare(options: argparse.Namespace) -> int:
     """`assay compare`."""
-    from assay import store, workflow
+    from assay import workflow
     from assay.records import RunRecord
     from assay.render import table
     from assay.render.comparison import comparison, comparison_csv
     from assay.render.junit import junit
     from assay.render.markdown import markdown
+    from assay.storage import store
 
     found, loaded = workflow.compare_all(
         options.records,

@@ -165,13 +165,14 @@ def bench(options: argparse.Namespace) -> int:
 
 def _bench_interleaved(options: argparse.Namespace) -> int:
     """`assay bench --interleave`."""
-    from assay import locking, workflow
+    from assay import workflow
     from assay.progress import on_standard_error
     from assay.records import InterleavedOutcome
     from assay.render.comparison import comparison
+    from assay.storage import locks
 
     data = _data(options)
-    with on_standard_error() as progress, locking.lock(options.out):
+    with on_standard_error() as progress, locks.lock(options.out):
         if options.repair:
             workflow.repair(options.out, "bench", progress, what_is_given(options))
         records = workflow.bench_interleaved(

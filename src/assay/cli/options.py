@@ -210,7 +210,7 @@ def choice(options: argparse.Namespace) -> TransformChoice:
 def answer(options: argparse.Namespace, record: Record, text: str) -> None:
     """Prints the record where `--json` was given, and the text for a person otherwise."""
     if options.json:
-        from assay import store
+        from assay.storage import store
 
         text = store.to_json(record).decode().rstrip("\n")
         print(visible_json(text))  # noqa: T201 - the one place for answers

@@ -104,12 +104,13 @@ def tune(options: argparse.Namespace) -> int:
 
 def request_of(options: argparse.Namespace, model: OnnxModel, progress: Progress) -> TuneRequest:
     """What the search's options ask for."""
-    from assay import locking, workflow
+    from assay import workflow
+    from assay.storage import locks
 
     calibration = None
     if options.calibration is not None:
         # A search that is at work there is not to find other images in the place of its own.
-        with locking.lock(options.out):
+        with locks.lock(options.out):
             place = options.out / "calibration"
             calibration = workflow.prepared(options.calibration, model.transform, place, progress)
     return workflow.TuneRequest(

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from assay import environment, store
+from assay import environment
 from assay.data import transform as image_transform
 from assay.data.sources import Source
 from assay.errors import DatasetError, ImageError
@@ -25,6 +25,7 @@ from assay.processes import watchdog
 from assay.processes.watchdog import Holds
 from assay.progress import Progress
 from assay.records import ArrayFile, Dataset, ImageFailure, ImageTransform, ImageWarning, PreparedDataset, Record
+from assay.storage import store
 
 SHARD_IMAGES = 128
 """19 MB at 224×224: little is lost when a run is killed, little memory is held, and little is left to write last."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay import reading
 from assay.errors import DatasetError
+from assay.storage import files
 
 LARGEST = 64 << 20
 """Bytes: three times the labels of ImageNet's training set."""
@@ -14,7 +14,7 @@ LARGEST = 64 << 20
 def read_bytes(path: Path, what: str) -> bytes:
     """A file's bytes; raises `DatasetError` where it cannot be read or is larger than what it is said to be."""
     try:
-        content = reading.read(path, LARGEST)
+        content = files.read(path, LARGEST)
     except OSError as error:
         raise DatasetError(
             f"cannot read the {what} {path}: {error.strerror or error}; a text file in UTF-8 is expected"

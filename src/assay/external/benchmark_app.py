@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 
 from assay.external import shapes
+from assay.records.reported import ReportedLatency, ReportedResult, ReportedRun
 from assay.report_file import ReportFile
-from assay.reported import ReportedLatency, ReportedResult, ReportedRun
 
 TOOL = "benchmark_app"
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from assay.external import shapes
 from assay.records import Precision
+from assay.records.reported import ReportedLatency, ReportedResult, ReportedRun, ReportedStage
 from assay.report_file import ReportFile, shown
-from assay.reported import ReportedLatency, ReportedResult, ReportedRun, ReportedStage
 
 TOOL = "trtexec"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay import store
 from assay.errors import UnknownNameError
 from assay.records import Checkpoint
-from assay.reported import ReportedRun
+from assay.records.reported import ReportedRun
+from assay.storage import store
 
 FLAGSHIP = ("wide_resnet101_2", "IMAGENET1K_V1")
 """The architecture, and torchvision's entry of the weights, that the guide deploys."""

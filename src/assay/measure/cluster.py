@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from assay import environment, store
+from assay import environment
 from assay.backends import registry
 from assay.errors import AssayError, BackendError
 from assay.measure import ray_calls
@@ -24,6 +24,7 @@ from assay.measure.clock import now
 from assay.measure.handing_out import AHEAD
 from assay.measure.worker import Answer, Content, Introduction, Task, Worker
 from assay.records import BuildOptions, CompiledModel
+from assay.storage import store
 
 Compile = Callable[[Mapping[str, bytes], CompiledModel, Path], tuple[CompiledModel, bytes]]
 """From a model's files by their places beside it to an artifact like another, made in a folder, and its bytes."""

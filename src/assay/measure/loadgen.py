@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assay import store
 from assay.backends import opening
 from assay.backends.base import Session
 from assay.data.prepared import Reader
@@ -33,6 +32,7 @@ from assay.records import (
     Setting,
     WarmUp,
 )
+from assay.storage import store
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from assay import environment, store
+from assay import environment
 from assay.backends import opening
 from assay.data.prepared import Reader
 from assay.measure import pipeline, stages
@@ -22,6 +22,7 @@ from assay.measure.clock import now
 from assay.measure.pipeline import Stage
 from assay.measure.stages import Pixels, Scores, Slot
 from assay.records import ArrayFile, CompiledModel, ImageWarning, Setting, StageTime, WarmUp
+from assay.storage import store
 
 Content = Pixels | Sequence[bytes] | None
 """Of a shard: prepared pixels, uint8 N×H×W×3, or the images' files; None where the worker reads them in place."""

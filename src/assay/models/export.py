@@ -14,8 +14,8 @@ import numpy.typing as npt
 import onnx
 import torch
 
-from assay import store
 from assay.errors import ModelError, UsageError
+from assay.storage import store
 
 OPSET = 11
 """The guide's; operators of the newer architectures need more."""

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from assay import environment, locking, store, units
+from assay import environment, units
 from assay.errors import CheckpointError, RecordError
 from assay.progress import Progress, Silent, Stopwatch
+from assay.storage import locks, store
 
 _MEBIBYTE = 2**20
 _BLOCK = 256 * 1024
@@ -45,7 +46,7 @@ def fetch(
             return target
         progress.note(f"{target} is not what was published (its sha256 differs); it is fetched again")
     watch = Stopwatch()
-    with locking.lock(folder):
+    with locks.lock(folder):
         # The name that it has only while it is incomplete; the folder's lock leaves it where it is.
         partial = folder / f"{target.name}.partial"
         download = _Download(url, partial, int(mebibytes * _MEBIBYTE * _TOLERANCE), progress, timeout)

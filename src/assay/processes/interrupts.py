@@ -104,8 +104,8 @@ def end(status: int) -> NoReturn:
 
 def _abandon() -> None:
     """Removes what is half written; a folder that nobody locks again would keep it."""
-    if "assay.store" in sys.modules:
-        sys.modules["assay.store"].abandon()
+    if "assay.storage.store" in sys.modules:
+        sys.modules["assay.storage.store"].abandon()
 
 
 def _watch(reading: int) -> None:

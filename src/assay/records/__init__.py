@@ -56,8 +56,10 @@ from assay.records.measurement import (
     Performance,
     Profile,
     RunRecord,
+    Share,
     StageTime,
     WarmUp,
+    WorkerIdentity,
 )
 from assay.records.model import (
     LARGEST_SIDE,
@@ -76,7 +78,6 @@ from assay.records.model import (
 )
 from assay.records.scenario import LoadGenTest, ScenarioMode, ScenarioOutcome, ScenarioRecord, Validity
 from assay.records.tuning import Candidate, ChoiceWorth, EightBits, Objective, TrialState, Tuning, TuningTrial
-from assay.records.worker import Share, WorkerIdentity
 
 __all__ = [
     "LARGEST_SIDE",

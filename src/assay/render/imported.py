@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assay import units
-from assay.reported import ReportedResult, ReportedRun
+from assay.records.reported import ReportedResult, ReportedRun
 
 _OF_SPEED = ("dies", "precision", "device", "input_side", "pixels", "transfers")
 _OF_ACCURACY = ("dataset", "images")

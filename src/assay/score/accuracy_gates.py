@@ -8,7 +8,7 @@ import msgspec
 
 from assay import units
 from assay.records import Check, Estimate, Gate, PublishedAccuracy, Reference, RunRecord
-from assay.reported import IMAGENET_VALIDATION, ReportedRun
+from assay.records.reported import IMAGENET_VALIDATION, ReportedRun
 from assay.score import comparable, imagenet, statistics
 from assay.score.checks import batches, judged, not_comparable
 from assay.score.gates import ACCURACIES, DROPS

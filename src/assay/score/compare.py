@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from assay.records import Check, Gate, Reference, RunRecord, Verdict
-from assay.reported import ReportedRun
+from assay.records.reported import ReportedRun
 from assay.score import accuracy_gates, speed_gates
 from assay.score.checks import batches, not_comparable
 from assay.score.gates import ACCURACIES, DROPS, THROUGHPUTS, check

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from assay import units
 from assay.records import BatchResult, Checkpoint, Estimate, Performance, RunRecord, Setting, ThroughputKind
-from assay.reported import ReportedResult, ReportedRun
+from assay.records.reported import ReportedResult, ReportedRun
 from assay.score import figures
 
 POINT_DECIDES = "figures without samples: the point decides"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from assay.records import Estimate, Reference, RunRecord, ThroughputKind
-from assay.reported import ReportedReference, ReportedRun
+from assay.records.reported import ReportedReference, ReportedRun
 from assay.score import points
 from assay.score.points import Missing, Point, WeightsMd5
 

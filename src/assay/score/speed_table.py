@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from assay.records import Estimate, Reference, RunRecord, SpeedCell, SpeedRow, SpeedTable, ThroughputKind
-from assay.reported import ReportedRun
+from assay.records.reported import ReportedRun
 from assay.score import comparable
 from assay.score.points import Missing, WeightsMd5, nobody_knows, unknown_batch
 from assay.score.sides import Side, of, of_reference

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from assay import disk
 from assay.errors import MissingExtraError, RecordError
 from assay.measure.clock import now
 from assay.processes import interrupts
 from assay.records import Candidate, TuningTrial
 from assay.search.space import Space
+from assay.storage import files
 
 if TYPE_CHECKING:
     import optuna
@@ -61,7 +61,7 @@ def search(
     less than `most_seconds`, since its search gave no more, is tried again. An interrupt ends the search and keeps all.
     """
     ends = now() + seconds
-    with disk.told_if_full(storage.parent, _STUDY_BYTES):
+    with files.told_if_full(storage.parent, _STUDY_BYTES):
         kept = require_study(storage, interest)
     study = _in_memory(seed)
     study.add_trials(kept.trials)
@@ -88,7 +88,7 @@ def search(
                 done = study.tell(asked, worth)
                 if known is None:
                     trials = _newest([*trials, tried])
-                    with disk.told_if_full(storage.parent, _STUDY_BYTES):
+                    with files.told_if_full(storage.parent, _STUDY_BYTES):
                         kept.add_trial(done)
                     queue = _first(space, trials, most_seconds)
                     tell(trials, ends - now())

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from assay import store, units
+from assay import units
 from assay.data.transform import TransformChoice, choose
 from assay.errors import RecordError
 from assay.models import external_data, onnx_file
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import ImageTransform, OnnxModel, Parity
+from assay.storage import store
 
 _RECIPE = 1
 """Raised when the same inputs give another file than before."""

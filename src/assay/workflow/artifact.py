@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from assay import store, units
+from assay import units
 from assay.backends import registry
 from assay.backends.base import Backend, CastsFirst
 from assay.errors import ModelError, RecordError, UsageError
@@ -25,6 +25,7 @@ from assay.records import (
     Precision,
     Setting,
 )
+from assay.storage import store
 from assay.workflow import asked, first_inference
 from assay.workflow.parity_pixels import Pixels, parity_pixels
 from assay.workflow.pixels import Data

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from assay import environment, store, units
+from assay import environment, units
 from assay.data.prepared import Reader
 from assay.data.transform import normalise, pixels
 from assay.errors import UnknownNameError, UsageError
@@ -24,6 +24,7 @@ from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import Calibration, Calibrator, OnnxModel, PreparedDataset
 from assay.score import parity as score_parity
+from assay.storage import store
 from assay.workflow import dataset
 from assay.workflow import pixels as pixel_sources
 from assay.workflow.demo_pixels import normalised_demo_images

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from assay import environment, store, units
+from assay import environment, units
 from assay.backends import registry
 from assay.errors import AssayError, BackendError, MissingExtraError
 from assay.processes import child
@@ -21,6 +21,7 @@ from assay.records import (
     Precision,
     Setting,
 )
+from assay.storage import store
 from assay.workflow import artifact, asked, measurement
 from assay.workflow.pixels import Data
 

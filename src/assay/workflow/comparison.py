@@ -7,7 +7,7 @@ from pathlib import Path
 
 from assay.errors import UsageError
 from assay.records import Comparison, Reference, RunRecord
-from assay.reported import ReportedRun
+from assay.records.reported import ReportedRun
 from assay.score import gates as score_gates
 from assay.workflow import judgement
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from assay import store
 from assay.records import CompiledModel, FileReference, OnnxModel
+from assay.storage import store
 from assay.workflow import artifact
 
 

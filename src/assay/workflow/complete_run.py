@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay import store, units
+from assay import units
 from assay.backends import registry
 from assay.errors import RecordError, UsageError
 from assay.measure.machine import Patience
@@ -21,6 +21,7 @@ from assay.records import (
     Setting,
     Tuning,
 )
+from assay.storage import store
 from assay.workflow import artifact, asked, choice, dataset, float32, folders, judgement, reporting, trial
 from assay.workflow.adoption import adopt, record_of
 from assay.workflow.choice import AUTO

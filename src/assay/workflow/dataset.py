@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay import environment, locking, store, units
+from assay import environment, units
 from assay.data import class_list as class_lists
 from assay.data import labels as label_files
 from assay.data import prepared as preparation
@@ -17,6 +17,7 @@ from assay.data.sources import Source
 from assay.errors import UsageError
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import Dataset, ImageFailure, ImageTransform, ImageWarning, PreparedDataset
+from assay.storage import locks, store
 
 _RECIPE = 1
 """Raised when the same images give other pixels than before."""
@@ -53,7 +54,7 @@ def prepare(
             store.write(out / RECORD, labelled, made_from)
         progress.finish("prepare", described, _detail(found), None)
         return labelled
-    with locking.lock(out):
+    with locks.lock(out):
         shards, failures = preparation.prepare(source, transform, out, progress, on_error, timeout)
         dataset = describe(
             source,

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay import store
 from assay.backends import registry
 from assay.data.prepared import SHARD_IMAGES
 from assay.measure import cluster, machine, ray_calls
@@ -30,6 +29,7 @@ from assay.records import (
     WarmUp,
     WorkerIdentity,
 )
+from assay.storage import store
 from assay.workflow import compiling_elsewhere, gathering
 from assay.workflow.pixels import Shardable
 

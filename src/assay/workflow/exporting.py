@@ -9,13 +9,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from assay import environment, store
+from assay import environment
 from assay.data.transform import TransformChoice
 from assay.errors import MissingExtraError, UsageError
 from assay.models import external_data, onnx_file
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import Checkpoint, FileReference, OnnxModel
 from assay.score import parity as score_parity
+from assay.storage import store
 from assay.workflow.adoption import keep, program_of, record_of, summary
 from assay.workflow.demo_pixels import normalised_demo_images
 from assay.workflow.reference import open_reference

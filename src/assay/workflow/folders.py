@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from assay import locking, store
 from assay.errors import RecordError
 from assay.records import Predictions, ScenarioRecord
+from assay.storage import locks, store
 from assay.workflow import judgement
 
 SCENARIO_RECORD = "scenario.json"
@@ -24,7 +24,7 @@ def held(folder: Path, kind: Literal["run", "scenario"], *, again: bool = False)
 
     Raises `RecordError` where another process holds it, or where it has a record of the other kind.
     """
-    with locking.lock(folder, again=again):
+    with locks.lock(folder, again=again):
         other = folder / _OTHER[kind]
         if other.is_file():
             raise RecordError(f"{other} is there, and a {kind} needs a folder without one; give another with -o")

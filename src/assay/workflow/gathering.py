@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from assay import store
 from assay.errors import RecordError
 from assay.measure import stages as pipeline_stages
 from assay.records import Dataset, Predictions, ShardAnswer, Share, StageTime, WorkerIdentity
+from assay.storage import store
 from assay.workflow.pixels import Shardable
 
 RESUMED = " (resumed)"

@@ -9,7 +9,7 @@ import msgspec
 
 from assay.errors import UnknownNameError, UsageError
 from assay.records import Precision, Record
-from assay.reported import ReportedPixels
+from assay.records.reported import ReportedPixels
 
 
 class Settings(Record, frozen=True, kw_only=True):

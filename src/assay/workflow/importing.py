@@ -8,12 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from assay import reading, store, units
+from assay import units
 from assay.errors import RecordError, UsageError
 from assay.external import ais_bench, benchmark_app, loadgen, trtexec
 from assay.guide import reports
+from assay.records.reported import ReportedResult, ReportedRun
 from assay.report_file import ReportFile
-from assay.reported import ReportedResult, ReportedRun
+from assay.storage import files as storage_files
+from assay.storage import store
 from assay.workflow.import_settings import Settings, parse_settings
 
 LARGEST_FILE = 64 << 20
@@ -107,7 +109,7 @@ def _read(path: Path, batch: int | None) -> ReportedRun:
 def _text(path: Path) -> str:
     """A file's text; consoles of Windows write UTF-16, and a log may hold a few bytes of some other encoding."""
     try:
-        content = reading.read(path, LARGEST_FILE)
+        content = storage_files.read(path, LARGEST_FILE)
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror or error}; give a file that a tool wrote") from error
     if len(content) > LARGEST_FILE:

@@ -21,13 +21,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from assay import locking, store
 from assay.backends import opening
 from assay.errors import UsageError
 from assay.measure import machine, pipeline, stages
 from assay.measure.machine import Patience
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BatchResult, Blocks, Machine, Performance, RunRecord, Setting, StageTime, WarmUp
+from assay.storage import locks, store
 from assay.workflow import judgement, profiling, trial
 from assay.workflow.measurement import SYNTHETIC_SECONDS, Length, new_home
 from assay.workflow.passage import Passage
@@ -68,7 +68,7 @@ def bench_interleaved(
     if profiled:
         profiling.require(compiled for compiled, _ in candidates)
     watch = Stopwatch()
-    with locking.lock(folder, again=True):
+    with locks.lock(folder, again=True):
         results = _measured(candidates, data, folder, _Plan(length, blocks, enough), Patience(wait_idle), progress)
         progress.finish(
             "bench",

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from assay import store
 from assay.data import class_list as class_lists
 from assay.data import labels as label_files
 from assay.errors import RecordError, UsageError
@@ -24,13 +23,14 @@ from assay.records import (
     SpeedTable,
     Verdict,
 )
-from assay.reported import ReportedReference, ReportedRun
+from assay.records.reported import ReportedReference, ReportedRun
 from assay.score import accuracy as score_accuracy
 from assay.score import compare as score_compare
 from assay.score import figures as score_figures
 from assay.score import gates as score_gates
 from assay.score import paired as score_paired
 from assay.score import speed_table as score_speed
+from assay.storage import store
 
 RUN_RECORD, VERDICT_RECORD = "run.json", "verdict.json"
 REPORTED_RECORD = "reported.json"

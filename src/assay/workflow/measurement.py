@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from assay import store
 from assay.backends import opening
 from assay.errors import UsageError
 from assay.measure import clock, machine, stages
@@ -17,6 +16,7 @@ from assay.measure.machine import Patience
 from assay.measure.pipeline import Job
 from assay.progress import Progress, Silent
 from assay.records import CompiledModel, Dataset, Machine, Performance, Predictions, Setting
+from assay.storage import store
 from assay.workflow import distributed
 from assay.workflow.distributed import Spread
 from assay.workflow.passage import Passage

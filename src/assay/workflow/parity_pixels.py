@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from assay import store
 from assay.data.transform import pixels
 from assay.errors import DatasetError
 from assay.records import ImageTransform, OnnxModel, PreparedDataset
+from assay.storage import store
 from assay.workflow.demo_pixels import demo_pixels
 from assay.workflow.pixels import Data, Images, require_transform
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from assay import environment, store
+from assay import environment
 from assay.data import sources
 from assay.data.prepared import Reader
 from assay.errors import UsageError
@@ -18,6 +18,7 @@ from assay.measure.pipeline import Stage
 from assay.measure.stages import Slot
 from assay.measure.worker import Content
 from assay.records import ArrayFile, CompiledModel, Dataset, ImageWarning, OnnxModel, PixelSource, PreparedDataset
+from assay.storage import store
 from assay.workflow import dataset as dataset_step
 
 

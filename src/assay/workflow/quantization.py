@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import onnx
 
-from assay import environment, store, units
+from assay import environment, units
 from assay.errors import ModelError, UsageError
 from assay.models import onnx_file
 from assay.models.quantize import layers, qdq
@@ -23,6 +23,7 @@ from assay.records import (
     Quantization,
 )
 from assay.score import parity as score_parity
+from assay.storage import store
 from assay.workflow import calibration as calibration_step
 from assay.workflow.adoption import describe, record_of
 from assay.workflow.calibration import IMAGES, STEP_SECONDS, CalibrationData, Pixels

@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from assay import store
 from assay.models import preprocess_fusion
 from assay.records import OnnxModel
+from assay.storage import store
 
 Rows = npt.NDArray[Any]
 Scores = npt.NDArray[np.float32]

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from assay import envelope, locking, store
 from assay.data.prepared import Shard
 from assay.errors import RecordError
 from assay.progress import Progress, Silent
@@ -27,7 +26,8 @@ from assay.records import (
     Tuning,
     Verdict,
 )
-from assay.reported import ReportedRun
+from assay.records.reported import ReportedRun
+from assay.storage import envelope, locks, store
 from assay.workflow import adoption, artifact
 
 _KINDS: tuple[type[Record], ...] = (
@@ -88,7 +88,7 @@ def repair(place: Path, command: str, progress: Progress = Silent(), given: Iter
     if command in _MADE:
         made = re.compile(_MADE[command])
         theirs = _places(given, place)
-        with locking.lock(place, again=True):
+        with locks.lock(place, again=True):
             records = [
                 path
                 for path in sorted(place.rglob("*.json"))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from assay import store, units
+from assay import units
 from assay.data import sources
 from assay.data import transform as image_transform
 from assay.data.prepared import RECORD, Reader
@@ -20,6 +20,7 @@ from assay.errors import AssayError, RecordError
 from assay.records import BatchResult, Dataset, PairedAccuracy, Predictions, PreparedDataset, RunRecord
 from assay.render.content import Gallery, Picture
 from assay.score import accuracy as score_accuracy
+from assay.storage import store
 
 MOST = 6
 """Images of one gallery, a row of a wide page; of flips, a row for either kind."""

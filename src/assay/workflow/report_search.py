@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from assay import store, units
+from assay import units
 from assay.records import BatchResult, RunRecord, TrialState, Tuning, TuningTrial
 from assay.render.content import SearchPoint, SearchReport
+from assay.storage import store
 from assay.workflow.judgement import RUN_RECORD
 from assay.workflow.tuning.searching import RECORD
 

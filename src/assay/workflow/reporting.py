@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from assay import store, units
+from assay import units
 from assay.backends import opening
 from assay.errors import RecordError
 from assay.measure import processes
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BatchResult, Check, Estimate, FileReference, Performance, RunRecord, Verdict
+from assay.records.reported import ReportedRun
 from assay.render.content import AccuracyLine, ComparedRecord, ComparisonReport, Histogram, RunReport
-from assay.reported import ReportedRun
 from assay.score import accuracy as score_accuracy
 from assay.score import figures as score_figures
+from assay.storage import store
 from assay.workflow import folders, judgement, report_images, report_search
 
 PAGE = "report.html"

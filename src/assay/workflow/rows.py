@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from assay.records import BatchResult, Estimate, Figures, RunRecord
-from assay.reported import ReportedResult, ReportedRun
+from assay.records.reported import ReportedResult, ReportedRun
 from assay.workflow import judgement
 
 Row = dict[str, str | int | float | None]

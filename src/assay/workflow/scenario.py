@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay import disk, environment, store, units
+from assay import environment, units
 from assay.data import transform_fingerprint
 from assay.errors import UsageError
 from assay.external import loadgen as summary
@@ -31,9 +31,10 @@ from assay.records import (
     ScenarioRecord,
     Setting,
 )
+from assay.records.reported import ReportedResult, ReportedRun
 from assay.report_file import ReportFile
-from assay.reported import ReportedResult, ReportedRun
 from assay.score import accuracy as score_accuracy
+from assay.storage import files, store
 from assay.workflow import folders, judgement, measurement, pixels, trial
 from assay.workflow.scenario_request import ScenarioRequest
 
@@ -73,7 +74,7 @@ def bench_scenario(
         seen = machine.after(before, driven.during, driven.users, compiled.options.device)
         accuracy_test = tests.run("accuracy")[1] if request.official else None
         predictions, accuracy = tests.scored() if request.official else (None, None)
-        with disk.told_if_full(folder, _LOG_BYTES):
+        with files.told_if_full(folder, _LOG_BYTES):
             reported = _reported(compiled, data, home / "performance", accuracy)
         departures = load.departures(len(data.dataset.names) if data is not None else None)
         record = ScenarioRecord(
@@ -132,7 +133,7 @@ class _Tests:
         watch = Stopwatch()
         self._progress.start(f"{self._load.scenario.name} {mode}", None)
         folder = self._home / mode
-        with disk.told_if_full(self._folder, _LOG_BYTES):
+        with files.told_if_full(self._folder, _LOG_BYTES):
             driven = loadgen.run(
                 loadgen.Test(
                     compiled=self._compiled,
@@ -171,7 +172,7 @@ class _Tests:
         assert self._data is not None  # noqa: S101 - the accuracy mode was run, which needs images
         dataset: Dataset = self._data.dataset
         log = self._home / "accuracy" / loadgen.ACCURACY
-        with disk.told_if_full(self._folder, _LOG_BYTES):
+        with files.told_if_full(self._folder, _LOG_BYTES):
             scores = loadgen_log.answers(log, len(dataset.names), self._compiled.model.classes)
         predictions = Predictions(
             names=dataset.names,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from assay.measure import loadgen, scenarios
 from assay.measure.scenarios import Load
 from assay.records import Check, Gate, ScenarioRecord, Verdict
-from assay.reported import ReportedRun
+from assay.records.reported import ReportedRun
 from assay.score import gates as score_gates
 from assay.workflow import judgement
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from assay import environment, store, units
+from assay import environment, units
 from assay.data import transform_fingerprint
 from assay.errors import UsageError
 from assay.measure import machine, processes
@@ -15,6 +15,7 @@ from assay.measure.machine import Patience
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BatchResult, CompiledModel, Dataset, OnnxModel, PreparedDataset, RunRecord, Setting
 from assay.score import accuracy as score_accuracy
+from assay.storage import store
 from assay.workflow import dataset as dataset_step
 from assay.workflow import folders, gathering, judgement, measurement, overlap, profiling
 from assay.workflow.distributed import Spread

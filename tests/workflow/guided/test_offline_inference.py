@@ -10,11 +10,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from assay import demo, store, workflow
+from assay import demo, workflow
 from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
 from assay.guide import dumps
 from assay.progress import Lines
 from assay.records import CompiledModel, OnnxModel, RunRecord
+from assay.storage import store
 from assay.workflow import guided
 from tests import factories
 from tests.messages import assert_says

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from assay import store
 from assay.cli.main import main
 from assay.records import Candidate, OnnxModel, PreparedDataset
+from assay.storage import store
 from assay.workflow.tuning.quantized import Quantizer
 
 

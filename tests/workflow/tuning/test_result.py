@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from assay import store, workflow
+from assay import workflow
 from assay.cli.main import main
 from assay.errors import RecordError, UsageError
 from assay.records import OnnxModel, PreparedDataset, Tuning
+from assay.storage import store
 from tests.workflow.tuning.searches import BOTH, SHORT, Enough
 
 pytest.importorskip("optuna", reason="needs the extra `tune`")

@@ -14,12 +14,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from assay import demo, locking, workflow
+from assay import demo, workflow
 from assay.backends import registry
 from assay.cli.main import main
 from assay.errors import BackendError, DatasetError, MissingExtraError, RecordError, UsageError
 from assay.records import Objective, OnnxModel, PreparedDataset
 from assay.search.search import OutOfTime
+from assay.storage import locks
 from assay.workflow import TuneRequest
 from assay.workflow.tuning import attempt, hunt
 from tests.backends import faulty
@@ -71,7 +72,7 @@ def test_a_search_that_was_killed_goes_on_where_it_was(
 def test_a_second_search_in_the_folder_is_told_who_holds_it(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
-    with locking.lock(tmp_path), pytest.raises(RecordError, match="is in use by another assay"):
+    with locks.lock(tmp_path), pytest.raises(RecordError, match="is in use by another assay"):
         workflow.tune(demo_model, demo_data, tmp_path, SHORT)
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay import store, units
+from assay import units
 from assay.data.class_list import ClassList
 from assay.data.sources import class_folders
 from assay.errors import DatasetError, ImageError
+from assay.storage import store
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """The endings, in lower case, that make a file an image by its name."""

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay import locking, store, units
+from assay import units
 from assay.backends import registry
 from assay.errors import RecordError, UnknownNameError, UsageError
 from assay.guide import dumps, formats, info
@@ -14,6 +14,7 @@ from assay.guide.info import InfoFile
 from assay.measure.stages import Scores
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BatchResult, CompiledModel, RunRecord
+from assay.storage import locks, store
 from assay.workflow import asked, judgement, measurement
 from assay.workflow.measurement import Length
 from assay.workflow.trial import bench_all, record_of
@@ -48,7 +49,7 @@ def benchmark(
         home = out / f"assay_device_{device}"
         # What stands in the way of the dumps is better known before the run than after it.
         (out / f"dumpOutput_device{device}").mkdir(parents=True, exist_ok=True)
-        with locking.lock(home), tempfile.TemporaryDirectory(prefix=".dumps-", dir=out) as scratch:
+        with locks.lock(home), tempfile.TemporaryDirectory(prefix=".dumps-", dir=out) as scratch:
             writer = _DumpWriter(Path(scratch), tensors.names, binary)
             record = _run(compiled, tensors, home / f"batchsize_{batch}", writer, progress)
             writer.move_to(out / f"dumpOutput_device{device}", progress)

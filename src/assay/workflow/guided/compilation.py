@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay import demo, store
+from assay import demo
 from assay.backends import registry
 from assay.data.transform import PRESETS, TransformChoice
 from assay.errors import CheckpointError, UsageError
 from assay.guide.published import FLAGSHIP
 from assay.progress import Progress, Silent
 from assay.records import BuildOptions, CompiledModel, OnnxModel
+from assay.storage import store
 from assay.workflow import artifact, asked
 from assay.workflow.adoption import describe, record_of
 from assay.workflow.exporting import export

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from assay import store
 from assay.data import labels as label_files
 from assay.errors import DatasetError, UsageError
 from assay.guide import dumps, formats
 from assay.progress import Progress, Silent
 from assay.records import Accuracy
 from assay.score import accuracy as score_accuracy
+from assay.storage import store
 
 
 def evaluate(folder: Path, labels: Path, out: Path, progress: Progress = Silent()) -> Accuracy:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from assay import environment, store, units
+from assay import environment, units
 from assay.data import transform as image_transform
 from assay.data.sources import folder as folder_source
 from assay.data.sources.folder import ImageFolder
@@ -23,6 +23,7 @@ from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
 from assay.guide import formats, info
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import ImageTransform
+from assay.storage import store
 from assay.workflow.demo_pixels import demo_transform
 
 MODEL_TYPES: Mapping[str, ImageTransform] = {**image_transform.PRESETS, "demo": demo_transform()}

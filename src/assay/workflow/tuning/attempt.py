@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from assay import store, units
+from assay import units
 from assay.backends import registry
 from assay.errors import AssayError
 from assay.processes import child
@@ -28,6 +28,7 @@ from assay.records import (
 )
 from assay.score import paired
 from assay.search.search import OutOfTime
+from assay.storage import store
 from assay.workflow import float32
 from assay.workflow.tuning import alone, frontier, objective
 from assay.workflow.tuning.alone import Runnable

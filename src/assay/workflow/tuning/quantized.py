@@ -6,10 +6,11 @@ import math
 import shlex
 from pathlib import Path
 
-from assay import store, units
+from assay import units
 from assay.backends import opening
 from assay.errors import UsageError
 from assay.records import Calibrator, Candidate, OnnxModel, PreparedDataset, Sensitivity
+from assay.storage import store
 from assay.workflow import layer_costs, quantization
 from assay.workflow.tuning import split
 

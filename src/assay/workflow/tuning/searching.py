@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from assay import environment, store, units
+from assay import environment, units
 from assay.backends import registry
 from assay.errors import RecordError, UsageError
 from assay.processes import child
@@ -15,6 +15,7 @@ from assay.records import OnnxModel, Performance, Predictions, PreparedDataset, 
 from assay.score import accuracy
 from assay.search.search import INTERRUPTED, require_study, search
 from assay.search.space import Space
+from assay.storage import store
 from assay.workflow import calibration as calibration_step
 from assay.workflow import float32, folders, judgement
 from assay.workflow.trial import check_labels, record_of

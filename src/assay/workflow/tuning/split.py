@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from assay import store
 from assay.data.prepared import RECORD, SHARD_IMAGES, Reader
 from assay.errors import DatasetError
 from assay.records import Dataset, PreparedDataset
+from assay.storage import store
 
 CALIBRATION_SHARE = 0.25
 """Of the images, by the first figures of their hashes: the same ones on every machine, whatever they are called."""

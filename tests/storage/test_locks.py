@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from assay import locking
 from assay.errors import RecordError
+from assay.storage import locks
 from tests.messages import assert_says
 
 _HOLD = """
@@ -27,23 +27,23 @@ def test_a_second_process_is_told_who_holds_the_folder(tmp_path: Path) -> None:
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(RecordError) as caught, locking.lock(folder):
+        with pytest.raises(RecordError) as caught, locks.lock(folder):
             pass
         assert_says(caught, str(folder), f"process {other.pid}", "wait for it or choose another folder")
         other.communicate("\n")
     assert other.returncode == 0
-    with locking.lock(folder):
+    with locks.lock(folder):
         pass
 
 
 def test_a_folder_is_free_again_after_an_error(tmp_path: Path) -> None:
     def fail_inside() -> None:
-        with locking.lock(tmp_path):
+        with locks.lock(tmp_path):
             raise ValueError("inside")
 
     with pytest.raises(ValueError, match="inside"):
         fail_inside()
-    with locking.lock(tmp_path):
+    with locks.lock(tmp_path):
         pass
 
 
@@ -54,13 +54,13 @@ def test_a_folder_whose_holder_was_killed_is_free(tmp_path: Path) -> None:
         "    os._exit(9)",
         str(tmp_path),
     )
-    with locking.lock(tmp_path):
+    with locks.lock(tmp_path):
         pass
 
 
 def test_a_place_that_cannot_be_a_folder_cannot_be_locked(tmp_path: Path) -> None:
     (tmp_path / "taken").write_bytes(b"")
-    with pytest.raises(RecordError) as caught, locking.lock(tmp_path / "taken"):
+    with pytest.raises(RecordError) as caught, locks.lock(tmp_path / "taken"):
         pass
     assert_says(caught, "cannot write to", str(tmp_path / "taken"), "choose another folder")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,8 +20,10 @@ PARTIAL = ".assay-partial"
 """How the name of a file ends that is being written; the number of the process stands before it."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 _MARGIN = 2
 """An artifact may well be larger than its graph."""
+
 _SAID = 200
 """Of a library's own words at most."""
 
@@ -126,3 +129,19 @@ def no_room(folder: Path, size: int) -> str | None:
     except OSError as error:
         return error.strerror if error.errno in _FULL else None
     return None
+
+
+def read(path: Path, largest: int) -> bytes:
+    """A file's bytes, one more than `largest` at most, which tells that there are too many.
+
+    Raises `OSError` where it cannot be read, or is no file.
+    """
+    # Without O_NONBLOCK, opening a pipe waits for whoever writes to it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, and no path
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device; put what it gives into a file first", str(path))
+        return file.read(largest + 1)

@@ -7,19 +7,24 @@ Files of the first two schema versions carry none.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
-from assay import reading, units
+from assay import units
 from assay.errors import RecordError
-from assay.migration import SCHEMA, migrated
+from assay.storage import files
 
 _FIRST_HASHED = 3
+
 _MARKS = (b'"record"', b'"schema"', b'"made_from"', b'"sha256"', b'"body"')
+
 _MARKED = 3
+
 _HEAD = 1024
 """Bytes in which all of the marks stand."""
+
 LARGEST = 1 << 30
 """Bytes: the record of a million images' names and hashes has a fifth of it."""
 
@@ -59,7 +64,7 @@ def is_ours(content: bytes) -> bool:
 def read(path: Path) -> Envelope:
     """A record's file; raises `RecordError` where it is none, is damaged, or is of a newer assay."""
     try:
-        content = reading.read(path, LARGEST)
+        content = files.read(path, LARGEST)
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror or error}; give a record that assay wrote") from error
     if len(content) > LARGEST:
@@ -102,3 +107,45 @@ def _is_whole(envelope: Envelope) -> bool:
 def _hash(record: str, schema: int, made_from: str, compact: bytes) -> str:
     head = msgspec.json.encode([record, schema, made_from])
     return hashlib.sha256(head + compact).hexdigest()
+
+
+SCHEMA = 3
+"""Raised when a record's fields or its file change their meaning, so that older files can be told apart."""
+
+Json = dict[str, object]
+
+
+def migrated(body: object, schema: int) -> object:
+    """A record's body, as JSON, from one schema version to today's, one version after the other."""
+    for version in range(schema, SCHEMA):
+        step = STEPS[version]
+        body = body if step is None else _everywhere(step, body)
+    return body
+
+
+def _machine_and_warm_up(fields: Json) -> Json:
+    """A performance of version 1 knew of the machine before it alone, and not whether its warm-up ended steady."""
+    if not {"warm_up_calls", "warm_up_seconds", "machine_busy_share"} <= fields.keys():
+        return fields
+    changed = dict(fields)
+    calls, seconds = changed.pop("warm_up_calls"), changed.pop("warm_up_seconds")
+    busy = changed.pop("machine_busy_share")
+    # What was not noted counts against the measurement: unsteady, and on a machine that was not idle.
+    changed["warm_up"] = {"calls": calls, "seconds": seconds, "steady": False}
+    changed["machine"] = {"before": {"seconds": 0.0, "busy_share": 1.0 if busy is None else busy}}
+    return changed
+
+
+STEPS: Mapping[int, Callable[[Json], Json] | None] = {
+    1: _machine_and_warm_up,
+    2: None,  # version 3 differs in the file alone: it carries a hash of what it holds
+}
+"""From each earlier version to the next: a change of one JSON object, at whatever depth; None where none changed."""
+
+
+def _everywhere(step: Callable[[Json], Json], value: object) -> object:
+    if isinstance(value, dict):
+        return step({key: _everywhere(step, part) for key, part in value.items()})
+    if isinstance(value, list):
+        return [_everywhere(step, part) for part in value]
+    return value

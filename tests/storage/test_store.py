@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from assay import envelope, store
 from assay.errors import RecordError
 from assay.records import ArrayFile, FileReference, ImageTransform, Predictions, PreparedDataset
+from assay.storage import envelope, store
 from tests import factories
 from tests.messages import assert_says
 

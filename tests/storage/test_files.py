@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from assay import envelope, reading, store, workflow
+from assay import workflow
 from assay.data import class_list, labels
 from assay.errors import AssayError
 from assay.records import RunRecord
+from assay.storage import envelope, files, store
 from tests.messages import assert_says
 
 READERS: dict[str, Callable[[Path], object]] = {
@@ -53,10 +54,10 @@ def test_a_record_without_end_in_a_prepared_set_is_not_read(tmp_path: Path, monk
 
 def test_a_file_is_read_up_to_one_byte_too_many(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"12345")
-    assert reading.read(tmp_path / "file", 5) == b"12345"
-    assert reading.read(tmp_path / "file", 3) == b"1234"
+    assert files.read(tmp_path / "file", 5) == b"12345"
+    assert files.read(tmp_path / "file", 3) == b"1234"
     with pytest.raises(IsADirectoryError):
-        reading.read(tmp_path, 3)
+        files.read(tmp_path, 3)
 
 
 def test_compressed_labels_say_what_unpacks_them(tmp_path: Path) -> None:

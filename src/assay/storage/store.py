@@ -18,11 +18,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from assay import envelope
-from assay.disk import abandon, replacing, scratch, scratch_folder
 from assay.errors import RecordError
-from assay.locking import LOCK
 from assay.records import ArrayFile, FileReference, Record
+from assay.storage import envelope
+from assay.storage.files import abandon, replacing, scratch, scratch_folder
+from assay.storage.locks import LOCK
 
 __all__ = [
     "abandon",

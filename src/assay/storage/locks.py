@@ -14,8 +14,8 @@ from pathlib import Path
 import filelock
 import psutil
 
-from assay import disk
 from assay.errors import RecordError
+from assay.storage import files
 
 LOCK = ".lock"
 """The file of the lock; where one lies, a run has its folder."""
@@ -42,10 +42,10 @@ def lock(folder: Path, *, again: bool = False) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         held.acquire()
         holder.write_text(_this_process(), encoding="utf-8")
-        for left in folder.rglob(f".*{disk.PARTIAL}"):
-            process = left.name.removesuffix(disk.PARTIAL).rpartition(".")[2]
+        for left in folder.rglob(f".*{files.PARTIAL}"):
+            process = left.name.removesuffix(files.PARTIAL).rpartition(".")[2]
             if not (process.isdecimal() and psutil.pid_exists(int(process))):
-                disk.remove(left)
+                files.remove(left)
     except filelock.Timeout as error:
         raise RecordError(
             f"{folder} is in use by another assay ({_holder(holder)}); wait for it or choose another folder"

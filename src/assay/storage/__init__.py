@@ -1,0 +1,1 @@
+"""Files that assay keeps: records in their envelopes, arrays, locks."""
