@@ -11,7 +11,7 @@ import statistics
 import time
 from pathlib import Path
 
-from assay.guide import info
+from assay.data.sources import info_file
 from assay.workflow import guided
 from benchmarks.harness import WORK, Row, row
 
@@ -29,7 +29,7 @@ def measure() -> Row:
     folder.mkdir(parents=True)
     for number in range(1, LINES + 1):
         with (folder / f"ILSVRC2012_val_{number:08}.bin").open("wb") as file:
-            os.truncate(file.fileno(), info.tensor_bytes(SIDE, SIDE))
+            os.truncate(file.fileno(), info_file.tensor_bytes(SIDE, SIDE))
     guided.list_tensors(str(folder), listed, SIDE, SIDE)
     seconds = statistics.median(_seconds(listed) for _ in range(ROUNDS))
     shutil.rmtree(HOME)
@@ -38,5 +38,5 @@ def measure() -> Row:
 
 def _seconds(listed: Path) -> float:
     begin = time.perf_counter()
-    info.read(listed)
+    info_file.read(listed)
     return time.perf_counter() - begin

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from assay.visible import visible
+from assay.units import visible
 
 EXIT_DONE = 0
 EXIT_FAULT = 1

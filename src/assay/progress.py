@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from assay import units
-from assay.visible import visible
+from assay.units import visible
 
 
 class Progress(Protocol):

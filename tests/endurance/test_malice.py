@@ -21,8 +21,8 @@ import onnx
 import pytest
 
 from assay import demo, workflow
+from assay.data.sources import info_file
 from assay.errors import AssayError, DatasetError, ModelError
-from assay.guide import info
 from assay.models import onnx_file
 from tests.endurance import limits
 from tests.messages import assert_says
@@ -258,26 +258,26 @@ def test_a_list_reads_nothing_from_elsewhere(
     for folder in (home / "prep", out):
         folder.mkdir(parents=True)
     for file in (home / "prep" / "a.bin", home / "prep" / "b.bin", out / "secret.bin"):
-        file.write_bytes(bytes(info.tensor_bytes(4, 2)))
+        file.write_bytes(bytes(info_file.tensor_bytes(4, 2)))
     (home / "linked").symlink_to(out)
     monkeypatch.chdir(home)
-    lines = [info.line(0, path.format(out=out), 4, 2)]
+    lines = [info_file.line(0, path.format(out=out), 4, 2)]
     if mixed:
-        lines += [info.line(1, "prep/a.bin", 4, 2), info.line(2, "prep/b.bin", 4, 2)]
+        lines += [info_file.line(1, "prep/a.bin", 4, 2), info_file.line(2, "prep/b.bin", 4, 2)]
     (home / "list.info").write_text("".join(lines))
     with pytest.raises(DatasetError) as caught:
-        info.read(home / "list.info")
+        info_file.read(home / "list.info")
     assert_says(caught, "list.info")
 
 
 def test_a_link_among_listed_files_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "secret.bin").write_bytes(bytes(info.tensor_bytes(4, 2)))
+    (tmp_path / "secret.bin").write_bytes(bytes(info_file.tensor_bytes(4, 2)))
     (tmp_path / "home" / "prep").mkdir(parents=True)
     (tmp_path / "home" / "prep" / "a.bin").symlink_to(tmp_path / "secret.bin")
     monkeypatch.chdir(tmp_path / "home")
-    Path("list.info").write_text(info.line(0, "./prep/a.bin", 4, 2))
+    Path("list.info").write_text(info_file.line(0, "./prep/a.bin", 4, 2))
     with pytest.raises(DatasetError) as caught:
-        info.read(Path("list.info"))
+        info_file.read(Path("list.info"))
     assert_says(caught, "./prep/a.bin is a link")
 
 

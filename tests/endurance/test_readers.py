@@ -23,10 +23,11 @@ from hypothesis import strategies as st
 
 from assay import demo, workflow
 from assay.data import class_list, decoder, ilsvrc, labels, prepared, sources
+from assay.data.sources import info_file
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError
 from assay.external import ais_bench, benchmark_app, loadgen, trtexec
-from assay.guide import dumps, info, reports
+from assay.guide import dumps, reports
 from assay.models import onnx_file
 from assay.records import (
     ArrayFile,
@@ -341,7 +342,7 @@ READERS: dict[str, Reader] = {
     "classes of samples": Reader(_samples_of, _shard, "val.tar"),
     "tar of images": Reader(_images_of, _tars, "val.tar"),
     "class list": Reader(class_list.read, lambda: [CLASSES]),
-    "info": Reader(info.read, lambda: [LINES]),
+    "info": Reader(info_file.read, lambda: [LINES]),
     "dump of text": Reader(_dump, lambda: [b"0.500000 -1.250000 3e-2 \n"], "a_1.txt"),
     "dump of bytes": Reader(_dump, lambda: [np.zeros(4, "<f4").tobytes()], "a_1.bin"),
     "result.json": _import_as("result.json", [RESULT]),
@@ -471,7 +472,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("prep").mkdir()
     for number in range(4):
-        Path(f"prep/{number}.bin").write_bytes(bytes(info.tensor_bytes(2, 2)))
+        Path(f"prep/{number}.bin").write_bytes(bytes(info_file.tensor_bytes(2, 2)))
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "weights.bin").write_bytes(bytes(192))
     return tmp_path / "in"

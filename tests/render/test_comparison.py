@@ -4,7 +4,7 @@ import csv
 import io
 from pathlib import Path
 
-from assay.guide import published
+from assay.published import guide
 from assay.records import Comparison, PairedAccuracy, Pairing
 from assay.render.comparison import comparison, comparison_csv
 from assay.render.markdown import markdown
@@ -31,7 +31,7 @@ def _paired(**changes: object) -> PairedAccuracy:
 def _compared(folder: Path, name: str = "RUN") -> Comparison:
     run = factories.run_record([factories.result(folder)])
     verdict = compare.judge(run, [gates.parse("throughput>=1")], [])
-    theirs = published.load("guide:T4")
+    theirs = guide.load("guide:T4")
     return Comparison(
         records=(name,),
         verdicts=(verdict,),

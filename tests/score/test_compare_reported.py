@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assay.errors import UnknownNameError
-from assay.guide import published
+from assay.published import guide
 from assay.records import Check, Reference, RunRecord
 from assay.records.reported import ReportedLatency, ReportedResult, ReportedRun
 from assay.score import compare, gates
@@ -19,7 +19,7 @@ INTERVAL = f"interval missing ({POINT})"
 
 
 def _check(record: RunRecord | ReportedRun, gate: str, *references: Reference) -> Check:
-    (check,) = compare.judge(record, [gates.parse(gate)], references, published.weights_md5).checks
+    (check,) = compare.judge(record, [gates.parse(gate)], references, guide.weights_md5).checks
     return check
 
 
@@ -365,7 +365,7 @@ def test_a_sample_of_the_reported_images_is_judged_by_its_interval_and_not_noted
     images = factories.dataset(names, CLASSES[:1000])
     result = factories.result(tmp_path, 1, (830, 830, 830, 830, 950), 1000)
     run = factories.run_record([result], model=factories.flagship(), dataset=images)
-    check = _check(run, "top1-drop/guide:published<=1", _against(published.load("guide:published")))
+    check = _check(run, "top1-drop/guide:published<=1", _against(guide.load("guide:published")))
     assert check.verdict == "PASS"
     assert check.high is not None
     assert "a sample of 1,000 of the 50,000 images" in check.detail

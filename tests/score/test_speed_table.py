@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from assay.guide import published
+from assay.published import guide
 from assay.records import Reference, RunRecord, SpeedCell, SpeedRow, SpeedTable
 from assay.records.reported import ReportedResult, ReportedRun
 from assay.score.speed_table import speed_table
@@ -15,7 +15,7 @@ from tests import factories
 def _table(record: RunRecord | ReportedRun, *references: ReportedRun | Reference) -> SpeedTable:
     held = [one if isinstance(one, Reference) else factories.as_reference(one) for one in references]
     name = record.name if isinstance(record, ReportedRun) else "RUN"
-    found = speed_table([(name, record)], held, published.weights_md5)
+    found = speed_table([(name, record)], held, guide.weights_md5)
     assert found is not None
     return found
 
@@ -40,7 +40,7 @@ def _marked(table: SpeedTable) -> list[tuple[int | str, float, float | None, str
 
 def test_the_guides_table_is_computed_and_its_three_slips_are_marked() -> None:
     names = [f"guide:{name}" for name in ("310", "310P", "T4")]
-    table = _table(published.load("guide:310P-tuned"), *(published.load(name) for name in names))
+    table = _table(guide.load("guide:310P-tuned"), *(guide.load(name) for name in names))
     assert (table.kind, table.records) == ("interface", ("guide:310P-tuned", *names))
     assert [row.batch for row in table.rows] == [1, 4, 8, 16, 32, 64, "best"]
     assert _values(_row(table, 32).throughputs) == pytest.approx([895.306, 558.380, 410.758, 570.786])

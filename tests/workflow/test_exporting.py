@@ -17,9 +17,9 @@ import torch
 from assay import demo, environment, workflow
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError, CheckpointError, ParityError, UnknownNameError, UsageError
-from assay.guide import published as guide
 from assay.models import architectures
 from assay.progress import Silent
+from assay.published import guide
 from assay.workflow import trained_network
 from tests.messages import assert_says
 

@@ -29,7 +29,7 @@ from assay.cli.options import (
 )
 from assay.cli.scenario import bench_scenario, refuse_without_scenario, scenario_options, what_is_given
 from assay.errors import EXIT_DONE, EXIT_GATE, UsageError
-from assay.visible import visible
+from assay.units import visible
 
 if TYPE_CHECKING:
     from assay.progress import Progress

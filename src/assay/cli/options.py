@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.errors import UsageError
-from assay.visible import visible_json, visible_lines
+from assay.units import visible_json, visible_lines
 
 if TYPE_CHECKING:
     from assay.data.transform import TransformChoice

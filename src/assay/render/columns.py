@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from assay.visible import visible
+from assay.units import visible
 
 _WIDTH = 78
 """Of a table, which is indented by two."""

@@ -10,7 +10,7 @@ from assay.records import Comparison, SpeedTable
 from assay.render.paired import paired
 from assay.render.speed import speed
 from assay.render.table import verdict
-from assay.visible import visible
+from assay.units import visible
 
 
 def comparison(found: Comparison, results: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from assay.records import Check, Comparison, SpeedTable
 from assay.render.paired import sentence
 from assay.render.speed import speed_cells
-from assay.visible import visible
+from assay.units import visible
 
 _SIGNS = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "❔", "NOT COMPARABLE": "⚪"}
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from assay import units
 from assay.records import PairedAccuracy, Pairing
-from assay.visible import visible
+from assay.units import visible
 
 
 def paired(found: Sequence[Pairing]) -> str:

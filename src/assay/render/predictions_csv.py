@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable
 
 from assay.records import ScoredImage
-from assay.visible import visible
+from assay.units import visible
 
 
 def predictions_csv(images: Iterable[ScoredImage]) -> str:

@@ -21,7 +21,7 @@ from assay.records import (
 )
 from assay.render.columns import aligned
 from assay.render.paired import line
-from assay.visible import visible
+from assay.units import visible
 
 
 def results(found: Sequence[BatchResult], figures: Sequence[Figures]) -> str:

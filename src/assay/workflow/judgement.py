@@ -10,7 +10,7 @@ import msgspec
 from assay.data import class_list as class_lists
 from assay.data import labels as label_files
 from assay.errors import RecordError, UsageError
-from assay.guide import published as guide
+from assay.published import guide
 from assay.records import (
     Accuracy,
     Figures,

@@ -11,8 +11,8 @@ from typing import Protocol
 from assay import environment
 from assay.data import sources
 from assay.data.prepared import Reader
+from assay.data.sources.info_file import InfoFile
 from assay.errors import UsageError
-from assay.guide.info import InfoFile
 from assay.measure import stages
 from assay.measure.pipeline import Stage
 from assay.measure.stages import Slot

@@ -12,12 +12,12 @@ from assay.data import transform_fingerprint
 from assay.errors import UsageError
 from assay.external import loadgen as summary
 from assay.external import loadgen_log
-from assay.guide import published
 from assay.measure import loadgen, machine
 from assay.measure.loadgen import Driven
 from assay.measure.machine import Patience
 from assay.measure.scenarios import Load
 from assay.progress import Progress, Silent, Stopwatch
+from assay.published import guide
 from assay.records import (
     Accuracy,
     CompiledModel,
@@ -200,7 +200,7 @@ def _reported(
         found,
         sources=(str(place),),
         model=model.checkpoint.architecture if model.checkpoint is not None else model.name,
-        weights_md5=published.weights_md5(model.checkpoint) if model.checkpoint is not None else None,
+        weights_md5=guide.weights_md5(model.checkpoint) if model.checkpoint is not None else None,
         input_side=model.transform.crop,
         device=compiled.options.device,
         dies=1,

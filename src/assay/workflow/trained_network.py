@@ -12,9 +12,9 @@ import numpy as np
 from assay import demo
 from assay.data.transform import TransformChoice, choose
 from assay.errors import CheckpointError, UsageError
-from assay.guide import published as guide
 from assay.models import published_weights
 from assay.progress import Progress
+from assay.published import guide
 from assay.records import FileReference, ImageTransform, PublishedAccuracy
 from assay.storage import store
 from assay.workflow.demo_pixels import demo_transform, normalised_demo_images

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from assay import demo
+from assay.data.sources import info_file
 from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
-from assay.guide import info
 from assay.workflow import guided
 from tests import factories
 from tests.messages import assert_says
@@ -172,7 +172,7 @@ def test_a_folder_above_is_listed_by_its_whole_path(tmp_path: Path, monkeypatch:
     (tmp_path / "a.bin").write_bytes(b"\0" * 12)
     guided.list_tensors("..", tmp_path / "x.info", 1, 1)
     assert (tmp_path / "x.info").read_text() == f"0 {tmp_path.resolve()}/a.bin 1 1\n"
-    assert len(info.read(tmp_path / "x.info").paths) == 1
+    assert len(info_file.read(tmp_path / "x.info").paths) == 1
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\udcffb", "a\tb"])
@@ -227,7 +227,7 @@ def test_a_folder_elsewhere_is_refused_here_and_listed_beside_its_files(
         assert not Path("x.info").exists()
     # What the message advises.
     assert guided.list_tensors(str(away), tmp_path / "data" / "x.info", 1, 1) == 1
-    assert info.read(tmp_path / "data" / "x.info").paths == (f"{away}/a.bin",)
+    assert info_file.read(tmp_path / "data" / "x.info").paths == (f"{away}/a.bin",)
 
 
 def test_a_side_that_no_list_can_hold_is_refused(tmp_path: Path) -> None:

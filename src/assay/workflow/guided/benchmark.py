@@ -8,9 +8,10 @@ from pathlib import Path
 
 from assay import units
 from assay.backends import registry
+from assay.data.sources import info_file
+from assay.data.sources.info_file import InfoFile
 from assay.errors import RecordError, UnknownNameError, UsageError
-from assay.guide import dumps, formats, info
-from assay.guide.info import InfoFile
+from assay.guide import dumps, formats
 from assay.measure.stages import Scores
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BatchResult, CompiledModel, RunRecord
@@ -39,7 +40,7 @@ def benchmark(
     `sides` are width and height in pixels; they must be those of the list and of the artifact.
     """
     _check(compiled, batch, device)
-    tensors = info.read(listed)
+    tensors = info_file.read(listed)
     if (tensors.width, tensors.height) != sides:
         raise UsageError(
             f"{listed} lists tensors of {tensors.width}×{tensors.height}, and -input_width and -input_height say "

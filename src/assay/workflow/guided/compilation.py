@@ -8,8 +8,8 @@ from assay import demo
 from assay.backends import registry
 from assay.data.transform import PRESETS, TransformChoice
 from assay.errors import CheckpointError, UsageError
-from assay.guide.published import FLAGSHIP
 from assay.progress import Progress, Silent
+from assay.published.guide import FLAGSHIP
 from assay.records import BuildOptions, CompiledModel, OnnxModel
 from assay.storage import store
 from assay.workflow import artifact, asked

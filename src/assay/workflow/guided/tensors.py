@@ -18,9 +18,10 @@ from PIL import Image
 from assay import environment, units
 from assay.data import transform as image_transform
 from assay.data.sources import folder as folder_source
+from assay.data.sources import info_file
 from assay.data.sources.folder import ImageFolder
 from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
-from assay.guide import formats, info
+from assay.guide import formats
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import ImageTransform
 from assay.storage import store
@@ -125,13 +126,13 @@ def list_tensors(folder: str, out: Path, width: int, height: int) -> int:
     Raises `DatasetError` where the list would hold what `info.read` refuses: links, and files that lie neither below
     the list's folder nor below the one where this runs.
     """
-    if max(width, height) > info.LONGEST_SIDE:
-        raise UsageError(f"{width} {height}: no side of an image is longer than {info.LONGEST_SIDE} pixels")
+    if max(width, height) > info_file.LONGEST_SIDE:
+        raise UsageError(f"{width} {height}: no side of an image is longer than {info_file.LONGEST_SIDE} pixels")
     paths = _found(folder, formats.TENSOR_SUFFIX[1:])
     if not paths:
         raise DatasetError(f"no .bin file in {folder}; write them with imagenet_torch_preprocess.py")
-    info.require_inside(out, out.parent.resolve(), folder)
-    expected = info.tensor_bytes(width, height)
+    info_file.require_inside(out, out.parent.resolve(), folder)
+    expected = info_file.tensor_bytes(width, height)
     found = {path: _size(path) for path in paths}
     links = [path for path, size in found.items() if size == _LINK]
     if links:
@@ -147,7 +148,9 @@ def list_tensors(folder: str, out: Path, width: int, height: int) -> int:
             "give the width and height that they were prepared for",
             wrong,
         )
-    store.write_bytes(out, "".join(info.line(index, path, width, height) for index, path in enumerate(paths)).encode())
+    store.write_bytes(
+        out, "".join(info_file.line(index, path, width, height) for index, path in enumerate(paths)).encode()
+    )
     return len(paths)
 
 
@@ -157,7 +160,7 @@ def list_images(folder: str, out: Path) -> int:
     for suffix in _IMAGE_SUFFIXES:
         for index, path in enumerate(_found(folder, suffix)):
             try:
-                lines.append(info.line(index, path, *_sides(path)))
+                lines.append(info_file.line(index, path, *_sides(path)))
             except Exception as error:  # Pillow raises whatever damaged bytes make it trip over
                 wrong.append(f"{path}: {error}")
     if wrong:
@@ -189,7 +192,7 @@ def _size(path: str) -> str:
         status = os.lstat(path)
     except OSError as error:
         return error.strerror or str(error)
-    if info.is_file(status):
+    if info_file.is_file(status):
         return f"{status.st_size} bytes"
     return _LINK if stat.S_ISLNK(status.st_mode) else "no file"
 

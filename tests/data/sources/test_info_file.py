@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from assay.data.sources import info_file
 from assay.errors import DatasetError
-from assay.guide import info
 from tests.messages import assert_says
 
 
@@ -23,7 +23,7 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_list_is_read_with_its_sides_and_spaces_in_paths(listed: Path) -> None:
-    found = info.read(listed)
+    found = info_file.read(listed)
     assert found.names == ("a", "b c", "图")
     assert found.paths == ("./prep/a.bin", "./prep/b c.bin", "./prep/图.bin")
     assert (found.width, found.height) == (4, 2)
@@ -31,7 +31,7 @@ def test_a_list_is_read_with_its_sides_and_spaces_in_paths(listed: Path) -> None
 
 def test_the_index_tells_nothing(listed: Path) -> None:
     listed.write_text(listed.read_text().replace("1 ./", "0 ./").rstrip("\n"))
-    assert len(info.read(listed).paths) == 3
+    assert len(info_file.read(listed).paths) == 3
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_wrong_line_is_named_with_what_was_expected(line: str, said: str, list
     lines[1] = line
     listed.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(DatasetError) as caught:
-        info.read(listed)
+        info_file.read(listed)
     assert_says(
         caught,
         str(listed),
@@ -68,14 +68,14 @@ def test_a_wrong_first_line_does_not_speak_for_the_others(line: str, listed: Pat
     lines = listed.read_text(encoding="utf-8").splitlines()
     listed.write_text("\n".join([line, *lines[1:]]), encoding="utf-8")
     with pytest.raises(DatasetError) as caught:
-        info.read(listed)
+        info_file.read(listed)
     assert_says(caught, "1 of 3 lines cannot be used", "line 1: ")
 
 
 def test_a_file_of_the_wrong_size_is_named_with_the_size_expected(listed: Path) -> None:
     Path("prep/b c.bin").write_bytes(b"\0" * 95)
     with pytest.raises(DatasetError) as caught:
-        info.read(listed)
+        info_file.read(listed)
     assert_says(caught, "line 2: ./prep/b c.bin has 95 bytes, and 3×2×4 float32 are 96")
 
 
@@ -83,7 +83,7 @@ def test_a_file_of_the_wrong_size_is_named_with_the_size_expected(listed: Path) 
 def test_no_path_leads_through_the_folder_above(line: str, listed: Path) -> None:
     listed.write_text(line)
     with pytest.raises(DatasetError) as caught:
-        info.read(listed)
+        info_file.read(listed)
     assert_says(caught, "line 1: ")
 
 
@@ -91,7 +91,7 @@ def test_no_path_leads_through_the_folder_above(line: str, listed: Path) -> None
 def test_sides_that_are_no_pixels_are_said(sides: str, listed: Path) -> None:
     listed.write_text(f"0 ./prep/a.bin {sides}\n")
     with pytest.raises(DatasetError) as caught:
-        info.read(listed)
+        info_file.read(listed)
     assert_says(caught, "width and height are", "not pixels")
 
 
@@ -101,7 +101,7 @@ def test_a_file_that_is_no_list_is_said(content: bytes | None, tmp_path: Path) -
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DatasetError) as caught:
-        info.read(path)
+        info_file.read(path)
     assert_says(caught, str(path), "gen_dataset_info.py")
     # The path is said once, and no number of an error.
     assert "Errno" not in str(caught.value)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from assay.errors import UnknownNameError
-from assay.guide import published
+from assay.published import guide
 from assay.records import PublishedAccuracy
 from assay.records.reported import ReportedResult, ReportedRun
 from tests import factories
@@ -34,7 +34,7 @@ def _by_batch(run: ReportedRun) -> dict[int | None, ReportedResult]:
 
 
 def test_every_name_loads_the_record_of_that_name() -> None:
-    assert published.names() == (
+    assert guide.names() == (
         "guide:310",
         "guide:310P",
         "guide:310P-tuned",
@@ -42,19 +42,19 @@ def test_every_name_loads_the_record_of_that_name() -> None:
         "guide:offline",
         "guide:published",
     )
-    assert [published.load(name).name for name in published.names()] == list(published.names())
+    assert [guide.load(name).name for name in guide.names()] == list(guide.names())
 
 
 @pytest.mark.parametrize("name", ["guide:T5", "guide:", "T4", "guide:../figures/T4"])
 def test_an_unknown_name_lists_the_known(name: str) -> None:
     with pytest.raises(UnknownNameError) as caught:
-        published.load(name)
+        guide.load(name)
     assert_says(caught, f"unknown record of the guide {name!r}", "known: ", "guide:T4", "guide:310P-tuned")
 
 
 def test_every_record_is_of_the_flagship() -> None:
-    for name in published.names():
-        run = published.load(name)
+    for name in guide.names():
+        run = guide.load(name)
         assert (run.model, run.weights_md5, run.input_side) == (
             "wide_resnet101_2",
             "5961435974bb43104b5a3180fea7c2c4",
@@ -73,14 +73,14 @@ def test_every_record_is_of_the_flagship() -> None:
     ],
 )
 def test_the_key_figures_of_the_speeds(name: str, dies: int, pixels: str, transfers: bool | None, best: float) -> None:
-    run = published.load(name)
+    run = guide.load(name)
     assert (run.dies, run.pixels, run.transfers, run.precision) == (dies, pixels, transfers, "fp16")
     assert [result.batch for result in run.results] == [1, 4, 8, 16, 32, 64]
     assert max(result.throughput["interface"] for result in run.results) == best
 
 
 def test_the_key_figures_of_the_accuracies() -> None:
-    of = {name: published.load(name) for name in ("guide:published", "guide:offline")}
+    of = {name: guide.load(name) for name in ("guide:published", "guide:offline")}
     assert {(run.dataset, run.images) for run in of.values()} == {("ImageNet validation", 50_000)}
     assert [dict(result.top) for result in of["guide:published"].results] == [{1: 78.848, 5: 94.284}]
     assert {result.batch: list(result.top.values()) for result in of["guide:offline"].results} == {
@@ -92,7 +92,7 @@ def test_the_key_figures_of_the_accuracies() -> None:
 @pytest.mark.parametrize("name", SPEEDS)
 def test_the_speeds_are_those_of_the_guide(name: str, numbers: dict[str, Any]) -> None:
     device, tuned = SPEEDS[name]
-    run = published.load(f"guide:{name}")
+    run = guide.load(f"guide:{name}")
     given = [one for one in numbers["performance"] if (one["device"], one["tuned"]) == (device, tuned)]
     assert [result.batch for result in run.results] == [one["batch"] for one in given]
     for result, one in zip(run.results, given, strict=True):
@@ -116,7 +116,7 @@ def test_the_speeds_are_those_of_the_guide(name: str, numbers: dict[str, Any]) -
 
 @pytest.mark.parametrize("name", SPEEDS)
 def test_what_the_guide_printed_is_kept_as_it_stands_there(name: str, numbers: dict[str, Any]) -> None:
-    run = published.load(f"guide:{name}")
+    run = guide.load(f"guide:{name}")
     kept = {result.batch: result.printed for result in run.results} | {"best": run.printed}
     for row in numbers["table_7_4"]:
         expected = {"throughput": row[COLUMNS[name]]}
@@ -128,21 +128,21 @@ def test_what_the_guide_printed_is_kept_as_it_stands_there(name: str, numbers: d
 
 def test_the_accuracies_are_those_of_the_guide(numbers: dict[str, Any]) -> None:
     given = numbers["accuracy"]
-    (stated,) = published.load("guide:published").results
+    (stated,) = guide.load("guide:published").results
     assert stated.top == {1: given["published"]["top1"], 5: given["published"]["top5"]}
-    offline = _by_batch(published.load("guide:offline"))
+    offline = _by_batch(guide.load("guide:offline"))
     assert offline[1].top == {k: given["full_result_bs1"][f"top{k}"] for k in range(1, 6)}
     for batch, result in offline.items():
         assert result.top[1] == given["offline"][str(batch)]["top1"]
         assert result.top[5] == given["offline"][str(batch)]["top5"]
-    assert published.load("guide:offline").images == given["images"]
-    assert numbers["checkpoint_md5"] == published.FLAGSHIP_MD5
+    assert guide.load("guide:offline").images == given["images"]
+    assert numbers["checkpoint_md5"] == guide.FLAGSHIP_MD5
 
 
 @pytest.mark.parametrize(
     ("sha256", "architecture", "source", "matched", "expected"),
     [
-        ("32ee1156" + "0" * 56, "wide_resnet101_2", None, False, published.FLAGSHIP_MD5),
+        ("32ee1156" + "0" * 56, "wide_resnet101_2", None, False, guide.FLAGSHIP_MD5),
         ("a" * 64, "wide_resnet101_2", None, False, None),
         ("32ee1156" + "0" * 56, "resnet50", None, False, None),
         (
@@ -150,7 +150,7 @@ def test_the_accuracies_are_those_of_the_guide(numbers: dict[str, Any]) -> None:
             "wide_resnet101_2",
             "torchvision Wide_ResNet101_2_Weights.IMAGENET1K_V1",
             True,
-            published.FLAGSHIP_MD5,
+            guide.FLAGSHIP_MD5,
         ),
         ("a" * 64, "wide_resnet101_2", "torchvision Wide_ResNet101_2_Weights.IMAGENET1K_V1", False, None),
         ("a" * 64, "wide_resnet101_2", "torchvision Wide_ResNet101_2_Weights.IMAGENET1K_V2", True, None),
@@ -166,10 +166,10 @@ def test_the_guides_weights_are_known_by_their_hash_or_by_the_users_word(
         )
     trained = factories.checkpoint(factories.file_reference(sha256=sha256), figures)
     changed = msgspec.structs.replace(trained, architecture=architecture)
-    assert published.weights_md5(changed) == expected
+    assert guide.weights_md5(changed) == expected
 
 
 def test_random_weights_are_no_file_of_the_guide() -> None:
     random = factories.flagship(sha256=None).checkpoint
     assert random is not None
-    assert published.weights_md5(random) is None
+    assert guide.weights_md5(random) is None
