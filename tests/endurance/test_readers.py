@@ -26,8 +26,8 @@ from assay.data import class_list, decoder, ilsvrc, labels, prepared, sources
 from assay.data.sources import info_file
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError
-from assay.external import ais_bench, benchmark_app, loadgen, trtexec
-from assay.guide import dumps, reports
+from assay.guide import dumps
+from assay.importers import ais_bench, ascend_benchmark, benchmark_app, loadgen, trtexec
 from assay.models import onnx_file
 from assay.records import (
     ArrayFile,
@@ -532,8 +532,8 @@ def test_every_sound_file_is_read(folder: Path) -> None:
 
 
 def test_every_file_of_another_tools_is_recognised_by_a_reader() -> None:
-    tools = {ais_bench, benchmark_app, loadgen, trtexec, reports}
-    from assay.workflow import importing
+    tools = {ais_bench, benchmark_app, loadgen, trtexec, ascend_benchmark}
+    from assay.importers import import_results
 
-    homes = {kind.read.__module__ for kind in importing.KINDS}
+    homes = {kind.read.__module__ for kind in import_results.KINDS}
     assert homes == {tool.__name__ for tool in tools}

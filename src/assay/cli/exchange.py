@@ -40,7 +40,7 @@ def add(commands: Commands) -> None:
 def import_results(options: argparse.Namespace) -> int:
     """`assay import`."""
     from assay import workflow
-    from assay.render.imported import imported
+    from assay.importers.text import imported
 
     settings: dict[str, str] = {}
     for key, value in options.set:

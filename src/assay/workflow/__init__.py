@@ -10,6 +10,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from assay.importers.import_results import default_output as default_output
+    from assay.importers.import_results import import_results as import_results
     from assay.score.accuracy import SHIFTED as SHIFTED
     from assay.workflow.adoption import adopt as adopt
     from assay.workflow.adoption import describe as describe
@@ -42,8 +44,6 @@ if TYPE_CHECKING:
     from assay.workflow.exporting import export as export
     from assay.workflow.folders import held as held
     from assay.workflow.folders import load_predictions as load_predictions
-    from assay.workflow.importing import default_output as default_output
-    from assay.workflow.importing import import_results as import_results
     from assay.workflow.interleaving import bench_interleaved as bench_interleaved
     from assay.workflow.judgement import compare as compare
     from assay.workflow.judgement import evaluate as evaluate
@@ -80,6 +80,10 @@ if TYPE_CHECKING:
     from assay.workflow.tuning.searching import tune as tune
 
 _HOMES = {
+    "assay.importers.import_results": (
+        "default_output",
+        "import_results",
+    ),
     "assay.score.accuracy": ("SHIFTED",),
     "assay.workflow.adoption": (
         "adopt",
@@ -129,10 +133,6 @@ _HOMES = {
     "assay.workflow.folders": (
         "held",
         "load_predictions",
-    ),
-    "assay.workflow.importing": (
-        "default_output",
-        "import_results",
     ),
     "assay.workflow.interleaving": ("bench_interleaved",),
     "assay.workflow.judgement": (

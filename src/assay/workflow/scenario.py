@@ -10,8 +10,9 @@ import msgspec
 from assay import environment, units
 from assay.data import transform_fingerprint
 from assay.errors import UsageError
-from assay.external import loadgen as summary
 from assay.external import loadgen_log
+from assay.importers import loadgen as summary
+from assay.importers.report_file import ReportFile
 from assay.measure import loadgen, machine
 from assay.measure.loadgen import Driven
 from assay.measure.machine import Patience
@@ -32,7 +33,6 @@ from assay.records import (
     Setting,
 )
 from assay.records.reported import ReportedResult, ReportedRun
-from assay.report_file import ReportFile
 from assay.score import accuracy as score_accuracy
 from assay.storage import files, store
 from assay.workflow import folders, judgement, measurement, pixels, trial

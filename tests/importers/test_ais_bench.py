@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from assay.errors import AssayError
-from assay.external import ais_bench
+from assay.importers import ais_bench
+from assay.importers.report_file import ReportFile
 from assay.records.reported import ReportedRun
-from assay.report_file import ReportFile
 from tests.messages import assert_says
 from tests.reports import SAMPLES
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,13 @@ from pathlib import Path
 import msgspec
 
 from assay import units
-from assay.errors import RecordError, UsageError
-from assay.external import ais_bench, benchmark_app, loadgen, trtexec
-from assay.guide import reports
-from assay.records.reported import ReportedResult, ReportedRun
-from assay.report_file import ReportFile
+from assay.errors import RecordError, UnknownNameError, UsageError
+from assay.importers import ais_bench, ascend_benchmark, benchmark_app, loadgen, trtexec
+from assay.importers.report_file import ReportFile
+from assay.records import Precision, Record
+from assay.records.reported import ReportedPixels, ReportedResult, ReportedRun
 from assay.storage import files as storage_files
 from assay.storage import store
-from assay.workflow.import_settings import Settings, parse_settings
 
 LARGEST_FILE = 64 << 20
 """Bytes; a log of a run is some kilobytes, the times of a million queries some hundred megabytes less than this."""
@@ -32,9 +32,9 @@ class Kind:
 
 
 KINDS = (
-    Kind("Ascend benchmark performance file", reports.is_performance, reports.read_performance),
-    Kind("Ascend benchmark pure inference", reports.is_pure_inference, reports.read_pure_inference),
-    Kind("guide result.json", reports.is_evaluation, reports.read_evaluation),
+    Kind("Ascend benchmark performance file", ascend_benchmark.is_performance, ascend_benchmark.read_performance),
+    Kind("Ascend benchmark pure inference", ascend_benchmark.is_pure_inference, ascend_benchmark.read_pure_inference),
+    Kind("guide result.json", ascend_benchmark.is_evaluation, ascend_benchmark.read_evaluation),
     Kind("LoadGen summary", loadgen.recognises, loadgen.read),
     Kind("ais_bench summary", ais_bench.recognises, ais_bench.read),
     Kind("trtexec times", trtexec.is_times, trtexec.read_times),
@@ -44,8 +44,9 @@ KINDS = (
 )
 """Every kind that can be imported; the first that recognises a file reads it."""
 
-_EVALUATED = {reports.EVALUATION: (reports.BENCHMARK, ais_bench.TOOL)}
+_EVALUATED = {ascend_benchmark.EVALUATION: (ascend_benchmark.BENCHMARK, ais_bench.TOOL)}
 """A tool that measures no speed, and the tools whose outputs it reads."""
+
 _SHARED = (
     "model",
     "weights_md5",
@@ -60,13 +61,14 @@ _SHARED = (
     "scenario",
 )
 """What is said once of a whole run, and so must not be said in two ways."""
+
 _OF_ACCURACY = ("dataset", "images")
 
 
 def import_results(files: Sequence[Path], settings: Mapping[str, str], out: Path | None = None) -> ReportedRun:
     """Reads other tools' files into one record and writes it, by default beside the first file.
 
-    `settings` says what the files do not: see `assay.workflow.import_settings`. Raises where a file is none of the
+    `settings` says what the files do not: see `Settings`. Raises where a file is none of the
     known kinds or is damaged, and where two sources say different things; nothing is written then.
     """
     said = parse_settings(settings)
@@ -217,3 +219,71 @@ def _with_settings(run: ReportedRun, said: Settings) -> ReportedRun:
 def _word(value: object) -> str:
     """A value as `--set` takes it."""
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+class Settings(Record, frozen=True, kw_only=True):
+    """What the user says; None where nothing was said."""
+
+    name: str | None = None
+    batch: int | None = None
+    dies: int | None = None
+    model: str | None = None
+    precision: Precision | None = None
+    device: str | None = None
+    input_side: int | None = None
+    pixels: ReportedPixels | None = None
+    transfers: bool | None = None
+    dataset: str | None = None
+    images: int | None = None
+
+
+def parse_settings(texts: Mapping[str, str]) -> Settings:
+    """Reads the settings; raises where a key is unknown or a value is none of its kind."""
+    for key in texts:
+        if key not in _READ:
+            raise UnknownNameError("setting", key, _READ)
+    return msgspec.convert({key: _READ[key](key, text) for key, text in texts.items()}, Settings)
+
+
+def _printable(key: str, text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise UsageError(f"--set {key}={text!r}: give a name")
+    return text.strip()
+
+
+def _gate_name(key: str, text: str) -> str:
+    # A gate ends the name where its operator begins.
+    if any(sign in text for sign in "<>="):
+        raise UsageError(f"--set {key}={text!r}: give a name without <, > and =, which end it in a gate")
+    return _printable(key, text)
+
+
+def _count(key: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text)):
+        raise UsageError(f"--set {key}={text!r}: give a whole number of at least 1")
+    return int(text)
+
+
+def _choice(key: str, text: str, known: tuple[str, ...]) -> str:
+    if text not in known:
+        raise UsageError(f"--set {key}={text!r}: give {' or '.join(known)}")
+    return text
+
+
+def _flag(key: str, text: str) -> bool:
+    return _choice(key, text.lower().replace("true", "yes").replace("false", "no"), ("yes", "no")) == "yes"
+
+
+_READ: Mapping[str, Callable[[str, str], object]] = {
+    "name": _gate_name,
+    "batch": _count,
+    "dies": _count,
+    "model": _printable,
+    "precision": lambda key, text: _choice(key, text, typing.get_args(Precision)),
+    "device": _printable,
+    "input_side": _count,
+    "pixels": lambda key, text: _choice(key, text, typing.get_args(ReportedPixels)),
+    "transfers": _flag,
+    "dataset": _printable,
+    "images": _count,
+}

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from assay import units
+from assay.importers.report_file import ReportFile
 from assay.records.reported import ReportedLatency, ReportedResult, ReportedRun
-from assay.report_file import ReportFile
 
 TOOL = "LoadGen"
 

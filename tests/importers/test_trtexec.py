@@ -5,9 +5,9 @@ import re
 import pytest
 
 from assay.errors import AssayError
-from assay.external import trtexec
+from assay.importers import trtexec
+from assay.importers.report_file import ReportFile
 from assay.records.reported import ReportedRun
-from assay.report_file import ReportFile
 from tests.messages import assert_says
 from tests.reports import SAMPLES, TRTEXEC
 

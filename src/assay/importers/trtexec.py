@@ -13,10 +13,10 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import numpy as np
 
-from assay.external import shapes
+from assay.importers import shapes
+from assay.importers.report_file import ReportFile, shown
 from assay.records import Precision
 from assay.records.reported import ReportedLatency, ReportedResult, ReportedRun, ReportedStage
-from assay.report_file import ReportFile, shown
 
 TOOL = "trtexec"
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
+from assay.importers.report_file import ReportFile, shown
 from assay.records.reported import ReportedLatency, ReportedResult, ReportedRun, ReportedStage
-from assay.report_file import ReportFile, shown
 
 TOOL = "ais_bench"
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from assay.errors import AssayError
-from assay.guide import reports
+from assay.importers import ascend_benchmark
+from assay.importers.report_file import ReportFile
 from assay.records.reported import ReportedRun
-from assay.report_file import ReportFile
 from tests.messages import assert_says
 from tests.reports import BATCH_16, MISLABELLED
 
@@ -17,8 +17,8 @@ NAME = "perf_vision_batchsize_16_device_1.txt"
 
 
 def performance(text: str, name: str = NAME, batch: int | None = None) -> ReportedRun:
-    assert reports.is_performance(text)
-    return reports.read_performance(ReportFile(name=name, text=text, batch=batch))
+    assert ascend_benchmark.is_performance(text)
+    return ascend_benchmark.read_performance(ReportFile(name=name, text=text, batch=batch))
 
 
 def test_a_performance_file_has_both_throughputs_and_the_stages() -> None:
@@ -92,8 +92,8 @@ def test_a_damaged_performance_file_is_refused(change: tuple[str, str], said: li
     ],
 )
 def test_pure_inference_is_of_invented_pixels_a_sample(text: str) -> None:
-    assert reports.is_pure_inference(text)
-    run = reports.read_pure_inference(ReportFile(name="PureInfer_perf_of_wrn_bs4_in_device_0.txt", text=text))
+    assert ascend_benchmark.is_pure_inference(text)
+    run = ascend_benchmark.read_pure_inference(ReportFile(name="PureInfer_perf_of_wrn_bs4_in_device_0.txt", text=text))
     assert (run.pixels, run.dies, run.transfers) == ("synthetic", None, None)
     assert (run.results[0].batch, dict(run.results[0].throughput)) == (None, {"interface": 516.07})
     assert "bs4" in run.notes[0]
@@ -109,14 +109,14 @@ def test_pure_inference_is_of_invented_pixels_a_sample(text: str) -> None:
 )
 def test_damaged_pure_inference_is_refused(text: str, said: str) -> None:
     with pytest.raises(AssayError) as caught:
-        reports.read_pure_inference(ReportFile(name="PureInfer.txt", text=text))
+        ascend_benchmark.read_pure_inference(ReportFile(name="PureInfer.txt", text=text))
     assert_says(caught, "PureInfer.txt", said)
 
 
 def evaluation(values: Any) -> ReportedRun:
     text = json.dumps({"title": "Overall statistical evaluation", "value": values})
-    assert reports.is_evaluation(text)
-    return reports.read_evaluation(ReportFile(name="result.json", text=text))
+    assert ascend_benchmark.is_evaluation(text)
+    return ascend_benchmark.read_evaluation(ReportFile(name="result.json", text=text))
 
 
 def entry(key: str, value: Any) -> dict[str, Any]:
@@ -154,6 +154,6 @@ def test_a_damaged_evaluation_is_refused(values: Any, said: str) -> None:
 @pytest.mark.material
 def test_the_originals_result_is_read(material: Path) -> None:
     text = (material / "golden/result.json").read_text(encoding="utf-8")
-    run = reports.read_evaluation(ReportFile(name="result.json", text=text))
+    run = ascend_benchmark.read_evaluation(ReportFile(name="result.json", text=text))
     assert run.images == 200
     assert dict(run.results[0].top) == {1: 47.0, 2: 65.5, 3: 71.5, 4: 76.5, 5: 78.0}

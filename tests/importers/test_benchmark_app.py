@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from assay.errors import AssayError
-from assay.external import benchmark_app
+from assay.importers import benchmark_app
+from assay.importers.report_file import ReportFile
 from assay.records.reported import ReportedLatency, ReportedRun
-from assay.report_file import ReportFile
 from tests.messages import assert_says
 from tests.reports import SAMPLES
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from assay.external import shapes
+from assay.importers import shapes
+from assay.importers.report_file import ReportFile
 from assay.records.reported import ReportedLatency, ReportedResult, ReportedRun
-from assay.report_file import ReportFile
 
 TOOL = "benchmark_app"
 

@@ -10,8 +10,8 @@ import math
 import re
 
 from assay.errors import RecordError
+from assay.importers.report_file import ReportFile, shown
 from assay.records.reported import ReportedResult, ReportedRun, ReportedStage, ThroughputKind
-from assay.report_file import ReportFile, shown
 
 BENCHMARK = "Ascend benchmark"
 EVALUATION = "imagenet_acc_eval.py"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from assay import workflow
 from assay.errors import AssayError, RecordError, UnknownNameError, UsageError
+from assay.importers import import_results
 from assay.records.reported import ReportedRun
-from assay.workflow import importing
 from tests.messages import assert_says
 from tests.reports import BATCH_16, MISLABELLED, PURE, RESULT, SAMPLES, TRTEXEC
 
@@ -39,7 +39,7 @@ def refused(*files: Path, **said: str) -> pytest.ExceptionInfo[AssayError]:
 def test_every_sample_is_recognised_by_what_it_holds_and_read(tmp_path: Path) -> None:
     found = {}
     for sample in sorted(SAMPLES.iterdir()):
-        kind = importing.kind_of(sample.read_text(encoding="utf-8"))
+        kind = import_results.kind_of(sample.read_text(encoding="utf-8"))
         assert kind is not None
         found[sample.name] = kind.name
         # A name says nothing of the kind.
@@ -53,7 +53,7 @@ def test_every_sample_is_recognised_by_what_it_holds_and_read(tmp_path: Path) ->
 def test_one_text_is_of_one_kind_alone() -> None:
     texts = [sample.read_text(encoding="utf-8") for sample in SAMPLES.iterdir()]
     for text in [*texts, BATCH_16, PURE, RESULT]:
-        assert sum(kind.recognises(text) for kind in importing.KINDS) == 1
+        assert sum(kind.recognises(text) for kind in import_results.KINDS) == 1
 
 
 def test_the_record_stands_beside_the_first_file(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_missing_file_a_folder_and_a_record_are_no_results(tmp_path: Path) -> 
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "LARGEST_FILE", 100)
+    monkeypatch.setattr(import_results, "LARGEST_FILE", 100)
     log = put(tmp_path / "t4.log", TRTEXEC + "\n" * 100)
     assert_says(refused(log), "t4.log", "larger than 100 B")
 
