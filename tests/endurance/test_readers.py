@@ -28,20 +28,19 @@ from assay.data.transform import TransformChoice
 from assay.errors import AssayError
 from assay.guide import dumps
 from assay.importers import ais_bench, ascend_benchmark, benchmark_app, loadgen, trtexec
+from assay.loadgen.records import LoadGenTest, ScenarioRecord
 from assay.models import onnx_file
 from assay.records import (
     ArrayFile,
     CompiledModel,
     Dataset,
     LayerCost,
-    LoadGenTest,
     OnnxModel,
     Performance,
     Predictions,
     PreparedDataset,
     Record,
     RunRecord,
-    ScenarioRecord,
     Sensitivity,
     ShardAnswer,
     Verdict,

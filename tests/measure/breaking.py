@@ -10,8 +10,8 @@ import time
 from assay.backends.base import Batch, Scores
 from assay.backends.onnxruntime import OnnxRuntimeSession
 from assay.errors import BackendError
-from assay.measure import loadgen
-from assay.measure.loadgen import Driven, Test
+from assay.loadgen import driver
+from assay.loadgen.driver import Driven, Test
 
 WHOLE = OnnxRuntimeSession.infer
 
@@ -39,7 +39,7 @@ def _broken(test: Test, what: object) -> Driven:
         return WHOLE(self, batch)
 
     OnnxRuntimeSession.infer = infer  # type: ignore[method-assign]
-    return loadgen.drive(test)
+    return driver.drive(test)
 
 
 def _refuse() -> None:

@@ -47,8 +47,8 @@ def refuse_without_scenario(options: argparse.Namespace) -> None:
 def bench_scenario(options: argparse.Namespace, artifacts: Artifacts) -> int:
     """`assay bench --scenario`."""
     from assay import workflow
+    from assay.loadgen import text as render
     from assay.progress import on_standard_error
-    from assay.render import scenario as render
 
     for name in ("interleave", "profile", "iterations", "timeout"):
         if getattr(options, name):

@@ -76,7 +76,6 @@ from assay.records.model import (
     Sensitivity,
     TensorSpec,
 )
-from assay.records.scenario import LoadGenTest, ScenarioMode, ScenarioOutcome, ScenarioRecord, Validity
 from assay.records.tuning import Candidate, ChoiceWorth, EightBits, Objective, TrialState, Tuning, TuningTrial
 
 __all__ = [
@@ -117,7 +116,6 @@ __all__ = [
     "InterleavedOutcome",
     "Interpolation",
     "LayerCost",
-    "LoadGenTest",
     "Machine",
     "MachineState",
     "NamedAccuracy",
@@ -140,9 +138,6 @@ __all__ = [
     "Record",
     "Reference",
     "RunRecord",
-    "ScenarioMode",
-    "ScenarioOutcome",
-    "ScenarioRecord",
     "ScoredImage",
     "Sensitivity",
     "Setting",
@@ -157,7 +152,6 @@ __all__ = [
     "TrialState",
     "Tuning",
     "TuningTrial",
-    "Validity",
     "Verdict",
     "VerdictWord",
     "WarmUp",

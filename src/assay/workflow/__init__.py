@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from assay.importers.import_results import default_output as default_output
     from assay.importers.import_results import import_results as import_results
+    from assay.loadgen.bench import bench_scenario as bench_scenario
+    from assay.loadgen.request import ScenarioRequest as ScenarioRequest
     from assay.score.accuracy import SHIFTED as SHIFTED
     from assay.workflow.adoption import adopt as adopt
     from assay.workflow.adoption import describe as describe
@@ -71,8 +73,6 @@ if TYPE_CHECKING:
     from assay.workflow.repairing import repair as repair
     from assay.workflow.reporting import write_report as write_report
     from assay.workflow.rows import to_rows as to_rows
-    from assay.workflow.scenario import bench_scenario as bench_scenario
-    from assay.workflow.scenario_request import ScenarioRequest as ScenarioRequest
     from assay.workflow.trial import bench_all as bench_all
     from assay.workflow.tuning.request import TUNED_BATCHES as TUNED_BATCHES
     from assay.workflow.tuning.request import TuneRequest as TuneRequest
@@ -84,6 +84,8 @@ _HOMES = {
         "default_output",
         "import_results",
     ),
+    "assay.loadgen.bench": ("bench_scenario",),
+    "assay.loadgen.request": ("ScenarioRequest",),
     "assay.score.accuracy": ("SHIFTED",),
     "assay.workflow.adoption": (
         "adopt",
@@ -167,8 +169,6 @@ _HOMES = {
     "assay.workflow.repairing": ("repair",),
     "assay.workflow.reporting": ("write_report",),
     "assay.workflow.rows": ("to_rows",),
-    "assay.workflow.scenario": ("bench_scenario",),
-    "assay.workflow.scenario_request": ("ScenarioRequest",),
     "assay.workflow.trial": ("bench_all",),
     "assay.workflow.tuning.request": (
         "TUNED_BATCHES",

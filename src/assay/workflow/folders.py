@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from assay.errors import RecordError
-from assay.records import Predictions, ScenarioRecord
+from assay.loadgen.records import ScenarioRecord
+from assay.records import Predictions
 from assay.storage import locks, store
 from assay.workflow import judgement
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from assay.data.prepared import Shard
 from assay.errors import RecordError
+from assay.loadgen.records import ScenarioRecord
 from assay.progress import Progress, Silent
 from assay.records import (
     BackendChoice,
@@ -20,7 +21,6 @@ from assay.records import (
     PreparedDataset,
     Record,
     RunRecord,
-    ScenarioRecord,
     Sensitivity,
     ShardAnswer,
     Tuning,

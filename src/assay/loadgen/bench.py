@@ -10,33 +10,23 @@ import msgspec
 from assay import environment, units
 from assay.data import transform_fingerprint
 from assay.errors import UsageError
-from assay.external import loadgen_log
 from assay.importers import loadgen as summary
 from assay.importers.report_file import ReportFile
-from assay.measure import loadgen, machine
-from assay.measure.loadgen import Driven
+from assay.loadgen import driver
+from assay.loadgen import log as loadgen_log
+from assay.loadgen.driver import Driven
+from assay.loadgen.records import LoadGenTest, ScenarioMode, ScenarioOutcome, ScenarioRecord
+from assay.loadgen.request import ScenarioRequest
+from assay.loadgen.scenarios import Load
+from assay.measure import machine
 from assay.measure.machine import Patience
-from assay.measure.scenarios import Load
 from assay.progress import Progress, Silent, Stopwatch
 from assay.published import guide
-from assay.records import (
-    Accuracy,
-    CompiledModel,
-    Dataset,
-    LoadGenTest,
-    Machine,
-    Predictions,
-    PreparedDataset,
-    ScenarioMode,
-    ScenarioOutcome,
-    ScenarioRecord,
-    Setting,
-)
+from assay.records import Accuracy, CompiledModel, Dataset, Machine, Predictions, PreparedDataset, Setting
 from assay.records.reported import ReportedResult, ReportedRun
 from assay.score import accuracy as score_accuracy
 from assay.storage import files, store
 from assay.workflow import folders, judgement, measurement, pixels, trial
-from assay.workflow.scenario_request import ScenarioRequest
 
 _LOG_BYTES = 1 << 20
 """Of LoadGen's logs, about; a log that the disk cut short leaves less room than that."""
@@ -134,8 +124,8 @@ class _Tests:
         self._progress.start(f"{self._load.scenario.name} {mode}", None)
         folder = self._home / mode
         with files.told_if_full(self._folder, _LOG_BYTES):
-            driven = loadgen.run(
-                loadgen.Test(
+            driven = driver.run(
+                driver.Test(
                     compiled=self._compiled,
                     run_settings=self._run_settings,
                     shards=self._data.shards if self._data is not None else None,
@@ -144,7 +134,7 @@ class _Tests:
                     folder=folder,
                 )
             )
-            found = loadgen_log.read(folder / loadgen.DETAIL)
+            found = loadgen_log.read(folder / driver.DETAIL)
         test = LoadGenTest(
             mode=mode,
             version=found.version,
@@ -171,7 +161,7 @@ class _Tests:
         """The answers of the accuracy mode as predictions, and their accuracy where the images have labels."""
         assert self._data is not None  # noqa: S101 - the accuracy mode was run, which needs images
         dataset: Dataset = self._data.dataset
-        log = self._home / "accuracy" / loadgen.ACCURACY
+        log = self._home / "accuracy" / driver.ACCURACY
         with files.told_if_full(self._folder, _LOG_BYTES):
             scores = loadgen_log.answers(log, len(dataset.names), self._compiled.model.classes)
         predictions = Predictions(
@@ -188,7 +178,7 @@ def _reported(
     compiled: CompiledModel, data: PreparedDataset | None, folder: Path, accuracy: Accuracy | None
 ) -> ReportedRun:
     """LoadGen's summary as it is read of anybody's run, with all that is known of this one."""
-    place = folder / loadgen.SUMMARY
+    place = folder / driver.SUMMARY
     text = place.read_text(encoding="utf-8")
     found = summary.read(
         ReportFile(name=place.name, text=text, batch=compiled.options.batch, path=str(place)),

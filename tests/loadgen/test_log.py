@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assay.errors import RecordError
-from assay.external import loadgen_log
+from assay.loadgen import log as loadgen_log
 from tests.messages import assert_says
 
 

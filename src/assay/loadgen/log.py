@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from assay.errors import RecordError
-from assay.records import Setting, Validity
+from assay.loadgen.records import Validity
+from assay.records import Setting
 
 _PREFIX = ":::MLLOG "
 _EFFECTIVE = "effective_"

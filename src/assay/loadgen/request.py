@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assay.measure import loadgen, scenarios
-from assay.measure.scenarios import Load
-from assay.records import Check, Gate, ScenarioRecord, Verdict
+from assay.loadgen import driver, scenarios
+from assay.loadgen.records import ScenarioRecord
+from assay.loadgen.scenarios import Load
+from assay.records import Check, Gate, Verdict
 from assay.records.reported import ReportedRun
 from assay.score import gates as score_gates
 from assay.workflow import judgement
@@ -49,7 +50,7 @@ class ScenarioRequest:
         _ = self.load
         for gate in self._speeds():
             score_gates.check(gate, [])
-        loadgen.require()
+        driver.require()
 
     def _speeds(self) -> list[Gate]:
         return [score_gates.parse(text) for text in self.gates if text.strip() != VALID]

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from assay.errors import UnknownNameError, UsageError
-from assay.records import ScenarioMode, Setting
+from assay.loadgen.records import ScenarioMode
+from assay.records import Setting
 
 BENCHMARK = "resnet50"
 """MLPerf's name of its image classification, by which LoadGen finds the settings that are of that task alone."""

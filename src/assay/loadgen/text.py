@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assay import units
-from assay.records import ScenarioOutcome, ScenarioRecord
+from assay.loadgen.records import ScenarioOutcome, ScenarioRecord
 from assay.render.columns import aligned
 from assay.render.table import verdict
 

@@ -19,19 +19,12 @@ from assay.backends import opening
 from assay.backends.base import Session
 from assay.data.prepared import Reader
 from assay.errors import BackendError, MissingExtraError
+from assay.loadgen.queries import Library, Noise, Sample, SystemUnderTest
+from assay.loadgen.records import ScenarioMode
+from assay.loadgen.scenarios import BENCHMARK, OFFICIAL_SAMPLES, Load
 from assay.measure import clock, machine, pipeline, stages
-from assay.measure.queries import Library, Noise, Sample, SystemUnderTest
-from assay.measure.scenarios import BENCHMARK, OFFICIAL_SAMPLES, Load
 from assay.processes import child
-from assay.records import (
-    ArrayFile,
-    CompiledModel,
-    DeviceUser,
-    MachineState,
-    ScenarioMode,
-    Setting,
-    WarmUp,
-)
+from assay.records import ArrayFile, CompiledModel, DeviceUser, MachineState, Setting, WarmUp
 from assay.storage import store
 
 if TYPE_CHECKING:

@@ -16,15 +16,10 @@ import pytest
 from assay import demo, workflow
 from assay.cli.main import main
 from assay.errors import BackendError, MissingExtraError, RecordError, UsageError
-from assay.measure import loadgen
+from assay.loadgen import driver
+from assay.loadgen.records import ScenarioOutcome, ScenarioRecord
 from assay.processes import child
-from assay.records import (
-    CompiledModel,
-    OnnxModel,
-    PreparedDataset,
-    ScenarioOutcome,
-    ScenarioRecord,
-)
+from assay.records import CompiledModel, OnnxModel, PreparedDataset
 from assay.records.reported import ReportedRun
 from assay.storage import store
 from assay.workflow import ScenarioRequest
@@ -123,7 +118,7 @@ def test_the_logs_are_kept_whole(rehearsal: tuple[ScenarioOutcome, Path]) -> Non
     for test in (outcome.scenario.performance, outcome.scenario.accuracy_test):
         assert test is not None
         names = {log.path.name for log in test.logs}
-        assert {loadgen.SUMMARY, loadgen.DETAIL, loadgen.ACCURACY, loadgen.CONFIGURATION} <= names
+        assert {driver.SUMMARY, driver.DETAIL, driver.ACCURACY, driver.CONFIGURATION} <= names
         for log in test.logs:
             assert store.verified(log).is_relative_to(folder / "bench")
     assert outcome.scenario.performance.version.startswith("6.0.")
@@ -232,7 +227,7 @@ def test_a_gate_on_the_figure_is_judged(compiled: Compiled, tmp_path: Path) -> N
 def test_what_breaks_under_loadgen_is_one_line(
     drive: Callable[..., object], said: list[str], compiled: Compiled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loadgen, "drive", drive)
+    monkeypatch.setattr(driver, "drive", drive)
     with pytest.raises(BackendError) as caught:
         measured(compiled("onnxruntime", 1), None, tmp_path, ScenarioRequest("offline", seconds=0.1))
     assert_says(caught, *said)
@@ -243,8 +238,8 @@ def test_what_breaks_under_loadgen_is_one_line(
 def test_an_interrupt_ends_loadgens_process(
     compiled: Compiled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loadgen, "drive", breaking.hanging)
-    monkeypatch.setattr(loadgen, "_LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(driver, "drive", breaking.hanging)
+    monkeypatch.setattr(driver, "_LOOK_SECONDS", 0.2)
     over = threading.Event()
 
     def interrupt() -> None:
@@ -274,7 +269,7 @@ def test_without_loadgen_it_says_what_to_install_and_for_which_python(
     compiled: Compiled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artifact = compiled("null", 1)
-    monkeypatch.setattr(loadgen, "find_spec", lambda name: None)
+    monkeypatch.setattr(driver, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError) as caught:
         measured(artifact, None, tmp_path, ScenarioRequest("offline"))
     assert_says(caught, "assay[loadgen]", "wheels for Python 3.11 to 3.13")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from assay.errors import UnknownNameError, UsageError
-from assay.measure.scenarios import SCENARIOS, Load, named
+from assay.loadgen.scenarios import SCENARIOS, Load, named
 from tests.messages import assert_says
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from assay.errors import BackendError
-from assay.measure.queries import Library, Noise, Sample, SystemUnderTest
+from assay.loadgen.queries import Library, Noise, Sample, SystemUnderTest
 from assay.records import ImageTransform, TensorSpec
 
 TRANSFORM = ImageTransform(resize=2, crop=2, interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))

@@ -1,0 +1,1 @@
+"""MLPerf's scenarios: its load generator drives an artifact."""
