@@ -16,8 +16,9 @@ import pytest
 from assay import demo, workflow
 from assay.cli.main import main
 from assay.data import labels as label_files
+from assay.quantization import calibration
 from assay.records import CompiledModel, OnnxModel, Predictions, RunRecord
-from assay.workflow import calibration, report_images
+from assay.workflow import report_images
 from assay.workflow.parity_pixels import parity_pixels
 from tests import archives
 

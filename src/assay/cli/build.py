@@ -176,7 +176,7 @@ def quantize(options: argparse.Namespace) -> int:
     """`assay quantize`."""
     from assay import workflow
     from assay.progress import on_standard_error
-    from assay.render import sensitivity
+    from assay.quantization import layer_costs
 
     if options.sensitivity and options.keep_float:
         raise UsageError("--sensitivity measures every layer; leave --keep-float away")
@@ -189,7 +189,7 @@ def quantize(options: argparse.Namespace) -> int:
         data = workflow.calibration_data(options.calibration)
         if options.sensitivity:
             costs = workflow.measure_sensitivity(model, data, **how, progress=progress)
-            answer(options, costs, sensitivity.table(costs))
+            answer(options, costs, layer_costs.table(costs))
             return EXIT_DONE
         if options.repair:
             workflow.repair(options.out, "quantize", progress)

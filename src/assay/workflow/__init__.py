@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     from assay.importers.import_results import import_results as import_results
     from assay.loadgen.bench import bench_scenario as bench_scenario
     from assay.loadgen.request import ScenarioRequest as ScenarioRequest
+    from assay.quantization.calibration import calibrate as calibrate
+    from assay.quantization.calibration import calibration_data as calibration_data
+    from assay.quantization.layer_costs import measure_sensitivity as measure_sensitivity
+    from assay.quantization.quantize import quantize as quantize
     from assay.score.accuracy import SHIFTED as SHIFTED
     from assay.workflow.adoption import adopt as adopt
     from assay.workflow.adoption import describe as describe
+    from assay.workflow.adoption import float_model_of as float_model_of
     from assay.workflow.adoption import transform_of as transform_of
     from assay.workflow.artifact import choice_of as choice_of
     from assay.workflow.artifact import command as command
@@ -27,8 +32,6 @@ if TYPE_CHECKING:
     from assay.workflow.asked import batch_sizes as batch_sizes
     from assay.workflow.asked import build_options as build_options
     from assay.workflow.asked import run_settings_of as run_settings_of
-    from assay.workflow.calibration import calibrate as calibrate
-    from assay.workflow.calibration import calibration_data as calibration_data
     from assay.workflow.choice import AUTO as AUTO
     from assay.workflow.choice import BuildRequest as BuildRequest
     from assay.workflow.choice import resolve as resolve
@@ -61,15 +64,12 @@ if TYPE_CHECKING:
     from assay.workflow.judgement import record_reference as record_reference
     from assay.workflow.judgement import references_of as references_of
     from assay.workflow.judgement import speed_table as speed_table
-    from assay.workflow.layer_costs import measure_sensitivity as measure_sensitivity
     from assay.workflow.measurement import Length as Length
     from assay.workflow.measurement import Measured as Measured
     from assay.workflow.measurement import bench as bench
     from assay.workflow.overlap import require_apart as require_apart
     from assay.workflow.pixels import Images as Images
     from assay.workflow.prediction import predict as predict
-    from assay.workflow.quantization import float_model_of as float_model_of
-    from assay.workflow.quantization import quantize as quantize
     from assay.workflow.repairing import repair as repair
     from assay.workflow.reporting import write_report as write_report
     from assay.workflow.rows import to_rows as to_rows
@@ -86,10 +86,17 @@ _HOMES = {
     ),
     "assay.loadgen.bench": ("bench_scenario",),
     "assay.loadgen.request": ("ScenarioRequest",),
+    "assay.quantization.calibration": (
+        "calibrate",
+        "calibration_data",
+    ),
+    "assay.quantization.layer_costs": ("measure_sensitivity",),
+    "assay.quantization.quantize": ("quantize",),
     "assay.score.accuracy": ("SHIFTED",),
     "assay.workflow.adoption": (
         "adopt",
         "describe",
+        "float_model_of",
         "transform_of",
     ),
     "assay.workflow.artifact": (
@@ -104,10 +111,6 @@ _HOMES = {
         "batch_sizes",
         "build_options",
         "run_settings_of",
-    ),
-    "assay.workflow.calibration": (
-        "calibrate",
-        "calibration_data",
     ),
     "assay.workflow.choice": (
         "AUTO",
@@ -153,7 +156,6 @@ _HOMES = {
         "references_of",
         "speed_table",
     ),
-    "assay.workflow.layer_costs": ("measure_sensitivity",),
     "assay.workflow.measurement": (
         "Length",
         "Measured",
@@ -162,10 +164,6 @@ _HOMES = {
     "assay.workflow.overlap": ("require_apart",),
     "assay.workflow.pixels": ("Images",),
     "assay.workflow.prediction": ("predict",),
-    "assay.workflow.quantization": (
-        "float_model_of",
-        "quantize",
-    ),
     "assay.workflow.repairing": ("repair",),
     "assay.workflow.reporting": ("write_report",),
     "assay.workflow.rows": ("to_rows",),

@@ -12,7 +12,11 @@ from assay.data.transform import TransformChoice, choose
 from assay.errors import RecordError
 from assay.models import external_data, onnx_file
 from assay.progress import Progress, Silent, Stopwatch
-from assay.records import ImageTransform, OnnxModel, Parity
+from assay.records import (
+    ImageTransform,
+    OnnxModel,
+    Parity,
+)
 from assay.storage import store
 
 _RECIPE = 1
@@ -154,3 +158,15 @@ def summary(model: OnnxModel) -> str:
     """Opset and parity, for the step's line."""
     detail = f"opset {model.opset}"
     return detail if model.parity is None else f"{detail} · parity {units.difference(model.parity.largest_difference)}"
+
+
+def float_model_of(model: OnnxModel) -> OnnxModel:
+    """The float32 model that a quantized one was made from, and any other itself.
+
+    Raises `RecordError` where its file is gone or changed.
+    """
+    if model.quantization is None:
+        return model
+    path = store.verified(model.quantization.float_model)
+    found = describe(path, output=model.output.name)
+    return msgspec.structs.replace(found, transform=model.transform, transform_source=model.transform_source)

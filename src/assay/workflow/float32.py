@@ -11,7 +11,7 @@ from assay import units
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BatchResult, BuildOptions, CompiledModel, Dataset, OnnxModel, PairedAccuracy, Predictions
 from assay.score import paired
-from assay.workflow import artifact, asked, measurement, quantization
+from assay.workflow import adoption, artifact, asked, measurement
 from assay.workflow.measurement import Length
 from assay.workflow.pixels import Data
 
@@ -31,7 +31,7 @@ def predictions(
     """The model's predictions in ONNX Runtime and float32, once over the data; kept below `out`."""
     watch = Stopwatch()
     # A model of 8 bits is paired with the one that it was made from, not with itself.
-    model = quantization.float_model_of(model)
+    model = adoption.float_model_of(model)
     batch = model.fixed_batch or _BATCH
     options, run_settings = asked.build_options(BACKEND, batch=batch)
     compiled, _ = artifact.compile_into(model, options, out / "compiled")

@@ -8,10 +8,11 @@ from pathlib import Path
 from assay import demo
 from assay.guide import formats
 from assay.progress import Progress, Silent
+from assay.quantization import calibration
 from assay.records import BatchResult, BuildOptions, CompiledModel, Tuning
 from assay.render import tuning as render
 from assay.search.search import require_optuna
-from assay.workflow import artifact, calibration, dataset
+from assay.workflow import artifact, dataset
 from assay.workflow.guided.compilation import compile_offline, taken
 from assay.workflow.tuning import split
 from assay.workflow.tuning.request import TuneRequest

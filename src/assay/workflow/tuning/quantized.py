@@ -9,9 +9,9 @@ from pathlib import Path
 from assay import units
 from assay.backends import opening
 from assay.errors import UsageError
+from assay.quantization import layer_costs, quantize
 from assay.records import Calibrator, Candidate, OnnxModel, PreparedDataset, Sensitivity
 from assay.storage import store
-from assay.workflow import layer_costs, quantization
 from assay.workflow.tuning import split
 
 _MOST_SHARE = 0.3
@@ -32,7 +32,7 @@ class Quantizer:
 
         Raises `UsageError` where telling which those are would take most of the time that is left.
         """
-        return quantization.quantize(
+        return quantize.quantize(
             self._model,
             self._images(),
             self._path(calibrator, per_channel, float_layers),

@@ -11,12 +11,12 @@ from assay.backends import registry
 from assay.errors import RecordError, UsageError
 from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
+from assay.quantization import calibration as calibration_step
 from assay.records import OnnxModel, Performance, Predictions, PreparedDataset, Tuning
 from assay.score import accuracy
 from assay.search.search import INTERRUPTED, require_study, search
 from assay.search.space import Space
 from assay.storage import store
-from assay.workflow import calibration as calibration_step
 from assay.workflow import float32, folders, judgement
 from assay.workflow.trial import check_labels, record_of
 from assay.workflow.tuning import alone, frontier, outcome, split

@@ -8,10 +8,10 @@ import pytest
 from onnx import helper
 
 from assay.errors import ModelError
-from assay.models.quantize import ready, runtime
+from assay.quantization import ready, runtime
 from tests import onnx_variants
 from tests.messages import assert_says
-from tests.models.quantize import graphs
+from tests.quantization import graphs
 
 
 def scores(proto: onnx.ModelProto) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -8,8 +8,8 @@ import onnx
 import onnxruntime
 import pytest
 
-from assay.models.quantize import layers, qdq, ranges, sensitivity
-from tests.models.quantize import graphs
+from assay.quantization import layers, qdq, ranges, sensitivity
+from tests.quantization import graphs
 
 
 def insert(ready: onnx.ModelProto, *kept: str) -> onnx.ModelProto:

@@ -6,9 +6,9 @@ import pytest
 from onnx import helper
 
 from assay.errors import UnknownNameError
-from assay.models.quantize import layers
+from assay.quantization import layers
 from tests.messages import assert_says
-from tests.models.quantize import graphs
+from tests.quantization import graphs
 
 
 def test_only_what_has_constant_weights_is_a_layer(tmp_path: Path) -> None:

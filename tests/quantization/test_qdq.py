@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from assay.models.quantize import layers, qdq, ranges, runtime
-from tests.models.quantize import graphs
+from assay.quantization import layers, qdq, ranges, runtime
+from tests.quantization import graphs
 
 
 def quantized(folder: Path, *wanted: str, per_channel: bool = True, reduce_range: bool = False) -> onnx.ModelProto:

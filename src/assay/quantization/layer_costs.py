@@ -8,15 +8,15 @@ import onnx
 
 from assay import units
 from assay.models import onnx_file
-from assay.models.quantize import layers, qdq, sensitivity
 from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
+from assay.quantization import calibration as calibration_step
+from assay.quantization import layers, qdq, quantize, sensitivity
+from assay.quantization.calibration import IMAGES, STEP_SECONDS, CalibrationData, Pixels
 from assay.records import Calibration, Calibrator, LayerCost, OnnxModel, Sensitivity
-from assay.workflow import calibration as calibration_step
-from assay.workflow import quantization
-from assay.workflow.calibration import IMAGES, STEP_SECONDS, CalibrationData, Pixels
 
 SENSITIVITY_IMAGES = 8
+
 DEAREST = 10
 """The layers whose part is also measured the other way around: all in 8 bits but this one."""
 
@@ -35,7 +35,7 @@ def measure_sensitivity(
     progress: Progress = Silent(),
 ) -> Sensitivity:
     """What each layer costs in 8 bits on `scored` of the calibration images, the dearest first."""
-    reduced = quantization.saturates() if reduce_range is None else reduce_range
+    reduced = quantize.saturates() if reduce_range is None else reduce_range
     with calibration_step.kept_in(calibrations) as folder:
         calibration = calibration_step.calibrate(
             model, data, folder, calibrator=calibrator, images=images, progress=progress
@@ -88,3 +88,20 @@ def _costs(
     )
     given = list(calibration_step.batches(graph, images))
     return sensitivity.measure(ready, quantized, graph.output.name, given, dearest)
+
+
+SHOWN = 10
+
+
+def table(costs: Sensitivity) -> str:
+    """A line for each of the dearest layers: what it costs alone, and what is left where it alone stays float."""
+    rows = [(cost.layer, cost.operator, _cost(cost.alone), _cost(cost.kept_float)) for cost in costs.layers[:SHOWN]]
+    width = max(len("layer"), *(len(row[0]) for row in rows))
+    lines = [f" {'layer':<{width}}  {'operator':<13} {'alone':>8} {'all others':>11}"]
+    lines += [f" {name:<{width}}  {operator:<13} {alone:>8} {others:>11}" for name, operator, alone, others in rows]
+    whole = f"all {len(costs.layers)} layers in 8 bits move the scores by {_cost(costs.whole)} of their spread"
+    return "\n".join([*lines, "", f"{whole}, on {units.counted(costs.images, 'calibration image')}"])
+
+
+def _cost(value: float | None) -> str:
+    return "" if value is None else units.percent(100 * value)

@@ -9,7 +9,7 @@ from onnx import TensorProto, version_converter
 
 from assay.errors import ModelError
 from assay.models import onnx_file
-from assay.models.quantize import layers
+from assay.quantization import layers
 
 OPSET = 13
 """The first in which weights have a scale for each channel."""
@@ -29,7 +29,7 @@ def require_float32(proto: onnx.ModelProto, name: str) -> None:
 
 def make_ready(proto: onnx.ModelProto, name: str, out: Path) -> None:
     """Writes the graph; raises `ModelError` where the opset cannot be raised, or where no layer has weights."""
-    from assay.models.quantize import runtime
+    from assay.quantization import runtime
 
     _take_weights_from_inputs(proto)
     opset = next(int(entry.version) for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))

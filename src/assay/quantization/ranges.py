@@ -15,7 +15,7 @@ import numpy.typing as npt
 import onnx
 
 from assay.errors import ModelError
-from assay.models.quantize import layers
+from assay.quantization import layers
 
 CALIBRATORS = ("minmax", "entropy", "percentile")
 """All values; the range that loses least information, by Kullback and Leibler; without the outermost values."""
@@ -37,7 +37,7 @@ def calibrate(
     proto: onnx.ModelProto, output: str, batches: Iterable[Mapping[str, Floats]], calibrator: str
 ) -> dict[str, Range]:
     """The range of each tensor over batches of the graph's input; raises `ModelError` where one is not finite."""
-    from assay.models.quantize import runtime
+    from assay.quantization import runtime
 
     names = tensors(proto.graph, output)
     graph = runtime.Graph(_showing(proto, names))

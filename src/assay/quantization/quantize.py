@@ -12,9 +12,11 @@ import onnx
 from assay import environment, units
 from assay.errors import ModelError, UsageError
 from assay.models import onnx_file
-from assay.models.quantize import layers, qdq
 from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
+from assay.quantization import calibration as calibration_step
+from assay.quantization import layers, qdq
+from assay.quantization.calibration import IMAGES, STEP_SECONDS, CalibrationData, Pixels
 from assay.records import (
     Calibration,
     Calibrator,
@@ -24,16 +26,17 @@ from assay.records import (
 )
 from assay.score import parity as score_parity
 from assay.storage import store
-from assay.workflow import calibration as calibration_step
-from assay.workflow.adoption import describe, record_of
-from assay.workflow.calibration import IMAGES, STEP_SECONDS, CalibrationData, Pixels
+from assay.workflow.adoption import record_of
 from assay.workflow.demo_pixels import normalised_demo_images
 from assay.workflow.parity_pixels import PARITY_IMAGES
 from assay.workflow.reference import open_reference
 
 _CHECKED_IMAGES = 16
+
 _NO_BOUND = 1e9
+
 _WARN_AGREEMENT = 0.85
+
 _RECIPE = 1
 """Raised when the same inputs give another file than before."""
 
@@ -126,18 +129,6 @@ def quantize(
     progress.finish("quantize", described, _detail(quantized), watch.seconds)
     _warn(change, progress)
     return quantized
-
-
-def float_model_of(model: OnnxModel) -> OnnxModel:
-    """The float32 model that a quantized one was made from, and any other itself.
-
-    Raises `RecordError` where its file is gone or changed.
-    """
-    if model.quantization is None:
-        return model
-    path = store.verified(model.quantization.float_model)
-    found = describe(path, output=model.output.name)
-    return msgspec.structs.replace(found, transform=model.transform, transform_source=model.transform_source)
 
 
 def saturates() -> bool:

@@ -16,9 +16,10 @@ from assay.data.transform import TransformChoice
 from assay.errors import DatasetError, ModelError, RecordError, UnknownNameError, UsageError
 from assay.models import onnx_file
 from assay.progress import Silent
+from assay.quantization import calibration, quantize
 from assay.records import OnnxModel, PreparedDataset
 from assay.storage import store
-from assay.workflow import calibration, float32, quantization
+from assay.workflow import float32
 from tests import onnx_variants
 from tests.messages import assert_says
 
@@ -200,7 +201,7 @@ def test_the_range_is_reduced_where_the_processor_saturates(
     assert made.quantization is not None
     assert made.quantization.reduce_range
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
-    assert not quantization.saturates()
+    assert not quantize.saturates()
 
 
 def test_the_layers_that_cost_most_come_first(

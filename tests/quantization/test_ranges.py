@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.errors import ModelError
-from assay.models.quantize import ranges
+from assay.quantization import ranges
 from tests.messages import assert_says
-from tests.models.quantize import graphs
+from tests.quantization import graphs
 
 Floats = npt.NDArray[np.float32]
 

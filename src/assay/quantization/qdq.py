@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import numpy as np
 import onnx
 
-from assay.models.quantize import layers
-from assay.models.quantize.ranges import Range
+from assay.quantization import layers
+from assay.quantization.ranges import Range
 
 _INFERRED = {"onnx.infer": "onnxruntime.quant"}
 """The quantizer's own mark of a graph whose shapes are known; one without it is written and read once more."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from assay.models.quantize import ready
+from assay.quantization import ready
 
 OUTPUT, INPUT, SIDE, CHANNELS, CLASSES = "class", "image", 8, 4, 5
 

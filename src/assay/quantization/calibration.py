@@ -19,9 +19,9 @@ from assay.data.prepared import Reader
 from assay.data.transform import normalise, pixels
 from assay.errors import UnknownNameError, UsageError
 from assay.models import onnx_file
-from assay.models.quantize import ranges, ready
 from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
+from assay.quantization import ranges, ready
 from assay.records import Calibration, Calibrator, OnnxModel, PreparedDataset
 from assay.score import parity as score_parity
 from assay.storage import store

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
-from assay.models.quantize import layers
+from assay.quantization import layers
 
 Floats = npt.NDArray[np.float32]
 
@@ -37,7 +37,7 @@ def measure(
     most: int,
 ) -> tuple[float, list[Cost]]:
     """The cost of all layers together, and of each, the dearest first; `most` of them are also left out in turn."""
-    from assay.models.quantize import runtime
+    from assay.quantization import runtime
 
     switched = _Switched(ready, quantized, output)
     graph = runtime.Graph(switched.proto)
