@@ -7,7 +7,7 @@ settings. Each is looked at for half a second, and the fastest of them again in 
 from __future__ import annotations
 
 from assay import workflow
-from assay.workflow.tuning.request import space_of
+from assay.tuning.request import space_of
 from benchmarks import subjects, tuning
 from benchmarks.harness import Row, row
 

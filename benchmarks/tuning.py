@@ -12,11 +12,12 @@ from assay.backends import opening
 from assay.errors import AssayError
 from assay.measure import stages
 from assay.progress import Lines, Silent
-from assay.records import BuildOptions, Candidate, CompiledModel, Performance, Setting, Tuning
+from assay.records import BuildOptions, CompiledModel, Performance, Setting
 from assay.score import figures
+from assay.tuning.records import Candidate, Tuning
+from assay.tuning.request import space_of
 from assay.workflow.passage import Passage
 from assay.workflow.pixels import source_of
-from assay.workflow.tuning.request import space_of
 from benchmarks.subjects import FOLDER, Subject
 
 FINALISTS = 4

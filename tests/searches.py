@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from assay.records import Accuracy, Candidate, ChoiceWorth, PairedAccuracy, RunRecord, Tuning, TuningTrial
+from assay.records import Accuracy, PairedAccuracy, RunRecord
 from assay.storage import store
+from assay.tuning.records import Candidate, ChoiceWorth, Tuning, TuningTrial
 from tests import factories
 
 HOSTILE = "changed </section><script>alert(3)</script> \u202e"

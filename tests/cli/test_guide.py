@@ -15,7 +15,7 @@ from assay.backends import registry
 from assay.cli.main import main
 from assay.records import CompiledModel
 from assay.storage import store
-from assay.workflow.tuning import attempt
+from assay.tuning import trial
 
 ATC = (
     "atc --framework=5 --model=demo.onnx --output=demo_bs16 --input_format=NCHW "
@@ -180,7 +180,7 @@ def test_where_nothing_tuned_is_right_the_artifact_is_untuned_and_that_is_said(
     there: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("optuna", reason="needs the extra `tune`")
-    monkeypatch.setattr(attempt, "_drop", lambda _: 100.0)
+    monkeypatch.setattr(trial, "_drop", lambda _: 100.0)
     assert main(["guide", "--backend", "onnxruntime", "--budget", "15s", *shlex.split(AOE)]) == 3
     assert "nothing tuned was right within 1.00 points: demo_aoe.om is untuned" in capsys.readouterr().out
     made = store.read(there / "demo_aoe.om.json", CompiledModel)

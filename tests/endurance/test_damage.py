@@ -22,8 +22,8 @@ from assay.errors import AssayError, RecordError
 from assay.progress import Silent
 from assay.records import BuildOptions, OnnxModel, PreparedDataset, RunRecord
 from assay.storage import store
+from assay.tuning.eight_bit_models import Quantizer
 from assay.workflow import RunRequest
-from assay.workflow.tuning.quantized import Quantizer
 from tests.messages import assert_says
 from tests.workflow.test_complete_run import Steps
 

@@ -191,12 +191,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _end(options: argparse.Namespace, outcome: Outcome, folder: Path, allow_inconclusive: bool) -> int:
-    from assay.render import table, tuning
+    from assay.render import table
+    from assay.tuning import text
 
     parts = [table.run(outcome, f"{folder}/verdict.json")]
     found = outcome.tuning
     if found is not None:
-        parts.insert(0, tuning.tuning(found, f"{folder}/tune/tuning.json"))
+        parts.insert(0, text.tuning(found, f"{folder}/tune/tuning.json"))
     answer(options, outcome, "\n".join(parts))
     # Where no candidate was right, what ran is the reference, and not what was asked for.
     passed = outcome.verdict.passes(allow_inconclusive) and (found is None or found.best is not None)

@@ -81,7 +81,7 @@ def tune(options: argparse.Namespace) -> int:
     """`assay tune`."""
     from assay import workflow
     from assay.progress import on_standard_error
-    from assay.render import tuning
+    from assay.tuning import text as tuning_text
 
     with on_standard_error() as progress:
         if options.repair:
@@ -98,7 +98,7 @@ def tune(options: argparse.Namespace) -> int:
             command=options.command_line,
         )
         workflow.write_report([options.out], progress=progress)
-    answer(options, found, tuning.tuning(found, f"{options.out}/tuning.json"))
+    answer(options, found, tuning_text.tuning(found, f"{options.out}/tuning.json"))
     return EXIT_DONE if found.best is not None else EXIT_GATE
 
 

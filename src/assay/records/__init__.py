@@ -76,7 +76,6 @@ from assay.records.model import (
     Sensitivity,
     TensorSpec,
 )
-from assay.records.tuning import Candidate, ChoiceWorth, EightBits, Objective, TrialState, Tuning, TuningTrial
 
 __all__ = [
     "LARGEST_SIDE",
@@ -92,16 +91,13 @@ __all__ = [
     "BuildOptions",
     "Calibration",
     "Calibrator",
-    "Candidate",
     "Check",
     "Checkpoint",
-    "ChoiceWorth",
     "Comparison",
     "CompiledModel",
     "Dataset",
     "DeviceUser",
     "Diagnosis",
-    "EightBits",
     "Environment",
     "Estimate",
     "Evaluation",
@@ -120,7 +116,6 @@ __all__ = [
     "MachineState",
     "NamedAccuracy",
     "NodeTime",
-    "Objective",
     "OnnxModel",
     "Outcome",
     "PairedAccuracy",
@@ -149,9 +144,6 @@ __all__ = [
     "StageTime",
     "TensorSpec",
     "ThroughputKind",
-    "TrialState",
-    "Tuning",
-    "TuningTrial",
     "Verdict",
     "VerdictWord",
     "WarmUp",

@@ -8,7 +8,7 @@ from typing import Literal
 from assay.records.base import Record, ThroughputKind, VerdictWord
 from assay.records.measurement import Figures, PairedAccuracy, RunRecord
 from assay.records.model import PublishedAccuracy
-from assay.records.tuning import Tuning
+from assay.tuning.records import Tuning
 
 
 class Reference(Record, frozen=True, kw_only=True):

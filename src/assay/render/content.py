@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from assay.records import Accuracy, DeviceUser, Estimate, Figures, RunRecord, SpeedTable, Tuning, TuningTrial, Verdict
+from assay.records import Accuracy, DeviceUser, Estimate, Figures, RunRecord, SpeedTable, Verdict
+from assay.tuning.page_section import SearchReport
 
 
 @dataclass(frozen=True)
@@ -59,41 +60,6 @@ class Gallery:
     total: int
     """How many there are, shown or not."""
     pictures: tuple[Picture, ...]
-
-
-@dataclass(frozen=True)
-class SearchPoint:
-    """A trial that went over all images to evaluate on."""
-
-    trial: TuningTrial
-    pace: float
-    """Images a second; of a search for a short latency, the seconds of the p99."""
-    top1: float
-    """In percent."""
-
-
-@dataclass(frozen=True)
-class SearchReport:
-    """The search that a run's artifact is the result of."""
-
-    record: Tuning
-    evaluated: tuple[SearchPoint, ...]
-    frontier: tuple[SearchPoint, ...]
-    """The fastest first."""
-    best: SearchPoint | None
-    """None where none passed."""
-    default: SearchPoint | None
-    """The best of the backends' defaults, where it is another."""
-    reference: float
-    """Top-1 of the model in float32, in percent; without labels, what agrees with it in every image."""
-    bound: float
-    """The least that passes, in percent."""
-    not_evaluated: tuple[str, ...]
-    """How many trials ended before that, and at what."""
-    failures: tuple[tuple[str, int], ...]
-    """Each reason, and of how many trials."""
-    roles: tuple[str, ...]
-    """What each of the run's results is to the search, `tuned` or `default`; empty of any other."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from assay import units
 from assay.records import Estimate, Figures, SpeedRow, SpeedTable, StageTime
 from assay.render import svg
+from assay.render.axes import percent_axis
 from assay.render.bars import Bar, Group, chart
 from assay.render.content import AccuracyLine, Histogram
 from assay.render.text import printable, shortened
@@ -167,17 +168,6 @@ def accuracy(lines: Sequence[AccuracyLine]) -> Markup:
         return svg.inline(drawn, "chart-accuracy", "Accuracy with intervals of 95 %", said)
 
 
-def percent_axis(drawn: Axes) -> None:
-    """Makes the upright axis one of percentages, within what a percentage may be."""
-    drawn.grid(axis="y", linewidth=0.8)
-    low, high = drawn.get_ylim()
-    drawn.set_ylim(max(low, 0), min(high, 100 + 0.04 * (high - low)))
-    # Ticks that are written without decimals must have none.
-    are_whole = high - low >= 5
-    drawn.locator_params(axis="y", nbins=6, integer=are_whole)
-    drawn.yaxis.set_major_formatter(lambda value, _: _whole(value) if are_whole else units.percent(value))
-
-
 _MARKERS = ("o", "D", "s", "^", "v", "P")
 
 
@@ -191,10 +181,6 @@ def _point(drawn: Axes, place: float, estimate: Estimate, number: int) -> None:
     drawn.errorbar(
         [place], [estimate.value], yerr=errors, fmt=marker, markersize=5.5, color=colour, elinewidth=1.4, capsize=3
     )
-
-
-def _whole(percent: float) -> str:
-    return units.share(percent / 100)
 
 
 def _rate_bar(name: str, estimate: Estimate, series: int) -> Bar:

@@ -9,10 +9,13 @@ from markupsafe import Markup
 
 from assay import units
 from assay.records import Figures, MachineState, VerdictWord
-from assay.render import figures, frontier, tuning
-from assay.render.content import ComparisonReport, RunReport, SearchReport
+from assay.render import figures
+from assay.render.content import ComparisonReport, RunReport
 from assay.render.speed import SPREAD, has_intervals, remarks
 from assay.render.text import printable
+from assay.tuning import frontier_chart
+from assay.tuning import text as tuning_text
+from assay.tuning.page_section import SearchReport
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -67,7 +70,7 @@ def search_page(report: SearchReport, made_from: str = "") -> str:
 
 
 def _frontier(search: SearchReport | None) -> Markup | None:
-    return frontier.frontier(search) if search is not None and search.evaluated else None
+    return frontier_chart.frontier(search) if search is not None and search.evaluated else None
 
 
 def comparison_page(report: ComparisonReport, made_from: str = "") -> str:
@@ -142,13 +145,13 @@ def _templates() -> Environment:
     made.globals.update(
         symbols=_SYMBOLS,
         units=units,
-        marks=frontier.MARKS,
-        measure_of=frontier.measure,
-        counts=tuning.counts,
-        described=tuning.described,
-        eight_bits=tuning.eight_bits,
-        none_passed=tuning.none_passed,
-        speed=tuning.speed,
+        marks=frontier_chart.MARKS,
+        measure_of=frontier_chart.measure,
+        counts=tuning_text.counts,
+        described=tuning_text.described,
+        eight_bits=tuning_text.eight_bits,
+        none_passed=tuning_text.none_passed,
+        speed=tuning_text.speed,
     )
     return made
 

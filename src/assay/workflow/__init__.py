@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from assay.quantization.layer_costs import measure_sensitivity as measure_sensitivity
     from assay.quantization.quantize import quantize as quantize
     from assay.score.accuracy import SHIFTED as SHIFTED
+    from assay.tuning.request import TUNED_BATCHES as TUNED_BATCHES
+    from assay.tuning.request import TuneRequest as TuneRequest
+    from assay.tuning.tune import load_tuning as load_tuning
+    from assay.tuning.tune import tune as tune
     from assay.workflow.adoption import adopt as adopt
     from assay.workflow.adoption import describe as describe
     from assay.workflow.adoption import float_model_of as float_model_of
@@ -74,10 +78,6 @@ if TYPE_CHECKING:
     from assay.workflow.reporting import write_report as write_report
     from assay.workflow.rows import to_rows as to_rows
     from assay.workflow.trial import bench_all as bench_all
-    from assay.workflow.tuning.request import TUNED_BATCHES as TUNED_BATCHES
-    from assay.workflow.tuning.request import TuneRequest as TuneRequest
-    from assay.workflow.tuning.searching import load_tuning as load_tuning
-    from assay.workflow.tuning.searching import tune as tune
 
 _HOMES = {
     "assay.importers.import_results": (
@@ -93,6 +93,14 @@ _HOMES = {
     "assay.quantization.layer_costs": ("measure_sensitivity",),
     "assay.quantization.quantize": ("quantize",),
     "assay.score.accuracy": ("SHIFTED",),
+    "assay.tuning.request": (
+        "TUNED_BATCHES",
+        "TuneRequest",
+    ),
+    "assay.tuning.tune": (
+        "load_tuning",
+        "tune",
+    ),
     "assay.workflow.adoption": (
         "adopt",
         "describe",
@@ -168,14 +176,6 @@ _HOMES = {
     "assay.workflow.reporting": ("write_report",),
     "assay.workflow.rows": ("to_rows",),
     "assay.workflow.trial": ("bench_all",),
-    "assay.workflow.tuning.request": (
-        "TUNED_BATCHES",
-        "TuneRequest",
-    ),
-    "assay.workflow.tuning.searching": (
-        "load_tuning",
-        "tune",
-    ),
 }
 """What each step's module has for others. It is loaded when it is asked for: a trial's process needs few of them."""
 

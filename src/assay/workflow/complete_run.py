@@ -13,15 +13,11 @@ from assay.backends import registry
 from assay.errors import RecordError, UsageError
 from assay.measure.machine import Patience
 from assay.progress import Progress, Silent, Stopwatch
-from assay.records import (
-    CompiledModel,
-    OnnxModel,
-    Outcome,
-    PreparedDataset,
-    Setting,
-    Tuning,
-)
+from assay.records import CompiledModel, OnnxModel, Outcome, PreparedDataset, Setting
 from assay.storage import store
+from assay.tuning.records import Tuning
+from assay.tuning.request import TUNED_BATCHES, TuneRequest
+from assay.tuning.tune import tune
 from assay.workflow import artifact, asked, choice, dataset, float32, folders, judgement, reporting, trial
 from assay.workflow.adoption import adopt, record_of
 from assay.workflow.choice import AUTO
@@ -30,8 +26,6 @@ from assay.workflow.measurement import Length
 from assay.workflow.pixels import Data, Images
 from assay.workflow.run_request import USUAL_BATCHES, RunRequest
 from assay.workflow.trial import Candidate
-from assay.workflow.tuning.request import TUNED_BATCHES, TuneRequest
-from assay.workflow.tuning.searching import tune
 
 __all__ = ["USUAL_BATCHES", "RunRequest", "run"]
 

@@ -23,11 +23,11 @@ from assay.records import (
     RunRecord,
     Sensitivity,
     ShardAnswer,
-    Tuning,
     Verdict,
 )
 from assay.records.reported import ReportedRun
 from assay.storage import envelope, locks, store
+from assay.tuning.records import Tuning
 from assay.workflow import adoption, artifact
 
 _KINDS: tuple[type[Record], ...] = (

@@ -20,7 +20,8 @@ from assay.render.content import AccuracyLine, ComparedRecord, ComparisonReport,
 from assay.score import accuracy as score_accuracy
 from assay.score import figures as score_figures
 from assay.storage import store
-from assay.workflow import folders, judgement, report_images, report_search
+from assay.tuning import page_section
+from assay.workflow import folders, judgement, report_images
 
 PAGE = "report.html"
 
@@ -65,7 +66,7 @@ def _page(places: Sequence[Path], images: bool, made_from: str) -> str:
     # What draws is loaded where there is something to draw: a page that is kept needs none of it.
     from assay.render import page
 
-    if len(places) == 1 and (search := report_search.alone(places[0])) is not None:
+    if len(places) == 1 and (search := page_section.alone(places[0])) is not None:
         return page.search_page(search, made_from)
     records = [(place, judgement.load_record(place)) for place in places]
     place, record = records[0]
@@ -78,7 +79,7 @@ def run_report(record: RunRecord, place: Path, *, images: bool = True) -> RunRep
     """What the page of one run shows; `place` is the run's folder or its record."""
     verdict = _verdict(place, record)
     galleries, notes = report_images.galleries(record, _folder(place)) if images else ((), ())
-    search, search_notes = report_search.search(record, _folder(place))
+    search, search_notes = page_section.search(record, _folder(place))
     return RunReport(
         record=record,
         figures=judgement.figures(record),
@@ -122,7 +123,7 @@ def _usual_place(places: Sequence[Path]) -> Path:
     """Beside the record of one run or search; of several records, and of reported figures, here."""
     record = places[0] / judgement.RUN_RECORD if places[0].is_dir() else places[0]
     is_run = record.is_file() and store.kind_of(record) == RunRecord.__name__
-    has_folder = is_run or bool(places[0].is_dir() and report_search.records(places[0]))
+    has_folder = is_run or bool(places[0].is_dir() and page_section.records(places[0]))
     return record.parent / PAGE if len(places) == 1 and has_folder else Path(PAGE)
 
 
@@ -135,7 +136,7 @@ def _identity(place: Path) -> list[str]:
     record = place / judgement.RUN_RECORD if place.is_dir() else place
     folder = _folder(place)
     files = [file for file in (record, folder / judgement.VERDICT_RECORD) if file.is_file()]
-    return [str(place), *(store.hash_file(file) for file in (*files, *report_search.records(folder)))]
+    return [str(place), *(store.hash_file(file) for file in (*files, *page_section.records(folder)))]
 
 
 def _is_made_from(page: Path, made_from: str) -> bool:

@@ -10,7 +10,7 @@ from assay.data.prepared import OnError
 from assay.data.transform import TransformChoice
 from assay.errors import UsageError
 from assay.records import InputKind, Precision, Reference
-from assay.search.search import require_optuna
+from assay.tuning.optuna_search import require_optuna
 from assay.workflow.choice import AUTO, BuildRequest
 from assay.workflow.distributed import Spread
 from assay.workflow.pixels import Images

@@ -9,14 +9,15 @@ from assay import demo
 from assay.guide import formats
 from assay.progress import Progress, Silent
 from assay.quantization import calibration
-from assay.records import BatchResult, BuildOptions, CompiledModel, Tuning
-from assay.render import tuning as render
-from assay.search.search import require_optuna
+from assay.records import BatchResult, BuildOptions, CompiledModel
+from assay.tuning import image_split
+from assay.tuning import text as render
+from assay.tuning.optuna_search import require_optuna
+from assay.tuning.records import Tuning
+from assay.tuning.request import TuneRequest
+from assay.tuning.tune import tune
 from assay.workflow import artifact, dataset
 from assay.workflow.guided.compilation import compile_offline, taken
-from assay.workflow.tuning import split
-from assay.workflow.tuning.request import TuneRequest
-from assay.workflow.tuning.searching import tune
 
 IMAGES = 64
 """Of the demo, since the tuner of the guide is given none: enough to see that scores stay what they were."""
@@ -58,7 +59,7 @@ def tune_offline(
         input_kind="float32",
         beside=backend or _UNTUNED,
     )
-    data = split.part(images, calibration.spread(images, IMAGES), folder / "evaluation")
+    data = image_split.part(images, calibration.spread(images, IMAGES), folder / "evaluation")
     found = tune(described, data, folder, request, progress, reuse=True)
     if found.compiled is None:
         untuned = compile_offline(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from assay import units
-from assay.records import BatchResult, ChoiceWorth, Objective, Setting, Tuning, TuningTrial
+from assay.records import BatchResult, Setting
 from assay.render.columns import aligned
 from assay.render.paired import sentence
+from assay.tuning.records import ChoiceWorth, Objective, Tuning, TuningTrial
 
 
 def tuning(found: Tuning, place: str) -> str:

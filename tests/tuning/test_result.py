@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from assay import workflow
 from assay.cli.main import main
 from assay.errors import RecordError, UsageError
-from assay.records import OnnxModel, PreparedDataset, Tuning
+from assay.records import OnnxModel, PreparedDataset
 from assay.storage import store
-from tests.workflow.tuning.searches import BOTH, SHORT, Enough
+from assay.tuning.records import Tuning
+from tests.tuning.searches import BOTH, SHORT, Enough
 
 pytest.importorskip("optuna", reason="needs the extra `tune`")
 

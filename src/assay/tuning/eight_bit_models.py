@@ -10,9 +10,10 @@ from assay import units
 from assay.backends import opening
 from assay.errors import UsageError
 from assay.quantization import layer_costs, quantize
-from assay.records import Calibrator, Candidate, OnnxModel, PreparedDataset, Sensitivity
+from assay.records import Calibrator, OnnxModel, PreparedDataset, Sensitivity
 from assay.storage import store
-from assay.workflow.tuning import split
+from assay.tuning import image_split
+from assay.tuning.records import Candidate
 
 _MOST_SHARE = 0.3
 """Of the time that is left, for telling which layers cost most."""
@@ -68,7 +69,13 @@ class Quantizer:
         """The command line that makes a candidate's 8-bit model again; None of one in float."""
         if candidate.calibrator is None:
             return None
-        words = ["assay", "quantize", str(self._model.file.path), "--calibration", str(split.folder_of(self._images()))]
+        words = [
+            "assay",
+            "quantize",
+            str(self._model.file.path),
+            "--calibration",
+            str(image_split.folder_of(self._images())),
+        ]
         words += ["--calibrator", candidate.calibrator, *([] if candidate.per_channel else ["--per-tensor"])]
         for layer in self._layers(candidate.float_layers, candidate.per_channel):
             words += ["--keep-float", layer]

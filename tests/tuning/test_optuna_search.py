@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from assay.errors import RecordError
-from assay.records import Candidate, TrialState, TuningTrial
-from assay.search import search as searching
-from assay.search.search import best_of, search
-from assay.search.space import BackendSpace, Space
+from assay.tuning import optuna_search as searching
+from assay.tuning.optuna_search import best_of, search
+from assay.tuning.records import Candidate, TrialState, TuningTrial
+from assay.tuning.space import BackendSpace, Space
 
 pytest.importorskip("optuna", reason="needs the extra `tune`")
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from assay.search.space import BackendSpace, Space
+from assay.tuning.space import BackendSpace, Space
 
 SPACE = Space(
     backends=(

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from assay.records import Candidate, Tuning
-from assay.render import tuning
 from assay.render.page import run_page
 from assay.storage import store
+from assay.tuning import finish
+from assay.tuning import text as tuning_text
+from assay.tuning.records import Candidate, Tuning
 from assay.workflow import reporting
-from assay.workflow.tuning import outcome
 from tests import searches
 
 
@@ -111,7 +111,7 @@ def test_the_limit_that_kept_all_out_is_named(tmp_path: Path) -> None:
     large = searches.trial(25, "too large", right_images=120, reason="it held 90.8 MiB")
     found = searches.fruitless(searches.run(tmp_path), large, max_memory=60 << 20)
     assert "No trial passed --max-memory 60.0 MiB: the model in float32 stands." in _section(tmp_path, found)
-    printed = tuning.tuning(found, "T")
+    printed = tuning_text.tuning(found, "T")
     assert "no candidate passed --max-memory 60.0 MiB: the reference stands" in printed
     assert "gate" not in printed
 
@@ -124,20 +124,20 @@ def test_what_came_of_8_bits_is_a_line(tmp_path: Path) -> None:
     near = searches.trial(8, "wrong", candidate=quantized, right_images=110, kept_float=("Conv_8", "Conv_4"))
     trials = (*searches.trials(), near, searches.trial(9, "wrong", candidate=coarse))
     none = searches.search(
-        searches.run(tmp_path), trials=trials, eight_bits=outcome.eight_bits(trials, searches.REFERENCE / 2)
+        searches.run(tmp_path), trials=trials, eight_bits=finish.eight_bits(trials, searches.REFERENCE / 2)
     )
     said = "8 bits: none of 2 scored trials within the gate; the nearest is trial 9, onnxruntime · batch 1 · int8 · "
     said += "minmax, 2 layers in float: it loses 5.00 points; with one scale a layer none of 1"
-    assert said in tuning.tuning(none, "T").splitlines()
-    assert "trial 9 keeps in float: Conv_8, Conv_4" in tuning.tuning(none, "T")
+    assert said in tuning_text.tuning(none, "T").splitlines()
+    assert "trial 9 keeps in float: Conv_8, Conv_4" in tuning_text.tuning(none, "T")
     assert said in _text(_section(tmp_path, none))
     right = (*trials, searches.trial(10, candidate=quantized, right_images=119))
-    some = msgspec.structs.replace(none, trials=right, eight_bits=outcome.eight_bits(right, searches.REFERENCE / 2))
-    assert "8 bits: 1 of 3 scored trials within the gate; the fastest is trial 11," in tuning.tuning(some, "T")
+    some = msgspec.structs.replace(none, trials=right, eight_bits=finish.eight_bits(right, searches.REFERENCE / 2))
+    assert "8 bits: 1 of 3 scored trials within the gate; the fastest is trial 11," in tuning_text.tuning(some, "T")
     slower = (searches.trial(8, "slower", candidate=quantized),)
-    unknown = msgspec.structs.replace(none, trials=slower, eight_bits=outcome.eight_bits(slower, 60.0))
-    assert "8 bits: none of 1 trial came to be scored" in (tuning.eight_bits(unknown) or "")
-    assert tuning.eight_bits(searches.search(searches.run(tmp_path))) is None
+    unknown = msgspec.structs.replace(none, trials=slower, eight_bits=finish.eight_bits(slower, 60.0))
+    assert "8 bits: none of 1 trial came to be scored" in (tuning_text.eight_bits(unknown) or "")
+    assert tuning_text.eight_bits(searches.search(searches.run(tmp_path))) is None
 
 
 def test_a_search_that_evaluated_none_has_no_picture(tmp_path: Path) -> None:

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 from assay import units
 from assay.progress import Progress
-from assay.records import Candidate, TuningTrial
-from assay.render import tuning as render
-from assay.search.search import best_of
-from assay.search.space import Space
+from assay.tuning import text as render
+from assay.tuning import trial_process
+from assay.tuning.optuna_search import best_of
+from assay.tuning.records import Candidate, TuningTrial
+from assay.tuning.request import TuneRequest
+from assay.tuning.space import Space
+from assay.tuning.trial import COMPILED, Attempt
+from assay.tuning.yardstick import Bench
 from assay.workflow import artifact
-from assay.workflow.tuning import alone
-from assay.workflow.tuning.attempt import COMPILED, Attempt
-from assay.workflow.tuning.bench import Bench
-from assay.workflow.tuning.request import TuneRequest
 
 _FINALISTS = 3
 """So many of the fastest are measured once more in the end: which of them is first may have been chance."""
@@ -46,7 +46,7 @@ class Hunt:
         self._telling = [one for one in space.starts() if one.calibrator is not None]
         self.working = 0.0
         """Seconds of all trials that were spent on compiling, measuring and evaluating."""
-        self._made: dict[int, alone.Runnable] = {}
+        self._made: dict[int, trial_process.Runnable] = {}
         """By the trial's number, the artifacts that are there, the newest last."""
 
     def attempt(self, number: int, candidate: Candidate, trials: Sequence[TuningTrial], left: float) -> TuningTrial:
@@ -113,7 +113,7 @@ class Hunt:
         default = self.default(trials)
         return [*fastest, *([default] if default is not None and fastest and default not in fastest else [])]
 
-    def runnable(self, trial: TuningTrial) -> alone.Runnable:
+    def runnable(self, trial: TuningTrial) -> trial_process.Runnable:
         """A trial's artifact, compiled again where it is not there, as when the search was killed in between."""
         if trial.number not in self._made:
             seconds = artifact.COMPILE_SECONDS

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from assay import units
-from assay.records import BatchResult, RunRecord, TrialState, Tuning, TuningTrial
-from assay.render.content import SearchPoint, SearchReport
+from assay.records import BatchResult, RunRecord
 from assay.storage import store
+from assay.tuning.records import TrialState, Tuning, TuningTrial
+from assay.tuning.tune import RECORD
 from assay.workflow.judgement import RUN_RECORD
-from assay.workflow.tuning.searching import RECORD
 
 _FOLDERS = (".", "tune")
 """Where the record of a search lies, seen from the folder of the run that it is the search of."""
@@ -97,3 +98,38 @@ def _not_evaluated(found: Tuning) -> list[str]:
     """Every trial that is not in the picture is in one of these counts."""
     states = Counter(one.state for one in found.trials if _point(found, one) is None)
     return [f"{units.counted(states[state], 'trial')} {what}" for state, what in _ENDS.items() if states[state]]
+
+
+@dataclass(frozen=True)
+class SearchPoint:
+    """A trial that went over all images to evaluate on."""
+
+    trial: TuningTrial
+    pace: float
+    """Images a second; of a search for a short latency, the seconds of the p99."""
+    top1: float
+    """In percent."""
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """The search that a run's artifact is the result of."""
+
+    record: Tuning
+    evaluated: tuple[SearchPoint, ...]
+    frontier: tuple[SearchPoint, ...]
+    """The fastest first."""
+    best: SearchPoint | None
+    """None where none passed."""
+    default: SearchPoint | None
+    """The best of the backends' defaults, where it is another."""
+    reference: float
+    """Top-1 of the model in float32, in percent; without labels, what agrees with it in every image."""
+    bound: float
+    """The least that passes, in percent."""
+    not_evaluated: tuple[str, ...]
+    """How many trials ended before that, and at what."""
+    failures: tuple[tuple[str, int], ...]
+    """Each reason, and of how many trials."""
+    roles: tuple[str, ...]
+    """What each of the run's results is to the search, `tuned` or `default`; empty of any other."""

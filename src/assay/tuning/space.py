@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from assay.records import Calibrator, Candidate, Precision, Setting
+from assay.records import Calibrator, Precision, Setting
+from assay.tuning.records import Candidate
 
 if TYPE_CHECKING:
     import optuna

@@ -15,24 +15,15 @@ from assay.backends import registry
 from assay.errors import AssayError
 from assay.processes import child
 from assay.progress import Stopwatch
-from assay.records import (
-    BatchResult,
-    BuildOptions,
-    Candidate,
-    CompiledModel,
-    Estimate,
-    OnnxModel,
-    PairedAccuracy,
-    TrialState,
-    TuningTrial,
-)
+from assay.records import BatchResult, BuildOptions, CompiledModel, Estimate, OnnxModel, PairedAccuracy
 from assay.score import paired
-from assay.search.search import OutOfTime
 from assay.storage import store
+from assay.tuning import trial_process, yardstick
+from assay.tuning.optuna_search import OutOfTime
+from assay.tuning.records import Candidate, TrialState, TuningTrial
+from assay.tuning.trial_process import Runnable
+from assay.tuning.yardstick import Bench
 from assay.workflow import float32
-from assay.workflow.tuning import alone, frontier, objective
-from assay.workflow.tuning.alone import Runnable
-from assay.workflow.tuning.bench import Bench
 
 T = TypeVar("T")
 
@@ -96,7 +87,7 @@ class Attempt:
                     "more tries it again"
                 )
         finally:
-            child.ahead(alone.__name__)
+            child.ahead(trial_process.__name__)
         trial = TuningTrial(
             number=self.number,
             candidate=self.candidate,
@@ -121,7 +112,7 @@ class Attempt:
         # What seems faster by chance would put up the bar for all that follow.
         faster = ratio is None or (ratio.value > _MARGIN if ratio.low is None else ratio.low > 1)
         wanted = (
-            speed > self.bar or self._tells(speed) or frontier.may_join(self.candidate, speed, trials, self.bench.top1)
+            speed > self.bar or self._tells(speed) or yardstick.may_join(self.candidate, speed, trials, self.bench.top1)
         )
         if not faster and not wanted:
             return "slower", None
@@ -176,12 +167,12 @@ class Attempt:
             input_kind=self.bench.input_kind,
             settings=candidate.build,
         )
-        return self._alone(alone.compiled, model, options, self.bench.folder / COMPILED, doing="compiling")
+        return self._alone(trial_process.compiled, model, options, self.bench.folder / COMPILED, doing="compiling")
 
     def _sample(self, runnable: Runnable) -> tuple[float, str | None]:
         """The share of a sample with the reference's first class; what is wrong where it cannot be within the gate."""
         images = self.bench.sample
-        scores = self._alone(alone.sample_scores, runnable, self.bench.data, images.tolist(), doing="scoring")
+        scores = self._alone(trial_process.sample_scores, runnable, self.bench.data, images.tolist(), doing="scoring")
         return self.bench.judged(images, scores)
 
     def _speed(self, runnable: Runnable, best: tuple[TuningTrial, Runnable] | None) -> tuple[float, Estimate | None]:
@@ -192,10 +183,10 @@ class Attempt:
             # Of how long the slowest calls take, a few calls say nothing.
             prunes = self.bench.objective != "latency"
             seconds = SPEED_SECONDS if prunes else LATENCY_SECONDS
-            found = self._alone(alone.speeds, both, data, folder, seconds, prunes, doing="measuring")
+            found = self._alone(trial_process.speeds, both, data, folder, seconds, prunes, doing="measuring")
             if best is None or best[0].speed is None:
-                return objective.speed_of(found[0], self.bench.objective), None
-            ratio = objective.ratio(found[0], found[1], self.bench.objective)
+                return yardstick.speed_of(found[0], self.bench.objective), None
+            ratio = yardstick.ratio(found[0], found[1], self.bench.objective)
             return best[0].speed * ratio.value, ratio
 
     def _evaluation(self, runnable: Runnable) -> tuple[BatchResult, PairedAccuracy]:
@@ -203,7 +194,7 @@ class Attempt:
             # The artifact is the only one that this process ever opens.
             child.close()
         result = self._alone(
-            alone.evaluated, runnable, self.bench.data, self.bench.folder / "bench", doing="evaluating"
+            trial_process.evaluated, runnable, self.bench.data, self.bench.folder / "bench", doing="evaluating"
         )
         assert result.predictions is not None  # noqa: S101 - it went once over the data
         pair = paired.compare(result.predictions, self.bench.reference, self.bench.labels, float32.NAME)
@@ -219,7 +210,7 @@ class Attempt:
         timeout = max(min(share, left), 0.0) + _GRACE_SECONDS
         try:
             result, worked = child.run(
-                alone.timed,
+                trial_process.timed,
                 dict(registry.BACKENDS),
                 function,
                 *arguments,

@@ -12,19 +12,20 @@ from assay.errors import RecordError, UsageError
 from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
 from assay.quantization import calibration as calibration_step
-from assay.records import OnnxModel, Performance, Predictions, PreparedDataset, Tuning
+from assay.records import OnnxModel, Performance, Predictions, PreparedDataset
 from assay.score import accuracy
-from assay.search.search import INTERRUPTED, require_study, search
-from assay.search.space import Space
 from assay.storage import store
+from assay.tuning import finish, image_split, trial_process, yardstick
+from assay.tuning.eight_bit_models import Quantizer
+from assay.tuning.finish import end, seconds_of
+from assay.tuning.optuna_search import INTERRUPTED, require_study, search
+from assay.tuning.progress_of_search import Hunt
+from assay.tuning.records import Tuning
+from assay.tuning.request import TUNED_BATCHES, TuneRequest, space_of
+from assay.tuning.space import Space
+from assay.tuning.yardstick import Bench
 from assay.workflow import float32, folders, judgement
 from assay.workflow.trial import check_labels, record_of
-from assay.workflow.tuning import alone, frontier, outcome, split
-from assay.workflow.tuning.bench import Bench
-from assay.workflow.tuning.ending import end, seconds_of
-from assay.workflow.tuning.hunt import Hunt
-from assay.workflow.tuning.quantized import Quantizer
-from assay.workflow.tuning.request import TUNED_BATCHES, TuneRequest, space_of
 
 RECORD = "tuning.json"
 _STUDY = "study.sqlite"
@@ -87,7 +88,7 @@ def tune(
             )
         # Until this search has a result, what an earlier one left stays whole.
         hunt = Hunt(bench, space, request, progress, holds=_earlier_artifact(out))
-        child.ahead(alone.__name__)
+        child.ahead(trial_process.__name__)
         trials, stopped = search(
             space,
             hunt.attempt,
@@ -122,7 +123,7 @@ def tune(
             trials=ending.trials,
             best=ending.best.number if ending.best is not None else None,
             best_default=ending.best_default.number if ending.best_default is not None else None,
-            frontier=frontier.of(ending.trials),
+            frontier=yardstick.of(ending.trials),
             worth=ending.worth,
             commands=ending.commands,
             compiled=ending.compiled,
@@ -134,7 +135,7 @@ def tune(
             batches=tuple(space.batches),
             max_memory=request.max_memory,
             int8=request.int8,
-            eight_bits=outcome.eight_bits(ending.trials, bench.top1),
+            eight_bits=finish.eight_bits(ending.trials, bench.top1),
         )
         if results := tuple(one for one in (tuning.tuned, tuning.default) if one is not None):
             store.write(out / judgement.RUN_RECORD, record_of(model, evaluation.dataset, results, command))
@@ -170,7 +171,7 @@ def _calibration(model: OnnxModel, data: PreparedDataset, space: Space, request:
     found = request.calibration or data
     calibration_step.check(model, found, calibration_step.USUAL, len(found.dataset.names))
     if request.calibration is not None:
-        split.without(request.calibration, data)
+        image_split.without(request.calibration, data)
     return request.calibration
 
 
@@ -180,7 +181,7 @@ def _sets(
     """The images to calibrate on, None where nothing is quantized, and those to evaluate on."""
     if given is not None or not space.quantizes:
         return given, data
-    calibration, evaluation = split.divided(data, out / "data")
+    calibration, evaluation = image_split.divided(data, out / "data")
     progress.note(
         f"{units.counted(len(calibration.dataset.names), 'image')} to calibrate on and "
         f"{len(evaluation.dataset.names):,} to evaluate on, by the hashes of their files"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from assay.records import Candidate
-from assay.workflow.tuning import outcome
+from assay.tuning import finish
+from assay.tuning.records import Candidate
 from tests import searches
 
 
@@ -23,7 +23,7 @@ def test_a_choice_is_worth_the_fastest_with_it_over_the_fastest_without_whatever
         searches.trial(3, candidate=_chosen(1, 2), speed=125.0),
         searches.trial(4, "wrong", candidate=_chosen(1, 1), speed=900.0),
     ]
-    found = {one.choice: (one.instead_of, one.ratio) for one in outcome.worth([default, best, *others], best, default)}
+    found = {one.choice: (one.instead_of, one.ratio) for one in finish.worth([default, best, *others], best, default)}
     assert found == {"streams 2": ("1", 150 / 125), "threads 2": ("0", 125 / 150)}
 
 
@@ -39,7 +39,7 @@ def test_how_the_best_was_quantized_is_worth_what_it_is_over_the_fastest_other_w
         searches.trial(3, candidate=quantized(float_layers=16), speed=150.0),
         searches.trial(4, candidate=quantized(per_channel=False), speed=200.0),
     ]
-    found = {one.choice: (one.instead_of, one.ratio) for one in outcome.worth([default, best, *others], best, default)}
+    found = {one.choice: (one.instead_of, one.ratio) for one in finish.worth([default, best, *others], best, default)}
     assert found["calibrator entropy"] == ("minmax", 300 / 250)
     assert found["layers in float 2"] == ("0", 300 / 250)
     assert found["scales one a channel"] == ("one a layer", 300 / 200)

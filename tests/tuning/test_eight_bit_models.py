@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from assay.cli.main import main
-from assay.records import Candidate, OnnxModel, PreparedDataset
+from assay.records import OnnxModel, PreparedDataset
 from assay.storage import store
-from assay.workflow.tuning.quantized import Quantizer
+from assay.tuning.eight_bit_models import Quantizer
+from assay.tuning.records import Candidate
 
 
 def test_its_command_makes_the_model_again_from_any_folder(

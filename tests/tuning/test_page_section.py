@@ -9,16 +9,16 @@ import pytest
 from assay import workflow
 from assay.cli.main import main
 from assay.errors import RecordError
-from assay.records import Tuning
-from assay.render.content import SearchReport
 from assay.storage import store
-from assay.workflow import report_search
+from assay.tuning import page_section
+from assay.tuning.page_section import SearchReport
+from assay.tuning.records import Tuning
 from tests import searches
 
 
 def _found(folder: Path, found: Tuning) -> SearchReport:
     store.write(folder / "tuning.json", found)
-    report, notes = report_search.search(workflow.load_run(folder), folder)
+    report, notes = page_section.search(workflow.load_run(folder), folder)
     assert report is not None
     assert notes == ()
     return report
@@ -28,7 +28,7 @@ def _found(folder: Path, found: Tuning) -> SearchReport:
 def test_a_search_lies_in_the_runs_folder_or_in_one_below_it(tmp_path: Path, place: str) -> None:
     record = searches.run(tmp_path)
     store.write(tmp_path / place, searches.search(record))
-    report, notes = report_search.search(record, tmp_path)
+    report, notes = page_section.search(record, tmp_path)
     assert report is not None
     assert notes == ()
     assert report.best is not None
@@ -39,7 +39,7 @@ def test_a_search_lies_in_the_runs_folder_or_in_one_below_it(tmp_path: Path, pla
 
 
 def test_no_search_is_no_search(tmp_path: Path) -> None:
-    assert report_search.search(searches.run(tmp_path), tmp_path) == (None, ())
+    assert page_section.search(searches.run(tmp_path), tmp_path) == (None, ())
 
 
 def test_a_search_for_another_artifact_is_left_out_and_the_next_is_looked_at(tmp_path: Path) -> None:
@@ -47,9 +47,9 @@ def test_a_search_for_another_artifact_is_left_out_and_the_next_is_looked_at(tmp
     other = searches.run(tmp_path / "other", 8)
     store.write(tmp_path / "tuning.json", searches.search(other))
     note = "tuning.json is left out: it is of another artifact, of net"
-    assert report_search.search(record, tmp_path) == (None, (note,))
+    assert page_section.search(record, tmp_path) == (None, (note,))
     store.write(tmp_path / "tune/tuning.json", searches.search(record))
-    report, notes = report_search.search(record, tmp_path)
+    report, notes = page_section.search(record, tmp_path)
     assert report is not None
     assert notes == (note,)
 
@@ -132,7 +132,7 @@ def test_a_damaged_record_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
     file = tmp_path / "tuning.json"
     file.write_text(file.read_text(encoding="utf-8").replace('"seed": 7', '"seed": "x"'), encoding="utf-8")
     with pytest.raises(RecordError, match="is damaged"):
-        report_search.search(record, tmp_path)
+        page_section.search(record, tmp_path)
     assert main(["report", str(tmp_path)]) == 1
     said = capsys.readouterr().err
     assert "tuning.json is damaged" in said

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from assay.render.content import SearchReport
-from assay.render.frontier import frontier
-from assay.workflow import report_search
+from assay.tuning import page_section
+from assay.tuning.frontier_chart import frontier
+from assay.tuning.page_section import SearchReport
 from tests import searches
 
 
 def _report(folder: Path, **changes: Any) -> SearchReport:
     record = searches.run(folder)
     searches.beside(folder, record, **changes)
-    found, _ = report_search.search(record, folder)
+    found, _ = page_section.search(record, folder)
     assert found is not None
     return found
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from markupsafe import Markup
 
 from assay import units
-from assay.records import Objective, TrialState, Tuning
 from assay.render import svg
-from assay.render.content import SearchPoint, SearchReport
-from assay.render.figures import percent_axis
-from assay.render.tuning import speed
+from assay.render.axes import percent_axis
+from assay.tuning.page_section import SearchPoint, SearchReport
+from assay.tuning.records import Objective, TrialState, Tuning
+from assay.tuning.text import speed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,8 +9,9 @@ from typing import get_args
 
 from assay.backends import registry
 from assay.errors import AssayError, BackendError, UsageError
-from assay.records import Calibrator, InputKind, Objective, OnnxModel, PreparedDataset
-from assay.search.space import BackendSpace, Space
+from assay.records import Calibrator, InputKind, OnnxModel, PreparedDataset
+from assay.tuning.records import Objective
+from assay.tuning.space import BackendSpace, Space
 from assay.workflow import artifact, asked
 
 TUNED_BATCHES = (1, 4, 8, 16, 32, 64)

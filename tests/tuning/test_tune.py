@@ -18,14 +18,15 @@ from assay import demo, workflow
 from assay.backends import registry
 from assay.cli.main import main
 from assay.errors import BackendError, DatasetError, MissingExtraError, RecordError, UsageError
-from assay.records import Objective, OnnxModel, PreparedDataset
-from assay.search.search import OutOfTime
+from assay.records import OnnxModel, PreparedDataset
 from assay.storage import locks
+from assay.tuning import progress_of_search, trial
+from assay.tuning.optuna_search import OutOfTime
+from assay.tuning.records import Objective
 from assay.workflow import TuneRequest
-from assay.workflow.tuning import attempt, hunt
 from tests.backends import faulty
 from tests.messages import assert_says
-from tests.workflow.tuning.searches import SHORT, Enough
+from tests.tuning.searches import SHORT, Enough
 
 pytest.importorskip("optuna", reason="needs the extra `tune`")
 
@@ -104,7 +105,7 @@ def test_a_budget_that_the_first_trial_goes_beyond_says_what_would_do(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "BACKENDS", {**registry.BACKENDS, **faulty.TABLE})
-    monkeypatch.setattr(hunt, "_HANGING_SHARE", 1.0)
+    monkeypatch.setattr(progress_of_search, "_HANGING_SHARE", 1.0)
     with pytest.raises(UsageError) as caught:
         workflow.tune(demo_model, demo_data, tmp_path, replace(SHORT, backends=["hanging"], budget_seconds=10.0))
     assert_says(caught, "--budget 10.0 s is too short for one trial", "give at least 20.0 s")
@@ -146,8 +147,8 @@ def test_a_backend_that_hangs_costs_its_trial_alone(
 ) -> None:
     known = {**faulty.TABLE, **registry.BACKENDS}
     monkeypatch.setattr(registry, "BACKENDS", {name: known[name] for name in ("hanging", "onnxruntime")})
-    monkeypatch.setattr(hunt, "_MOST_SHARE", 0.0)
-    monkeypatch.setattr(hunt, "_MOST_SECONDS", 8.0)
+    monkeypatch.setattr(progress_of_search, "_MOST_SHARE", 0.0)
+    monkeypatch.setattr(progress_of_search, "_MOST_SECONDS", 8.0)
     request = replace(SHORT, backends=["hanging", "onnxruntime"], budget_seconds=60.0)
     found = workflow.tune(demo_model, demo_data, tmp_path, request, Enough(2))
     assert found.trials[0].state == "failed"
@@ -174,16 +175,16 @@ def test_a_trial_that_the_time_did_not_suffice_for_is_tried_again_by_the_next_se
 def test_work_that_the_time_did_not_suffice_for_is_no_overhead(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried = attempt.Attempt.tried
+    tried = trial.Attempt.tried
 
-    def unfinished(self: attempt.Attempt, *others: Any) -> object:
+    def unfinished(self: trial.Attempt, *others: Any) -> object:
         if self.number == 0:
             return tried(self, *others)
         time.sleep(5.0)
         self.working += 5.0
         raise OutOfTime
 
-    monkeypatch.setattr(attempt.Attempt, "tried", unfinished)
+    monkeypatch.setattr(trial.Attempt, "tried", unfinished)
     found = workflow.tune(demo_model, demo_data, tmp_path, replace(SHORT, budget_seconds=600.0), Enough(9))
     worked = (1 - found.overhead_share) * found.seconds
     assert worked > 5.0 + found.trials[0].working_seconds
@@ -285,7 +286,7 @@ def test_an_interrupt_before_the_first_trial_is_one(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(hunt.Hunt, "attempt", interrupted)
+    monkeypatch.setattr(progress_of_search.Hunt, "attempt", interrupted)
     with pytest.raises(KeyboardInterrupt):
         workflow.tune(demo_model, demo_data, tmp_path, SHORT)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from assay.records import Candidate
-from assay.workflow.tuning import ending, frontier
+from assay.tuning import finish, yardstick
+from assay.tuning.records import Candidate
 from tests import searches
 
 FLOAT = Candidate(backend="onnxruntime", device="cpu", batch=1, precision="fp32")
@@ -20,7 +20,7 @@ def test_a_trial_that_another_beats_in_both_is_not_on_it() -> None:
         searches.trial(3, right_images=120, speed=90.0),
         searches.trial(4, speed=900.0),
     ]
-    assert frontier.of(trials) == (1, 0)
+    assert yardstick.of(trials) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_candidate_is_evaluated_where_it_may_be_on_it(candidate: Candidate, sp
         searches.trial(0, candidate=FLOAT, right_images=120, speed=100.0),
         searches.trial(1, candidate=BYTES, right_images=110, speed=300.0),
     ]
-    assert frontier.may_join(candidate, speed, trials, reference=60.0) is joins
+    assert yardstick.may_join(candidate, speed, trials, reference=60.0) is joins
 
 
 def test_the_one_that_was_fastest_in_the_end_is_on_it_whatever_the_trials_said() -> None:
@@ -47,7 +47,7 @@ def test_the_one_that_was_fastest_in_the_end_is_on_it_whatever_the_trials_said()
         searches.trial(1, right_images=120, speed=300.0),
         searches.trial(2, right_images=110, speed=250.0),
     ]
-    settled = ending.settled(trials, {0: 60.0, 1: 50.0})
+    settled = finish.settled(trials, {0: 60.0, 1: 50.0})
     assert [one.standing for one in settled] == [300.0, 250.0, 250.0]
-    assert frontier.of(settled) == (0,)
-    assert ending.settled(trials, {}) == tuple(trials)
+    assert yardstick.of(settled) == (0,)
+    assert finish.settled(trials, {}) == tuple(trials)

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
-from assay.backends import registry
+from assay.backends import opening, registry
 from assay.errors import AssayError
 from assay.processes import child, interrupts
 from assay.progress import Stopwatch
-from assay.records import BatchResult, ChoiceWorth, CompiledModel, TuningTrial
+from assay.records import BatchResult, CompiledModel, Setting
+from assay.tuning import image_split, trial_process
+from assay.tuning.progress_of_search import Hunt
+from assay.tuning.records import Candidate, ChoiceWorth, EightBits, TrialState, TuningTrial
+from assay.tuning.yardstick import speed_of
 from assay.workflow.measurement import Length
-from assay.workflow.tuning import alone, outcome, split
-from assay.workflow.tuning.hunt import Hunt
-from assay.workflow.tuning.objective import speed_of
 
 SHARE = 0.1
 """Of the budget, that is kept for it."""
+
 _USUAL_SECONDS, _USUAL_SHARE = 15.0, 0.3
 """What it takes of a small model, and how much of a short budget that may be."""
+
 _MOST_SECONDS, _LEAST_SECONDS = 4.0, 1.0
+
 _WARM_UP_SECONDS = 1.0
+
 _OPENING_SECONDS = 0.5
+
 _MOST_SHARES, _GRACE_SECONDS = 3.0, 30.0
 """It may take so many times what was kept for it, and a little; where calls are long it does."""
+
 _BLOCKS = 8
 """Few and long ones: what it takes to fill the pipeline is part of each."""
 
@@ -84,9 +93,9 @@ def end(hunt: Hunt, trials: Sequence[TuningTrial], seconds: float, early: bool) 
         best=best,
         best_default=default,
         compiled=compiled,
-        worth=outcome.worth(trials, best, default) if default is not None else (),
-        commands=outcome.commands(
-            compiled, best.candidate, bench.quantizer.command(best.candidate), split.folder_of(bench.data)
+        worth=worth(trials, best, default) if default is not None else (),
+        commands=commands(
+            compiled, best.candidate, bench.quantizer.command(best.candidate), image_split.folder_of(bench.data)
         ),
         tuned=results.get(best.number),
         default=results.get(default.number) if default not in (None, best) else None,
@@ -117,9 +126,9 @@ def _measured(hunt: Hunt, finalists: Sequence[TuningTrial], seconds: float) -> t
     length = Length(seconds=min(max(each, _LEAST_SECONDS), _MOST_SECONDS), warm_up=_WARM_UP_SECONDS)
     try:
         found, working = child.run(
-            alone.timed,
+            trial_process.timed,
             dict(registry.BACKENDS),
-            alone.results,
+            trial_process.results,
             [hunt.runnable(one) for one in finalists],
             hunt.bench.data,
             hunt.bench.folder / "end",
@@ -137,3 +146,91 @@ def _measured(hunt: Hunt, finalists: Sequence[TuningTrial], seconds: float) -> t
         trial.number: msgspec.structs.replace(result, accuracy=trial.accuracy, paired=trial.paired)
         for trial, result in zip(finalists, found, strict=True)
     }, working
+
+
+_QUANTIZING = ("calibrator", "layers in float", "scales")
+"""Choices that a model in float does not have."""
+
+_SCORED: Sequence[TrialState] = ("right", "wrong", "too large")
+
+
+def worth(trials: Sequence[TuningTrial], best: TuningTrial, default: TuningTrial) -> tuple[ChoiceWorth, ...]:
+    """What each choice in which the best differs from the default brought, as the trials show it.
+
+    The fastest trial with the choice over the fastest with the default's instead, whatever else they chose, of those
+    that are not wrong. How to quantize is nothing that the default chooses: there it is the fastest with any other.
+    """
+    ours, theirs = choices(best.candidate), choices(default.candidate)
+    usable = [
+        (choices(one.candidate), one.standing)
+        for one in trials
+        if one.state in ("right", "slower") and one.standing is not None
+    ]
+
+    def fastest(name: str, value: Setting) -> float | None:
+        return max((speed for chosen, speed in usable if chosen.get(name) == value), default=None)
+
+    def another(name: str, value: Setting) -> Setting | None:
+        others = [(speed, chosen[name]) for chosen, speed in usable if chosen.get(name, value) != value]
+        return max(others, key=lambda one: one[0])[1] if others else None
+
+    found = []
+    for name, value in ours.items():
+        other = another(name, value) if name in _QUANTIZING and name not in theirs else theirs.get(name)
+        if other is None or other == value:
+            continue
+        with_it, without = fastest(name, value), fastest(name, other)
+        if with_it is not None and without is not None:
+            found.append(ChoiceWorth(choice=f"{name} {value}", instead_of=str(other), ratio=with_it / without))
+    return tuple(sorted(found, key=lambda one: -one.ratio))
+
+
+def choices(candidate: Candidate) -> dict[str, Setting]:
+    """Every choice of a candidate by its name."""
+    plain: Mapping[str, Setting] = {
+        "backend": candidate.backend,
+        "device": candidate.device,
+        "batch": candidate.batch,
+        "precision": candidate.precision,
+    }
+    quantized: dict[str, Setting] = {}
+    if candidate.calibrator is not None:
+        scales = "one a channel" if candidate.per_channel else "one a layer"
+        quantized = dict(zip(_QUANTIZING, [str(candidate.calibrator), candidate.float_layers, scales], strict=True))
+    return {**plain, **quantized, **candidate.build, **candidate.run}
+
+
+def eight_bits(trials: Sequence[TuningTrial], reference: float) -> EightBits | None:
+    """What came of the trials in 8 bits, beside the reference's top-1 in percent; None where there are none."""
+    tried = [one for one in trials if one.candidate.calibrator is not None]
+    if not tried:
+        return None
+    scored = [one for one in tried if one.state in _SCORED]
+    right = [one for one in scored if one.state == "right"]
+    coarse = [one for one in scored if not one.candidate.per_channel]
+    best = max(right, key=lambda one: one.standing or 0.0, default=None)
+    points = [(one.top1, one.standing or 0.0, one.number) for one in scored if one.top1 is not None]
+    nearest = max(points, default=None)
+    return EightBits(
+        tried=len(tried),
+        scored=len(scored),
+        right=len(right),
+        best=best.number if best is not None else None,
+        nearest=nearest[2] if nearest is not None else None,
+        nearest_drop=reference - nearest[0] if nearest is not None else None,
+        coarse_scored=len(coarse),
+        coarse_right=sum(one.state == "right" for one in coarse),
+    )
+
+
+def commands(compiled: CompiledModel, candidate: Candidate, quantize: str | None, data: Path) -> tuple[str, ...]:
+    """Command lines that make an artifact again without a search, and measure it with its settings."""
+    words = ["assay", "bench", str(compiled.file.path), "--data", str(data)]
+    for key, value in candidate.run.items():
+        words += ["--set", f"{key}={_written(value)}"]
+    made = [opening.command(compiled), shlex.join([*words, "-o", "BENCH"])]
+    return tuple([quantize, *made] if quantize is not None else made)
+
+
+def _written(value: Setting) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

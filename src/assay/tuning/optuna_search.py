@@ -18,9 +18,9 @@ import msgspec
 from assay.errors import MissingExtraError, RecordError
 from assay.measure.clock import now
 from assay.processes import interrupts
-from assay.records import Candidate, TuningTrial
-from assay.search.space import Space
 from assay.storage import files
+from assay.tuning.records import Candidate, TuningTrial
+from assay.tuning.space import Space
 
 if TYPE_CHECKING:
     import optuna

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from assay import workflow
-from assay.render import tuning as render
+from assay.tuning import text as render
+from assay.tuning.eight_bit_models import Quantizer
 from assay.workflow import TuneRequest
-from assay.workflow.tuning.quantized import Quantizer
-from tests.workflow.tuning.searches import Enough
+from tests.tuning.searches import Enough
 
 pytest.importorskip("optuna", reason="needs the extra `tune`")
 pytestmark = [pytest.mark.material, pytest.mark.long]

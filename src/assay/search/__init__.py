@@ -1,1 +1,0 @@
-"""Searching for the fastest candidate: which there are, and in what order they are tried."""
