@@ -11,8 +11,8 @@ import statistics
 import time
 from pathlib import Path
 
+from assay import guide
 from assay.data.sources import info_file
-from assay.workflow import guided
 from benchmarks.harness import WORK, Row, row
 
 MOST_SECONDS = 0.3
@@ -30,7 +30,7 @@ def measure() -> Row:
     for number in range(1, LINES + 1):
         with (folder / f"ILSVRC2012_val_{number:08}.bin").open("wb") as file:
             os.truncate(file.fileno(), info_file.tensor_bytes(SIDE, SIDE))
-    guided.list_tensors(str(folder), listed, SIDE, SIDE)
+    guide.list_tensors(str(folder), listed, SIDE, SIDE)
     seconds = statistics.median(_seconds(listed) for _ in range(ROUNDS))
     shutil.rmtree(HOME)
     return row("info_read", seconds, "s", most=MOST_SECONDS, against=f"bound; {LINES:,} lines and files")

@@ -42,10 +42,10 @@ from assay.records import (
     Record,
     RunRecord,
     Sensitivity,
-    ShardAnswer,
     Verdict,
     WorkerIdentity,
 )
+from assay.remote.records import ShardAnswer
 from assay.storage import envelope, store
 from tests import archives, factories, searches
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.guide import decimals
+from assay.guide import dumps
 
 VALUES = st.floats(-99_999_999, 99_999_999, allow_nan=False)
 
@@ -18,7 +18,7 @@ VALUES = st.floats(-99_999_999, 99_999_999, allow_nan=False)
 def test_every_value_is_the_double_that_python_reads(rows: list[list[float]]) -> None:
     texts = [("%f " * len(row) + "\n") % tuple(row) for row in rows]
     expected = [[float(value) for value in text.split()] for text in texts]
-    found = decimals.parse([text.encode() for text in texts], len(rows[0]))
+    found = dumps.parse([text.encode() for text in texts], len(rows[0]))
     assert found is not None
     assert np.array_equal(found, np.array(expected))
     assert np.array_equal(np.signbit(found), np.signbit(np.array(expected)))
@@ -54,9 +54,9 @@ def test_every_value_is_the_double_that_python_reads(rows: list[list[float]]) ->
 )
 def test_what_is_written_in_another_way_is_left_to_others(text: bytes) -> None:
     good = b"1.000000 2.000000 \n"
-    assert decimals.parse([text], 2) is None
-    assert decimals.parse([good, text, good], 2) is None
+    assert dumps.parse([text], 2) is None
+    assert dumps.parse([good, text, good], 2) is None
 
 
 def test_a_missing_value_of_one_text_is_not_taken_from_the_next() -> None:
-    assert decimals.parse([b"1.000000 \n", b"1.000000 2.000000 3.000000 \n"], 2) is None
+    assert dumps.parse([b"1.000000 \n", b"1.000000 2.000000 3.000000 \n"], 2) is None

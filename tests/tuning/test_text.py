@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from assay.render.page import run_page
+from assay.page import report
+from assay.page.page import run_page
 from assay.storage import store
 from assay.tuning import finish
 from assay.tuning import text as tuning_text
 from assay.tuning.records import Candidate, Tuning
-from assay.workflow import reporting
 from tests import searches
 
 
@@ -21,7 +21,7 @@ def _section(folder: Path, found: Tuning | None = None, **changes: Any) -> str:
     """The section of the search, in a page that is whole."""
     record = searches.run(folder)
     store.write(folder / "tuning.json", found or searches.search(record, **changes))
-    page = run_page(reporting.run_report(record, folder))
+    page = run_page(report.run_report(record, folder))
     assert page.count('<h2 id="search">') == 1
     return page.partition('<section aria-labelledby="search">')[2].partition("</section>")[0]
 
@@ -94,7 +94,7 @@ def test_reasons_and_names_are_text_and_nothing_else(tmp_path: Path) -> None:
     named = msgspec.structs.replace(record.model, name="<script>alert(4)</script>")
     other = searches.of_another_model(searches.fruitless(msgspec.structs.replace(record, model=named)))
     store.write(tmp_path / "tuning.json", other)
-    assert "<script" not in run_page(reporting.run_report(record, tmp_path))
+    assert "<script" not in run_page(report.run_report(record, tmp_path))
 
 
 def test_a_search_that_none_passed_says_so_and_lists_what_was_tried(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_search_for_latency_tells_the_p99(tmp_path: Path) -> None:
 def test_results_are_called_by_what_they_are_to_the_search(tmp_path: Path) -> None:
     record = searches.run(tmp_path)
     searches.beside(tmp_path, record)
-    page = run_page(reporting.run_report(record, tmp_path))
+    page = run_page(report.run_report(record, tmp_path))
     assert '<th scope="row">16, tuned</th>' in page
     assert "<h3>batch 1, default</h3>" in page
     assert "batch 16, tuned</text>" in page

@@ -16,9 +16,9 @@ import pytest
 from assay import demo, workflow
 from assay.cli.main import main
 from assay.data import labels as label_files
+from assay.page import images as page_images
 from assay.quantization import calibration
 from assay.records import CompiledModel, OnnxModel, Predictions, RunRecord
-from assay.workflow import report_images
 from assay.workflow.parity_pixels import parity_pixels
 from tests import archives
 
@@ -272,7 +272,7 @@ def test_names_in_a_record_that_are_none_of_the_archive_have_no_picture(
     assert run.dataset is not None
     assert len(_pictures(tmp_path / "run/report.html")) > 2
     strange = msgspec.structs.replace(run.dataset, names=tuple(f"../{name}" for name in run.dataset.names))
-    galleries, notes = report_images.galleries(msgspec.structs.replace(run, dataset=strange), tmp_path / "run")
+    galleries, notes = page_images.galleries(msgspec.structs.replace(run, dataset=strange), tmp_path / "run")
     assert all(picture.source is None for gallery in galleries for picture in gallery.pictures)
     assert any("no longer where they were measured" in note for note in notes)
 

@@ -69,26 +69,26 @@ def guide(options: argparse.Namespace) -> int:
 
 
 def _export(line: _Line) -> int:
+    from assay import guide as assay_guide
     from assay.progress import on_standard_error
-    from assay.workflow import guided
 
     given = guide_options.export().parse_args(line.words)
     with on_standard_error() as progress:
-        model = guided.export_checkpoint(given.checkpoint, given.out, progress)
+        model = assay_guide.export_checkpoint(given.checkpoint, given.out, progress)
     answer(line.options, model, f"{given.out} and its record {given.out.with_suffix('.json').name}")
     return EXIT_DONE
 
 
 def _compile(line: _Line) -> int:
+    from assay import guide as assay_guide
     from assay.progress import on_standard_error
-    from assay.workflow import guided
 
     given = guide_options.compile_offline().parse_args(line.words)
     out = given.output
     name, shape = given.input_shape
     with on_standard_error() as progress:
         _tell_ignored(given, progress.note)
-        compiled = guided.compile_offline(
+        compiled = assay_guide.compile_offline(
             given.model,
             out,
             input_name=name,
@@ -102,15 +102,15 @@ def _compile(line: _Line) -> int:
 
 
 def _tune(line: _Line) -> int:
+    from assay import guide as assay_guide
     from assay.progress import on_standard_error
-    from assay.workflow import guided
 
     given = guide_options.tune().parse_args(line.words)
     out = given.output
     name, shape = given.input_shape
     with on_standard_error() as progress:
         _tell_ignored(given, progress.note)
-        tuned = guided.tune_offline(
+        tuned = assay_guide.tune_offline(
             given.model,
             out,
             input_name=name,
@@ -120,7 +120,7 @@ def _tune(line: _Line) -> int:
             progress=progress,
         )
     found = tuned.search
-    parts = [guided.before_and_after(found), f"{out} and its record {out.name}.json"]
+    parts = [assay_guide.before_and_after(found), f"{out} and its record {out.name}.json"]
     if found.best is None:
         parts.insert(0, f"nothing tuned was right within {units.points(found.max_drop)}: {out.name} is untuned")
     answer(line.options, found, "\n\n".join(part for part in parts if part))
@@ -128,29 +128,29 @@ def _tune(line: _Line) -> int:
 
 
 def _preprocess(line: _Line) -> int:
+    from assay import guide as assay_guide
     from assay.progress import on_standard_error
-    from assay.workflow import guided
 
     _refuse_json(line)
-    given = guide_options.preprocess(guided.MODEL_TYPES).parse_args(line.words)
+    given = guide_options.preprocess(assay_guide.MODEL_TYPES).parse_args(line.words)
     with on_standard_error() as progress:
-        count = guided.preprocess(given.model_type, given.images, given.out, progress)
+        count = assay_guide.preprocess(given.model_type, given.images, given.out, progress)
     _say(f"{count} tensors · {given.out}")
     return EXIT_DONE
 
 
 def _list(line: _Line) -> int:
-    from assay.workflow import guided
+    from assay import guide as assay_guide
 
     _refuse_json(line)
     given = guide_options.list_files().parse_args(line.words)
     if given.kind == "bin":
         if given.width is None or given.height is None:
             raise UsageError("gen_dataset_info.py bin: give the width and height behind the file, such as 224 224")
-        count = guided.list_tensors(given.folder, given.out, given.width, given.height)
+        count = assay_guide.list_tensors(given.folder, given.out, given.width, given.height)
     else:
         unused = [str(side) for side in (given.width, given.height) if side is not None]
-        count = guided.list_images(given.folder, given.out)
+        count = assay_guide.list_images(given.folder, given.out)
         if unused:
             _note(f"without effect beside jpg, whose sides are read from the images: {' '.join(unused)}")
     _say(f"{count} lines · {given.out}")
@@ -158,10 +158,10 @@ def _list(line: _Line) -> int:
 
 
 def _benchmark(line: _Line) -> int:
+    from assay import guide as assay_guide
     from assay import workflow
     from assay.progress import on_standard_error
     from assay.records import BenchOutcome
-    from assay.workflow import guided
 
     given = guide_options.benchmark().parse_args(line.words)
     if given.useDvpp:
@@ -176,7 +176,7 @@ def _benchmark(line: _Line) -> int:
             unused = [f"-{name}={getattr(given, name)}" for name in _OF_A_DATA_SET if getattr(given, name) is not None]
             if unused:
                 progress.note(f"without effect beside -round: {', '.join(unused)}")
-            record = guided.pure_inference(
+            record = assay_guide.pure_inference(
                 compiled, batch=given.batch_size, device=given.device_id, rounds=given.round, progress=progress
             )
         else:
@@ -185,7 +185,7 @@ def _benchmark(line: _Line) -> int:
             ]
             if missing:
                 raise UsageError(f"benchmark: {', '.join(missing)} missing; or give -round for made-up pixels")
-            record = guided.benchmark(
+            record = assay_guide.benchmark(
                 compiled,
                 given.input_text_path,
                 batch=given.batch_size,
@@ -195,19 +195,19 @@ def _benchmark(line: _Line) -> int:
                 progress=progress,
             )
     outcome = BenchOutcome(run=record, figures=workflow.figures(record))
-    answer(line.options, outcome, guided.report(record).rstrip("\n"))
+    answer(line.options, outcome, assay_guide.report(record).rstrip("\n"))
     return EXIT_DONE
 
 
 def _evaluate(line: _Line) -> int:
+    from assay import guide as assay_guide
     from assay.progress import on_standard_error
     from assay.render import table
-    from assay.workflow import guided
 
     given = guide_options.evaluate().parse_args(line.words)
     out = given.folder / given.name
     with on_standard_error() as progress:
-        accuracy = guided.evaluate(given.dumps, given.labels, out, progress)
+        accuracy = assay_guide.evaluate(given.dumps, given.labels, out, progress)
     answer(line.options, accuracy, f"{table.accuracies([(str(given.dumps), accuracy)])}\n\n{out}")
     return EXIT_DONE
 

@@ -29,7 +29,6 @@ from assay.records.base import (
     ThroughputKind,
     VerdictWord,
 )
-from assay.records.cluster import ShardAnswer
 from assay.records.data import Accuracy, Dataset, ImageFailure, ImageWarning, Predictions, PreparedDataset, ScoredImage
 from assay.records.judgement import (
     BenchOutcome,
@@ -136,7 +135,6 @@ __all__ = [
     "ScoredImage",
     "Sensitivity",
     "Setting",
-    "ShardAnswer",
     "Share",
     "SpeedCell",
     "SpeedRow",

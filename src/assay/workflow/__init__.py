@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from assay.importers.import_results import import_results as import_results
     from assay.loadgen.bench import bench_scenario as bench_scenario
     from assay.loadgen.request import ScenarioRequest as ScenarioRequest
+    from assay.page.report import write_report as write_report
     from assay.quantization.calibration import calibrate as calibrate
     from assay.quantization.calibration import calibration_data as calibration_data
     from assay.quantization.layer_costs import measure_sensitivity as measure_sensitivity
     from assay.quantization.quantize import quantize as quantize
+    from assay.remote.bench import Spread as Spread
     from assay.score.accuracy import SHIFTED as SHIFTED
     from assay.tuning.request import TUNED_BATCHES as TUNED_BATCHES
     from assay.tuning.request import TuneRequest as TuneRequest
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
     from assay.workflow.dataset import prepared as prepared
     from assay.workflow.demonstration import run_demo as run_demo
     from assay.workflow.diagnosis import doctor as doctor
-    from assay.workflow.distributed import Spread as Spread
     from assay.workflow.exporting import export as export
     from assay.workflow.folders import held as held
     from assay.workflow.folders import load_predictions as load_predictions
@@ -75,7 +76,6 @@ if TYPE_CHECKING:
     from assay.workflow.pixels import Images as Images
     from assay.workflow.prediction import predict as predict
     from assay.workflow.repairing import repair as repair
-    from assay.workflow.reporting import write_report as write_report
     from assay.workflow.rows import to_rows as to_rows
     from assay.workflow.trial import bench_all as bench_all
 
@@ -86,12 +86,14 @@ _HOMES = {
     ),
     "assay.loadgen.bench": ("bench_scenario",),
     "assay.loadgen.request": ("ScenarioRequest",),
+    "assay.page.report": ("write_report",),
     "assay.quantization.calibration": (
         "calibrate",
         "calibration_data",
     ),
     "assay.quantization.layer_costs": ("measure_sensitivity",),
     "assay.quantization.quantize": ("quantize",),
+    "assay.remote.bench": ("Spread",),
     "assay.score.accuracy": ("SHIFTED",),
     "assay.tuning.request": (
         "TUNED_BATCHES",
@@ -141,7 +143,6 @@ _HOMES = {
     ),
     "assay.workflow.demonstration": ("run_demo",),
     "assay.workflow.diagnosis": ("doctor",),
-    "assay.workflow.distributed": ("Spread",),
     "assay.workflow.exporting": ("export",),
     "assay.workflow.folders": (
         "held",
@@ -173,7 +174,6 @@ _HOMES = {
     "assay.workflow.pixels": ("Images",),
     "assay.workflow.prediction": ("predict",),
     "assay.workflow.repairing": ("repair",),
-    "assay.workflow.reporting": ("write_report",),
     "assay.workflow.rows": ("to_rows",),
     "assay.workflow.trial": ("bench_all",),
 }

@@ -12,13 +12,14 @@ from assay import units
 from assay.backends import registry
 from assay.errors import RecordError, UsageError
 from assay.measure.machine import Patience
+from assay.page import report
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import CompiledModel, OnnxModel, Outcome, PreparedDataset, Setting
 from assay.storage import store
 from assay.tuning.records import Tuning
 from assay.tuning.request import TUNED_BATCHES, TuneRequest
 from assay.tuning.tune import tune
-from assay.workflow import artifact, asked, choice, dataset, float32, folders, judgement, reporting, trial
+from assay.workflow import artifact, asked, choice, dataset, float32, folders, judgement, trial
 from assay.workflow.adoption import adopt, record_of
 from assay.workflow.choice import AUTO
 from assay.workflow.exporting import export
@@ -67,7 +68,7 @@ def run(request: RunRequest, out: Path, progress: Progress = Silent()) -> Outcom
         store.write(out / judgement.RUN_RECORD, record)
         verdict = judgement.compare(record, gates, request.references)
         store.write(out / judgement.VERDICT_RECORD, verdict)
-        reporting.write_report([out], images=request.page_images, reuse=True, progress=progress)
+        report.write_report([out], images=request.page_images, reuse=True, progress=progress)
     return Outcome(run=record, verdict=verdict, word=verdict.word, figures=judgement.figures(record), tuning=search)
 
 

@@ -16,11 +16,12 @@ from assay.measure.machine import Patience
 from assay.measure.pipeline import Job
 from assay.progress import Progress, Silent
 from assay.records import CompiledModel, Dataset, Machine, Performance, Predictions, Setting
+from assay.remote import bench as remote_bench
+from assay.remote.bench import Spread
+from assay.remote.shards import shardable
 from assay.storage import store
-from assay.workflow import distributed
-from assay.workflow.distributed import Spread
 from assay.workflow.passage import Passage
-from assay.workflow.pixels import Data, Sink, Source, shardable, source_of
+from assay.workflow.pixels import Data, Sink, Source, source_of
 
 SYNTHETIC_SECONDS = 10.0
 _RECIPE = 1
@@ -95,7 +96,7 @@ def bench(
         if not length.once:
             raise UsageError("--duration and --iterations measure one device; leave them away to share a data set")
         shared.check(compiled)
-        performance, predictions = distributed.measured(
+        performance, predictions = remote_bench.measured(
             compiled, shared, home, made_from, run_settings, length.timeout, spread, patience, progress
         )
         return Measured(performance, predictions, shared.dataset(), kept=False)

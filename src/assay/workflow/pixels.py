@@ -16,8 +16,8 @@ from assay.errors import UsageError
 from assay.measure import stages
 from assay.measure.pipeline import Stage
 from assay.measure.stages import Slot
-from assay.measure.worker import Content
 from assay.records import ArrayFile, CompiledModel, Dataset, ImageWarning, OnnxModel, PixelSource, PreparedDataset
+from assay.remote.worker import Content
 from assay.storage import store
 from assay.workflow import dataset as dataset_step
 
@@ -74,32 +74,6 @@ class Source(Protocol):
 
     def relabelled(self, kept: Dataset) -> Dataset:
         """The data set of a finished run, with the labels of today: to correct one is no reason to measure again."""
-
-
-class Shardable(Source, Protocol):
-    """Pixels that can be sent elsewhere in shards."""
-
-    array_files: tuple[ArrayFile, ...] | None
-    """Of prepared pixels, which a worker that sees them reads in place."""
-
-    def check(self, compiled: CompiledModel) -> None:
-        """Raises where the pixels are not what the artifact takes, or damaged."""
-
-    def shard(self, first: int, images: int) -> Content:
-        """Consecutive images: their pixels, or their files."""
-
-    def took(self, first: int, hashes: Sequence[str], warnings: Sequence[ImageWarning]) -> None:
-        """Notes what was learned of the images of a shard."""
-
-
-def shardable(data: Data) -> Shardable:
-    """The source for one run by several workers; raises `UsageError` where it stays on this machine."""
-    if isinstance(data, PreparedDataset):
-        return _Prepared(data)
-    if isinstance(data, Images):
-        return _Files(data)
-    what = "made-up pixels" if data is None else "tensors that an .info file lists"
-    raise UsageError(f"--cluster and several devices share a data set, not {what}; give --data or --images")
 
 
 def source_of(data: Data) -> Source:

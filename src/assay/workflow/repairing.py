@@ -22,10 +22,10 @@ from assay.records import (
     Record,
     RunRecord,
     Sensitivity,
-    ShardAnswer,
     Verdict,
 )
 from assay.records.reported import ReportedRun
+from assay.remote.records import ShardAnswer
 from assay.storage import envelope, locks, store
 from assay.tuning.records import Tuning
 from assay.workflow import adoption, artifact

@@ -10,9 +10,9 @@ from assay.data.prepared import OnError
 from assay.data.transform import TransformChoice
 from assay.errors import UsageError
 from assay.records import InputKind, Precision, Reference
+from assay.remote.bench import Spread
 from assay.tuning.optuna_search import require_optuna
 from assay.workflow.choice import AUTO, BuildRequest
-from assay.workflow.distributed import Spread
 from assay.workflow.pixels import Images
 from assay.workflow.trained_network import Weights
 

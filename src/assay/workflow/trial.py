@@ -14,11 +14,12 @@ from assay.measure import machine, processes
 from assay.measure.machine import Patience
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BatchResult, CompiledModel, Dataset, OnnxModel, PreparedDataset, RunRecord, Setting
+from assay.remote import gather
+from assay.remote.bench import Spread
 from assay.score import accuracy as score_accuracy
 from assay.storage import store
 from assay.workflow import dataset as dataset_step
-from assay.workflow import folders, gathering, judgement, measurement, overlap, profiling
-from assay.workflow.distributed import Spread
+from assay.workflow import folders, judgement, measurement, overlap, profiling
 from assay.workflow.measurement import Length
 from assay.workflow.pixels import Data, Images, source_of
 
@@ -219,7 +220,7 @@ def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[Bat
         f"batch {result.batch}: the run was stopped and went on: its time is that of its parts up to their last "
         "answers, and its warm-up that of the last part"
         for result in results
-        if gathering.is_resumed(result.performance.shares)
+        if gather.is_resumed(result.performance.shares)
     ]
     found += [
         f"batch {result.batch}: worker {share.worker.name} died; what it had not given back was done again by others"

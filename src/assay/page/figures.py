@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from assay import units
+from assay.page.content import AccuracyLine, Histogram
 from assay.records import Estimate, Figures, SpeedRow, SpeedTable, StageTime
 from assay.render import svg
 from assay.render.axes import percent_axis
 from assay.render.bars import Bar, Group, chart
-from assay.render.content import AccuracyLine, Histogram
 from assay.render.text import printable, shortened
 
 if TYPE_CHECKING:

@@ -14,11 +14,13 @@ import pytest
 from assay import workflow
 from assay.cli.main import main
 from assay.errors import AssayError
+from assay.page import images
+from assay.page import report as page_report
 from assay.records import BatchResult, Blocks, FileReference
 from assay.render.speed import speed_cells
 from assay.score import accuracy, paired
 from assay.storage import store
-from assay.workflow import judgement, report_images, reporting
+from assay.workflow import judgement
 from tests import factories, pages
 
 
@@ -67,7 +69,7 @@ def test_a_verdict_on_other_artifacts_is_not_this_runs(folder: Path) -> None:
 
 
 def test_pictures_are_those_of_the_images_files(folder: Path) -> None:
-    galleries, notes = report_images.galleries(workflow.load_run(folder), folder)
+    galleries, notes = images.galleries(workflow.load_run(folder), folder)
     assert [gallery.title for gallery in galleries] == ["Images that flipped", "Confidently wrong"]
     assert notes == ()
     flipped, wrong = galleries
@@ -84,25 +86,25 @@ def test_pictures_are_those_of_the_images_files(folder: Path) -> None:
 
 def test_a_prepared_data_set_gives_the_pictures_where_there_is_one(folder: Path) -> None:
     record = workflow.load_run(folder)
-    from_files = report_images.galleries(record, folder)[0][0].pictures[0].source
+    from_files = images.galleries(record, folder)[0][0].pictures[0].source
     pages.prepare(folder, record)
-    from_prepared = report_images.galleries(record, folder)[0][0].pictures[0].source
+    from_prepared = images.galleries(record, folder)[0][0].pictures[0].source
     assert from_prepared is not None
     assert from_prepared != from_files
 
 
 def test_a_prepared_data_set_that_was_touched_gives_none(folder: Path) -> None:
     record = workflow.load_run(folder)
-    from_files = report_images.galleries(record, folder)
+    from_files = images.galleries(record, folder)
     pages.prepare(folder, record)
     shard = folder / "prepared" / "images-00000.npy"
     shard.write_bytes(shard.read_bytes()[:-1] + b"\x01")
-    assert report_images.galleries(record, folder) == from_files
+    assert images.galleries(record, folder) == from_files
 
 
 def test_an_image_that_was_replaced_is_not_shown_as_the_one_that_was_measured(folder: Path) -> None:
     factories.write_image(folder / "images" / pages.HOSTILE[0], seed=99)
-    galleries, notes = report_images.galleries(workflow.load_run(folder), folder)
+    galleries, notes = images.galleries(workflow.load_run(folder), folder)
     assert galleries[0].pictures[0].source is None
     assert notes == ("2 of 8 pictures are left out: their images are gone or have changed",)
     page = workflow.write_report([folder]).path.read_text(encoding="utf-8")
@@ -113,7 +115,7 @@ def test_an_image_that_was_replaced_is_not_shown_as_the_one_that_was_measured(fo
 def test_images_that_are_gone_are_said_to_be(folder: Path) -> None:
     for name in pages.HOSTILE:
         (folder / "images" / name).unlink()
-    _, notes = report_images.galleries(workflow.load_run(folder), folder)
+    _, notes = images.galleries(workflow.load_run(folder), folder)
     assert notes == ("pictures are left out: the images are no longer where they were measured",)
 
 
@@ -125,7 +127,7 @@ def test_a_name_that_leads_out_of_the_data_set_is_not_followed(folder: Path) -> 
     dataset = msgspec.structs.replace(
         record.dataset, names=names, image_sha256=(store.hash_file(secret), *record.dataset.image_sha256[1:])
     )
-    pixels = report_images._Pixels(record, dataset, folder)
+    pixels = images._Pixels(record, dataset, folder)
     assert pixels.of(names[0], 0) is None
     assert pixels.of(names[1], 1) is not None
 
@@ -145,7 +147,7 @@ def test_no_images_leaves_every_picture_out(folder: Path) -> None:
 
 
 def test_what_the_accuracy_is_held_against_stands_beside_it(folder: Path) -> None:
-    report = reporting.run_report(workflow.load_run(folder), folder)
+    report = page_report.run_report(workflow.load_run(folder), folder)
     assert [line.name for line in report.accuracies] == ["batch 1, 16", "ONNX model, float32", "given"]
     measured, reference, given = report.accuracies
     assert (measured.top[1].value, reference.top[1].value, given.top[1].value) == (20.0, 100.0, 60.0)
@@ -154,7 +156,7 @@ def test_what_the_accuracy_is_held_against_stands_beside_it(folder: Path) -> Non
 
 def test_a_histogram_counts_every_call_and_says_what_lies_beyond_it(tmp_path: Path) -> None:
     calls = pages.calls(300, 0.01)
-    found = reporting.histogram(factories.performance(tmp_path, calls))
+    found = page_report.histogram(factories.performance(tmp_path, calls))
     assert found.calls == 300
     assert found.beyond == 1
     assert found.longest == pytest.approx(max(end - start for start, end in calls))
@@ -165,21 +167,21 @@ def test_a_histogram_counts_every_call_and_says_what_lies_beyond_it(tmp_path: Pa
 def test_a_histogram_of_few_calls_or_equal_ones_holds_them_all(
     tmp_path: Path, calls: list[tuple[float, float]]
 ) -> None:
-    found = reporting.histogram(factories.performance(tmp_path, calls))
+    found = page_report.histogram(factories.performance(tmp_path, calls))
     assert (sum(found.counts), found.beyond) == (len(calls), 0)
 
 
 def test_the_surest_mistakes_are_those_of_the_largest_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_images, "_CHUNK", 2)
+    monkeypatch.setattr(images, "_CHUNK", 2)
     scores = np.array([[9, 0, 0], [0, 1, 0], [0, 5, 0], [2, 0, 0], [0, 0, 7]], np.float32)
-    found = report_images.surest_mistakes(scores, [0, 0, 0, 0, 1], 2)
+    found = images.surest_mistakes(scores, [0, 0, 0, 0, 1], 2)
     assert found.total == 3
     assert [(one.place, one.first) for one in found.mistakes] == [(4, 2), (2, 1)]
     assert found.mistakes[0].share == pytest.approx(np.exp(7) / (np.exp(7) + 2))
 
 
 def test_scores_that_are_shares_already_are_taken_as_they_are() -> None:
-    found = report_images.surest_mistakes(np.array([[0.1, 0.9], [0.4, 0.6]], np.float32), [0, 0], 1)
+    found = images.surest_mistakes(np.array([[0.1, 0.9], [0.4, 0.6]], np.float32), [0, 0], 1)
     assert found.mistakes[0].share == pytest.approx(0.9)
 
 
@@ -264,7 +266,7 @@ def test_the_page_of_fifty_thousand_images_is_small_and_soon_made(tmp_path: Path
     assert written.size < 3_000_000
     page = written.path.read_text(encoding="utf-8")
     assert "50,000 images" in page
-    assert len(set(re.findall(r"ILSVRC2012_val_\d+", page))) <= 4 * report_images.MOST
+    assert len(set(re.findall(r"ILSVRC2012_val_\d+", page))) <= 4 * images.MOST
 
 
 def _measured_in_turn(folder: Path, name: str, seconds: float, interleaving: str) -> Path:

@@ -19,11 +19,11 @@ import msgspec
 from assay import environment
 from assay.backends import registry
 from assay.errors import AssayError, BackendError
-from assay.measure import ray_calls
 from assay.measure.clock import now
-from assay.measure.handing_out import AHEAD
-from assay.measure.worker import Answer, Content, Introduction, Task, Worker
 from assay.records import BuildOptions, CompiledModel
+from assay.remote import ray_calls
+from assay.remote.hand_out import AHEAD
+from assay.remote.worker import Answer, Content, Introduction, Task, Worker
 from assay.storage import store
 
 Compile = Callable[[Mapping[str, bytes], CompiledModel, Path], tuple[CompiledModel, bytes]]

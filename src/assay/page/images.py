@@ -17,8 +17,8 @@ from assay.data import transform as image_transform
 from assay.data.prepared import RECORD, Reader
 from assay.data.sources import Source
 from assay.errors import AssayError, RecordError
+from assay.page.content import Gallery, Picture
 from assay.records import BatchResult, Dataset, PairedAccuracy, Predictions, PreparedDataset, RunRecord
-from assay.render.content import Gallery, Picture
 from assay.score import accuracy as score_accuracy
 from assay.storage import store
 
@@ -115,7 +115,7 @@ class _Shower:
         return [gallery]
 
     def _picture(self, name: str, facts: Sequence[tuple[str, str]]) -> Picture:
-        from assay.render import thumbnails
+        from assay.page import thumbnails
 
         pixels = self.pixels.of(name, self.place_of.get(name))
         return Picture(

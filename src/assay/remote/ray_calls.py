@@ -12,7 +12,7 @@ from typing import Any
 
 from assay.errors import AssayError, BackendError, MissingExtraError
 from assay.measure.clock import now
-from assay.measure.handing_out import WorkerLostError
+from assay.remote.hand_out import WorkerLostError
 
 LOCAL = "local"
 """In place of an address: a cluster of this machine alone, which ends with the run."""

@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from assay.errors import RecordError
 from assay.measure import stages as pipeline_stages
-from assay.records import Dataset, Predictions, ShardAnswer, Share, StageTime, WorkerIdentity
+from assay.records import Dataset, Predictions, Share, StageTime, WorkerIdentity
+from assay.remote.records import ShardAnswer
+from assay.remote.shards import Shardable
 from assay.storage import store
-from assay.workflow.pixels import Shardable
 
 RESUMED = " (resumed)"
 """How the name of a worker ends that went on with what an earlier part of the run, which was stopped, had left."""

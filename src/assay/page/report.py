@@ -13,15 +13,16 @@ from assay import units
 from assay.backends import opening
 from assay.errors import RecordError
 from assay.measure import processes
+from assay.page import images as page_images
+from assay.page.content import AccuracyLine, ComparedRecord, ComparisonReport, Histogram, RunReport
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BatchResult, Check, Estimate, FileReference, Performance, RunRecord, Verdict
 from assay.records.reported import ReportedRun
-from assay.render.content import AccuracyLine, ComparedRecord, ComparisonReport, Histogram, RunReport
 from assay.score import accuracy as score_accuracy
 from assay.score import figures as score_figures
 from assay.storage import store
 from assay.tuning import page_section
-from assay.workflow import folders, judgement, report_images
+from assay.workflow import folders, judgement
 
 PAGE = "report.html"
 
@@ -64,7 +65,7 @@ def write_report(
 
 def _page(places: Sequence[Path], images: bool, made_from: str) -> str:
     # What draws is loaded where there is something to draw: a page that is kept needs none of it.
-    from assay.render import page
+    from assay.page import page
 
     if len(places) == 1 and (search := page_section.alone(places[0])) is not None:
         return page.search_page(search, made_from)
@@ -78,7 +79,7 @@ def _page(places: Sequence[Path], images: bool, made_from: str) -> str:
 def run_report(record: RunRecord, place: Path, *, images: bool = True) -> RunReport:
     """What the page of one run shows; `place` is the run's folder or its record."""
     verdict = _verdict(place, record)
-    galleries, notes = report_images.galleries(record, _folder(place)) if images else ((), ())
+    galleries, notes = page_images.galleries(record, _folder(place)) if images else ((), ())
     search, search_notes = page_section.search(record, _folder(place))
     return RunReport(
         record=record,

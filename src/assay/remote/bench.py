@@ -13,25 +13,18 @@ from pathlib import Path
 
 from assay.backends import registry
 from assay.data.prepared import SHARD_IMAGES
-from assay.measure import cluster, machine, ray_calls
+from assay.measure import machine
 from assay.measure.clock import now
-from assay.measure.handing_out import Crew, Devices, divided, hand_out, shard_images
 from assay.measure.machine import Patience
-from assay.measure.worker import Answer, Content, Introduction, Shard, Task
 from assay.processes import watchdog
 from assay.progress import Progress
-from assay.records import (
-    CompiledModel,
-    Performance,
-    Predictions,
-    Setting,
-    ShardAnswer,
-    WarmUp,
-    WorkerIdentity,
-)
+from assay.records import CompiledModel, Performance, Predictions, Setting, WarmUp, WorkerIdentity
+from assay.remote import compile_there, gather, ray_calls, ray_cluster
+from assay.remote.hand_out import Crew, Devices, divided, hand_out, shard_images
+from assay.remote.records import ShardAnswer
+from assay.remote.shards import Shardable
+from assay.remote.worker import Answer, Content, Introduction, Shard, Task
 from assay.storage import store
-from assay.workflow import compiling_elsewhere, gathering
-from assay.workflow.pixels import Shardable
 
 _FOLDER = "shards"
 _DIGITS = 9
@@ -58,11 +51,11 @@ class Spread:
         """The workers, not yet started."""
         compiled = task.compiled
         if self.cluster is not None:
-            return cluster.Cluster(
+            return ray_cluster.Cluster(
                 self.cluster,
                 task,
-                compiling_elsewhere.compile_there,
-                lambda: compiling_elsewhere.files_of(compiled.model),
+                compile_there.compile_there,
+                lambda: compile_there.files_of(compiled.model),
             )
         backend = registry.get(compiled.options.backend)
         return Devices(task, [registry.device(backend, name) for name in self.devices])
@@ -91,20 +84,20 @@ def measured(
         crew.close()
     answers = [answer for _, answer in sorted(run.answers.items())]
     seconds = max(run.seconds, *(end for answer in answers for _, end in answer.calls))
-    predictions, dataset = gathering.predictions(answers, source, compiled.model.classes, home)
+    predictions, dataset = gather.predictions(answers, source, compiled.model.classes, home)
     performance = Performance(
         batch=compiled.options.batch,
         images=len(source.names),
         wall_seconds=seconds,
-        batch_seconds=store.save_array(home / "batch_seconds.npy", gathering.calls(answers)),
-        stages=gathering.stages(answers, seconds, hand_out=run.reading, gather=run.writing),
+        batch_seconds=store.save_array(home / "batch_seconds.npy", gather.calls(answers)),
+        stages=gather.stages(answers, seconds, hand_out=run.reading, gather=run.writing),
         slots=sum(one.slots for one in run.introduced.values()),
         device=", ".join(dict.fromkeys(one.device for one in run.introduced.values())),
         run_settings=run_settings,
         warm_up=_warm_up(list(run.introduced.values())),
         source=source.kind,
         machine=machine.after(before, watch.during, watch.users, compiled.options.device),
-        shares=gathering.shares(answers, [run.identity(name) for name in run.introduced], run.lost),
+        shares=gather.shares(answers, [run.identity(name) for name in run.introduced], run.lost),
     )
     store.write(home / "predictions.json", predictions, made_from)
     store.write(home / "dataset.json", dataset, made_from)
@@ -141,7 +134,7 @@ class _Run:
         """Who a worker of this part of the run is."""
         told = self.introduced[name]
         return WorkerIdentity(
-            name=f"{name}{gathering.RESUMED}" if self._resumed else name,
+            name=f"{name}{gather.RESUMED}" if self._resumed else name,
             machine=told.machine,
             device=told.device,
             processor=told.processor,

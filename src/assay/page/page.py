@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from assay import units
+from assay.page import figures
+from assay.page.content import ComparisonReport, RunReport
 from assay.records import Figures, MachineState, VerdictWord
-from assay.render import figures
-from assay.render.content import ComparisonReport, RunReport
 from assay.render.speed import SPREAD, has_intervals, remarks
 from assay.render.text import printable
 from assay.tuning import frontier_chart

@@ -11,6 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from assay import units
+from assay.page import report as page_report
+from assay.page.content import ComparedRecord, ComparisonReport, RunReport
+from assay.page.figures import comparison
+from assay.page.page import comparison_page, run_page
 from assay.records import (
     Figures,
     Machine,
@@ -24,12 +28,9 @@ from assay.records import (
     WorkerIdentity,
 )
 from assay.render import table
-from assay.render.content import ComparedRecord, ComparisonReport, RunReport
-from assay.render.figures import comparison
-from assay.render.page import comparison_page, run_page
 from assay.render.paired import sentence
 from assay.score import figures
-from assay.workflow import judgement, reporting
+from assay.workflow import judgement
 from tests import factories, pages
 
 
@@ -68,7 +69,7 @@ def record(folder: Path) -> RunRecord:
 
 @pytest.fixture(scope="module")
 def page(folder: Path, record: RunRecord) -> str:
-    return run_page(reporting.run_report(record, folder))
+    return run_page(page_report.run_report(record, folder))
 
 
 def _page_of(record: RunRecord, **content: object) -> str:
@@ -76,7 +77,7 @@ def _page_of(record: RunRecord, **content: object) -> str:
 
 
 def _report(record: RunRecord, **content: object) -> RunReport:
-    usual = {"figures": judgement.figures(record), "shares": reporting.shares(record), "verdict": None}
+    usual = {"figures": judgement.figures(record), "shares": page_report.shares(record), "verdict": None}
     return RunReport(record=record, **{**usual, **content})  # type: ignore[arg-type]
 
 
@@ -132,7 +133,7 @@ def test_a_figure_reads_on_the_page_as_on_the_terminal(folder: Path, record: Run
     node = NodeTime(name="relu", operator="Relu", seconds=4e-6, share=0.5, gflops=0.0042)
     profile = replace(first.profile, seconds=8e-6, nodes=(node,))
     changed = replace(record, results=(replace(first, paired=paired, profile=profile), *record.results[1:]))
-    report = dataclasses.replace(reporting.run_report(record, folder), record=changed)
+    report = dataclasses.replace(page_report.run_report(record, folder), record=changed)
     text = " ".join(_Read(run_page(report)).text.split())
     for figure in ("p < 0.001", "99.99 %", "2.0e-03"):
         assert figure in sentence(paired)
@@ -236,7 +237,7 @@ def test_pictures_are_few_and_say_what_they_are_of(page: str) -> None:
 
 
 def test_the_same_records_give_the_same_page(page: str, folder: Path, record: RunRecord) -> None:
-    assert run_page(reporting.run_report(record, folder)) == page
+    assert run_page(page_report.run_report(record, folder)) == page
 
 
 def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
@@ -272,7 +273,7 @@ def test_a_figure_without_an_interval_says_why(tmp_path: Path) -> None:
 def test_many_batch_sizes_are_all_drawn(tmp_path: Path) -> None:
     sizes = (1, 2, 4, 8, 16, 32, 64, 128)
     record = factories.run_record([factories.result(tmp_path, batch, calls=pages.calls(30, 0.01)) for batch in sizes])
-    report = _report(record, histograms=tuple(reporting.histogram(one.performance) for one in record.results))
+    report = _report(record, histograms=tuple(page_report.histogram(one.performance) for one in record.results))
     assert _Read(run_page(report)).tags["svg"] == 1 + 2 * len(sizes)
 
 
@@ -344,7 +345,7 @@ def test_records_without_speed_have_no_chart() -> None:
 
 
 def test_a_very_wide_interval_does_not_make_all_else_too_small(tmp_path: Path) -> None:
-    from assay.render.figures import throughput
+    from assay.page.figures import throughput
 
     found = judgement.figures(factories.run_record([factories.result(tmp_path)]))[0]
     wide = msgspec.structs.replace(found.interface_throughput, low=1.0, high=1e9)

@@ -12,7 +12,7 @@ import numpy as np
 
 from assay import units
 from assay.errors import BackendError
-from assay.measure.worker import Answer, Content, Introduction, Shard, Task, Worker
+from assay.remote.worker import Answer, Content, Introduction, Shard, Task, Worker
 
 AHEAD = 2
 """Shards that a worker has at once: one at work, and one that is there when it is done."""

@@ -10,13 +10,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from assay import demo, workflow
+from assay import demo, guide, workflow
 from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
 from assay.guide import dumps
 from assay.progress import Lines
 from assay.records import CompiledModel, OnnxModel, RunRecord
 from assay.storage import store
-from assay.workflow import guided
 from tests import factories
 from tests.messages import assert_says
 
@@ -28,7 +27,7 @@ LABELS = dict(line.split() for line in demo.LABELS.read_text().splitlines())
 def compiled(demo_model: OnnxModel, tmp_path_factory: pytest.TempPathFactory) -> CompiledModel:
     out = tmp_path_factory.mktemp("om") / "demo_bs16.om"
     name = demo_model.input.name
-    return guided.compile_offline(
+    return guide.compile_offline(
         demo_model.file.path, out, input_name=name, shape=SHAPE, backend="onnxruntime", wanted_target="Ascend310"
     )
 
@@ -37,14 +36,14 @@ def compiled(demo_model: OnnxModel, tmp_path_factory: pytest.TempPathFactory) ->
 def tensors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A list of the demo's tensors, 240 of them: a last batch that is whole."""
     folder = tmp_path_factory.mktemp("tensors")
-    guided.preprocess("demo", demo.IMAGES, folder / "prep")
-    guided.list_tensors(str(folder / "prep"), folder / "x.info", 64, 64)
+    guide.preprocess("demo", demo.IMAGES, folder / "prep")
+    guide.list_tensors(str(folder / "prep"), folder / "x.info", 64, 64)
     return folder / "x.info"
 
 
 def run(compiled: CompiledModel, listed: Path, out: Path, **changes: Any) -> RunRecord:
     usual: dict[str, Any] = {"batch": 16, "device": 0, "sides": (64, 64), "binary": False, "out": out}
-    return guided.benchmark(compiled, listed, **{**usual, **changes})
+    return guide.benchmark(compiled, listed, **{**usual, **changes})
 
 
 def test_the_artifact_is_one_file_with_its_record_beside_it(compiled: CompiledModel) -> None:
@@ -69,7 +68,7 @@ def test_a_shape_that_is_not_the_models_is_refused(
 ) -> None:
     usual: dict[str, Any] = {"input_name": demo_model.input.name, "shape": SHAPE, "backend": "onnxruntime"}
     with pytest.raises(UsageError) as caught:
-        guided.compile_offline(demo_model.file.path, tmp_path / "x.om", **{**usual, **changes})
+        guide.compile_offline(demo_model.file.path, tmp_path / "x.om", **{**usual, **changes})
     assert_says(caught, said)
     assert list(tmp_path.iterdir()) == []
 
@@ -83,7 +82,7 @@ def test_every_image_has_its_dump_and_the_score_is_the_demos(
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         dumps.file_name(name.split(".")[0], binary) for name in LABELS
     )
-    accuracy = guided.evaluate(folder, demo.LABELS, tmp_path / "result.json")
+    accuracy = guide.evaluate(folder, demo.LABELS, tmp_path / "result.json")
     assert accuracy.top(1) == demo.TOP1
     assert accuracy.count == 240
     predictions = record.results[0].predictions
@@ -116,7 +115,7 @@ def test_the_performance_file_agrees_with_the_record(
 
 
 def test_pure_inference_writes_its_one_line(compiled: CompiledModel, tmp_path: Path) -> None:
-    record = guided.pure_inference(compiled, batch=16, device=0, rounds=5, out=tmp_path)
+    record = guide.pure_inference(compiled, batch=16, device=0, rounds=5, out=tmp_path)
     text = (tmp_path / "PureInfer_perf_of_demo_bs16_in_device_0.txt").read_text()
     found = re.fullmatch(r"ave_throughputRate: ([\d.e+]+) samples/s, ave_latency: ([\d.e+-]+) ms\n", text)
     assert found
@@ -176,8 +175,8 @@ def test_an_artifact_of_another_input_is_refused(demo_model: OnnxModel, tensors:
 
 def test_tensors_of_other_sides_are_refused(compiled: CompiledModel, tmp_path: Path) -> None:
     factories.write_image(tmp_path / "in" / "a.png")
-    guided.preprocess("resnet", tmp_path / "in", tmp_path / "prep")
-    guided.list_tensors(str(tmp_path / "prep"), tmp_path / "x.info", 224, 224)
+    guide.preprocess("resnet", tmp_path / "in", tmp_path / "prep")
+    guide.list_tensors(str(tmp_path / "prep"), tmp_path / "x.info", 224, 224)
     with pytest.raises(UsageError) as caught:
         run(compiled, tmp_path / "x.info", tmp_path / "result", sides=(224, 224))
     assert_says(caught, "224×224", "64×64")
@@ -206,10 +205,10 @@ def test_the_model_is_not_written_over(demo_model: OnnxModel, tmp_path: Path) ->
     model = tmp_path / "m.om"
     model.write_bytes(demo_model.file.path.read_bytes())
     with pytest.raises(UsageError) as caught:
-        guided.compile_offline(model, model, input_name=demo_model.input.name, shape=SHAPE, backend="onnxruntime")
+        guide.compile_offline(model, model, input_name=demo_model.input.name, shape=SHAPE, backend="onnxruntime")
     assert_says(caught, "is the model itself")
     for out in (tmp_path / "w.pth", tmp_path / "w.json"):
         (tmp_path / "w.pth").write_bytes(demo.CHECKPOINT.read_bytes())
         with pytest.raises(UsageError):
-            guided.export_checkpoint(tmp_path / "w.pth", out)
+            guide.export_checkpoint(tmp_path / "w.pth", out)
         assert (tmp_path / "w.pth").read_bytes() == demo.CHECKPOINT.read_bytes()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from assay import demo
 from assay.guide import formats
+from assay.guide.compilation import compile_offline, taken
 from assay.progress import Progress, Silent
 from assay.quantization import calibration
 from assay.records import BatchResult, BuildOptions, CompiledModel
@@ -17,7 +18,6 @@ from assay.tuning.records import Tuning
 from assay.tuning.request import TuneRequest
 from assay.tuning.tune import tune
 from assay.workflow import artifact, dataset
-from assay.workflow.guided.compilation import compile_offline, taken
 
 IMAGES = 64
 """Of the demo, since the tuner of the guide is given none: enough to see that scores stay what they were."""

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from assay.errors import BackendError, DatasetError
-from assay.measure.handing_out import WorkerLostError, divided, hand_out, shard_images
-from assay.measure.worker import Answer, Content, Introduction, Shard
 from assay.records import WarmUp
+from assay.remote.hand_out import WorkerLostError, divided, hand_out, shard_images
+from assay.remote.worker import Answer, Content, Introduction, Shard
 from tests.messages import assert_says
 
 READY = Introduction("node", "none", "processor", "0" * 64, 1, False, WarmUp(calls=2, seconds=0.1, steady=True))

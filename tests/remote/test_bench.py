@@ -25,12 +25,13 @@ from assay import workflow
 from assay.backends import registry
 from assay.cli.main import main
 from assay.errors import BackendError, MissingExtraError, UsageError
-from assay.measure import cluster as clusters
-from assay.measure import ray_calls
 from assay.measure.memory import PeakMemory
-from assay.measure.worker import Answer, Content, Introduction, Task, Worker
 from assay.progress import Progress, Silent
-from assay.records import BatchResult, CompiledModel, OnnxModel, PreparedDataset, RunRecord, ShardAnswer
+from assay.records import BatchResult, CompiledModel, OnnxModel, PreparedDataset, RunRecord
+from assay.remote import ray_calls
+from assay.remote import ray_cluster as clusters
+from assay.remote.records import ShardAnswer
+from assay.remote.worker import Answer, Content, Introduction, Task, Worker
 from assay.storage import store
 from tests.backends import spread as slow
 from tests.messages import assert_says

@@ -1,0 +1,1 @@
+"""The page of a run, a search, or several records beside each other."""

@@ -1,0 +1,1 @@
+"""Other machines and devices that share a run."""
