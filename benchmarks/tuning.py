@@ -14,10 +14,10 @@ from assay.measure import stages
 from assay.progress import Lines, Silent
 from assay.records import BuildOptions, CompiledModel, Performance, Setting
 from assay.score import figures
+from assay.steps.measurement import Passage
+from assay.steps.pixel_sources import source_of
 from assay.tuning.records import Candidate, Tuning
 from assay.tuning.request import space_of
-from assay.workflow.passage import Passage
-from assay.workflow.pixels import source_of
 from benchmarks.subjects import FOLDER, Subject
 
 FINALISTS = 4

@@ -19,7 +19,7 @@ from assay.backends.ascend import Ascend
 from assay.cli.main import main
 from assay.errors import BackendError, UnknownNameError, UsageError
 from assay.records import BuildOptions, OnnxModel
-from assay.workflow import choice
+from assay.steps import choose_backend
 from tests.messages import assert_says
 from tests.test_examples import EXAMPLES
 
@@ -237,7 +237,7 @@ def test_trials_say_which_precision_to_ask_for(
     atc(COPIES)
     monkeypatch.setattr(registry, "BACKENDS", {"ascend": registry.BACKENDS["ascend"]})
     with pytest.raises(BackendError, match=r"ascend: unknown precision .* 'fp32'; known: fp16; give --precision fp16"):
-        choice.choose(workflow.BuildRequest(backend="auto"), demo_model, 2, tmp_path)
+        choose_backend.choose(workflow.BuildRequest(backend="auto"), demo_model, 2, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["Ascend910B4", "Ascend310P1", "Ascend910_9391"])

@@ -23,9 +23,10 @@ from assay.data.prepared import Reader
 from assay.data.transform import TransformChoice, normalise
 from assay.errors import BackendError, MissingExtraError, ModelError, ParityError, RecordError, UnknownNameError
 from assay.records import CompiledModel, InputKind, OnnxModel, Precision, PreparedDataset
+from assay.steps import parity
+from assay.steps.build_options import usual_precision
 from assay.storage import store
-from assay.workflow import Length, first_inference
-from assay.workflow.asked import usual_precision
+from assay.workflow import Length
 from tests.onnx_variants import save
 
 BATCH = 4
@@ -95,7 +96,7 @@ def precision_of(backend: Backend) -> Precision:
 
 def bound(backend: Backend) -> float:
     """How far scores may be from the model's, over the largest one."""
-    return first_inference.BOUNDS[precision_of(backend)].difference
+    return parity.BOUNDS[precision_of(backend)].difference
 
 
 def pixels(data: PreparedDataset, count: int, first: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -30,7 +30,7 @@ from assay.records import (
 from assay.render import table
 from assay.render.paired import sentence
 from assay.score import figures
-from assay.workflow import judgement
+from assay.steps import compare
 from tests import factories, pages
 
 
@@ -77,13 +77,13 @@ def _page_of(record: RunRecord, **content: object) -> str:
 
 
 def _report(record: RunRecord, **content: object) -> RunReport:
-    usual = {"figures": judgement.figures(record), "shares": page_report.shares(record), "verdict": None}
+    usual = {"figures": compare.figures(record), "shares": page_report.shares(record), "verdict": None}
     return RunReport(record=record, **{**usual, **content})  # type: ignore[arg-type]
 
 
 def test_the_figures_on_the_page_are_those_of_the_record(page: str, record: RunRecord) -> None:
     text = _Read(page).text
-    for found in judgement.figures(record):
+    for found in compare.figures(record):
         for estimate in (found.end_to_end_throughput, found.interface_throughput):
             assert units.rate(estimate.value) in text
         assert all(units.milliseconds(one.value) in text for one in found.latency.values())
@@ -347,7 +347,7 @@ def test_records_without_speed_have_no_chart() -> None:
 def test_a_very_wide_interval_does_not_make_all_else_too_small(tmp_path: Path) -> None:
     from assay.page.figures import throughput
 
-    found = judgement.figures(factories.run_record([factories.result(tmp_path)]))[0]
+    found = compare.figures(factories.run_record([factories.result(tmp_path)]))[0]
     wide = msgspec.structs.replace(found.interface_throughput, low=1.0, high=1e9)
     assert "000,000 /s</text>" not in throughput([_with(found, wide)], ["1"])
 

@@ -19,8 +19,8 @@ from assay.page import report as page_report
 from assay.records import BatchResult, Blocks, FileReference
 from assay.render.speed import speed_cells
 from assay.score import accuracy, paired
+from assay.steps import compare
 from assay.storage import store
-from assay.workflow import judgement
 from tests import factories, pages
 
 
@@ -299,7 +299,7 @@ def test_records_that_were_measured_in_turn_say_so_and_have_the_intervals_of_the
     shown = re.sub(r"<[^>]*>", "", page)
     assert f"{places[0]} and {places[1]} were measured in turn" in shown
     assert shown.count("measured in turn") == 1
-    table = judgement.speed_table([(str(place), workflow.load_run(place)) for place in places], ())
+    table = compare.speed_table([(str(place), workflow.load_run(place)) for place in places], ())
     assert table is not None
     _, rows, _ = speed_cells(table)
     spreads = [cell for row in rows for cell in row if "±" in cell]

@@ -18,8 +18,8 @@ from assay.models import onnx_file
 from assay.progress import Silent
 from assay.quantization import calibration, quantize
 from assay.records import OnnxModel, PreparedDataset
+from assay.steps import pair
 from assay.storage import store
-from assay.workflow import float32
 from tests import onnx_variants
 from tests.messages import assert_says
 
@@ -103,7 +103,7 @@ def test_the_model_compiles_to_8_bits_and_stays_right(
     options, _ = workflow.build_options(backend, batch=8, precision="int8", input_kind=input_kind)  # type: ignore[arg-type]
     compiled, _ = workflow.compile_into(quantized, options, tmp_path / "compiled")
     measured = workflow.bench(compiled, prepared[1], tmp_path / "bench", run_settings={})
-    reference = float32.predictions(quantized, prepared[1], tmp_path / "reference")
+    reference = pair.predictions(quantized, prepared[1], tmp_path / "reference")
     assert measured.predictions is not None
     ours, theirs = (np.asarray(found.scores.load()) for found in (measured.predictions, reference))
     assert (ours.argmax(axis=1) == theirs.argmax(axis=1)).mean() > 0.95

@@ -151,19 +151,19 @@ def test_a_run_that_was_interrupted_goes_on_with_what_is_not_whole(
     artifact: CompiledModel, demo_data: PreparedDataset, one: RunRecord, tmp_path: Path
 ) -> None:
     how: dict[str, Any] = {"run_settings": {}, "reuse": True, "spread": TWO}
-    from assay.workflow import trial
+    from assay.steps import bench
 
     with pytest.raises(KeyboardInterrupt):
-        trial.trial(artifact, demo_data, tmp_path, **how, progress=Interrupting(100))
+        bench.trial(artifact, demo_data, tmp_path, **how, progress=Interrupting(100))
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("shards/*.json")}
     assert kept
     counted = _Counted()
-    result, _, _ = trial.trial(artifact, demo_data, tmp_path, **how, progress=counted)
+    result, _, _ = bench.trial(artifact, demo_data, tmp_path, **how, progress=counted)
     assert counted.images == 240
     assert counted.first >= 100 - BATCH * 9
     assert holds_together(result)
     assert result.accuracy == one.results[0].accuracy
-    _, _, again = trial.trial(artifact, demo_data, tmp_path, **how)
+    _, _, again = bench.trial(artifact, demo_data, tmp_path, **how)
     assert again
 
 
@@ -236,16 +236,16 @@ def killed_and_resumed(
     assert len(kept) >= 2
     whole = sum(one.images for one in kept)
     counted = _Counted()
-    from assay.workflow import trial
+    from assay.steps import bench
 
-    result, used, _ = trial.trial(artifact, demo_data, out, run_settings={}, reuse=True, spread=over, progress=counted)
+    result, used, _ = bench.trial(artifact, demo_data, out, run_settings={}, reuse=True, spread=over, progress=counted)
     assert counted.first == whole
     assert counted.images == 240
     assert holds_together(result)
     # Those who went on are told apart from those who were stopped, and the record says so.
     went_on = [share for share in result.performance.shares if share.worker.name.endswith(" (resumed)")]
     assert sum(share.images for share in went_on) == 240 - whole
-    (said,) = [line for line in trial.record_of(artifact.model, used, (result,)).warnings if "stopped" in line]
+    (said,) = [line for line in bench.record_of(artifact.model, used, (result,)).warnings if "stopped" in line]
     assert "the run was stopped and went on" in said
     return result
 

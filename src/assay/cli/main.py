@@ -8,7 +8,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from assay.cli import build, exchange, guide, judge, measure, report, tune
+from assay.cli import build, exchange, judge, measure, report, tune
+from assay.cli.guide import command
 from assay.errors import EXIT_FAULT, EXIT_INTERRUPTED, AssayError
 from assay.processes import interrupts
 
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     report.add(commands)
     tune.add(commands)
     exchange.add(commands)
-    guide.add(commands)
+    command.add(commands)
     return whole
 
 

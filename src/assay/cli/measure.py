@@ -34,7 +34,7 @@ from assay.units import visible
 if TYPE_CHECKING:
     from assay.progress import Progress
     from assay.records import BenchOutcome, CompiledModel, RunRecord, Setting
-    from assay.workflow.pixels import Data
+    from assay.steps.pixel_sources import Data
 
 
 def add_single(commands: Commands) -> None:

@@ -15,10 +15,10 @@ from assay.guide import dumps, formats
 from assay.measure.stages import Scores
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BatchResult, CompiledModel, RunRecord
+from assay.steps import build_options, measurement, results
+from assay.steps.bench import bench_all, record_of
+from assay.steps.measurement import Length
 from assay.storage import locks, store
-from assay.workflow import asked, judgement, measurement
-from assay.workflow.measurement import Length
-from assay.workflow.trial import bench_all, record_of
 
 RESULT = Path("result")
 """Where the benchmark tool writes, below the folder that it runs in."""
@@ -74,7 +74,7 @@ def pure_inference(
     """Runs made-up pixels so many times, the inference call alone, and writes the file of its two figures."""
     _check(compiled, batch, device)
     home = out / f"assay_device_{device}" / f"pure_batchsize_{batch}"
-    settings = asked.run_settings_of(compiled, {})
+    settings = build_options.run_settings_of(compiled, {})
     record = bench_all([(compiled, settings)], None, home, length=Length(batches=rounds), progress=progress)
     name = formats.pure_inference_name(compiled.file.path.stem, device)
     store.write_bytes(out / name, report(record).encode())
@@ -107,7 +107,7 @@ def _run(compiled: CompiledModel, tensors: InfoFile, home: Path, writer: _DumpWr
         compiled,
         tensors,
         home / "bench",
-        run_settings=asked.run_settings_of(compiled, {}),
+        run_settings=build_options.run_settings_of(compiled, {}),
         sinks=[writer.write],
         progress=progress,
     )
@@ -115,7 +115,7 @@ def _run(compiled: CompiledModel, tensors: InfoFile, home: Path, writer: _DumpWr
         compiled=compiled, performance=measured.performance, predictions=measured.predictions, accuracy=None
     )
     record = record_of(compiled.model, measured.dataset, (result,))
-    store.write(home / judgement.RUN_RECORD, record)
+    store.write(home / results.RUN_RECORD, record)
     options = compiled.options
     progress.finish(
         "bench",

@@ -11,10 +11,11 @@ from assay.errors import CheckpointError, UsageError
 from assay.progress import Progress, Silent
 from assay.published.guide import FLAGSHIP
 from assay.records import BuildOptions, CompiledModel, OnnxModel
+from assay.steps import build_options
+from assay.steps import compile as compile_step
+from assay.steps.adopt import describe, record_of
+from assay.steps.export import export
 from assay.storage import store
-from assay.workflow import artifact, asked
-from assay.workflow.adoption import describe, record_of
-from assay.workflow.exporting import export
 
 _OPSET = 11
 _PROCESSOR = "soc_version"
@@ -53,7 +54,7 @@ def compile_offline(
     if wanted_target is not None and _PROCESSOR not in options.settings:
         notes.append(f"compiled for {options.device} of this machine, not for the {wanted_target} that was named")
         progress.note(f"--soc_version={wanted_target}: {notes[0]}")
-    return artifact.compile_to(described, options, out, progress, notes=tuple(notes))
+    return compile_step.compile_to(described, options, out, progress, notes=tuple(notes))
 
 
 def taken(model: Path, input_name: str, shape: tuple[int, int, int, int], progress: Progress) -> tuple[OnnxModel, int]:
@@ -67,7 +68,7 @@ def taken(model: Path, input_name: str, shape: tuple[int, int, int, int], progre
     if height != described.transform.crop:
         side = described.transform.crop
         raise UsageError(f"--input_shape says {height}×{width} pixels, and {model} takes {side}×{side}")
-    (batch,) = asked.batch_sizes(described, [batch], [batch], progress)
+    (batch,) = build_options.batch_sizes(described, [batch], [batch], progress)
     return described, batch
 
 
@@ -76,7 +77,7 @@ def _options(backend: str, batch: int, processor: str | None) -> BuildOptions:
     runtime = registry.get(backend)
     device = registry.device(runtime, None)
     precisions = runtime.precisions(device)
-    options, _ = asked.build_options(
+    options, _ = build_options.build_options(
         backend,
         batch=batch,
         device=device,

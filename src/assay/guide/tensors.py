@@ -24,8 +24,8 @@ from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
 from assay.guide import formats
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import ImageTransform
+from assay.steps.check_images import demo_transform
 from assay.storage import store
-from assay.workflow.demo_pixels import demo_transform
 
 MODEL_TYPES: Mapping[str, ImageTransform] = {**image_transform.PRESETS, "demo": demo_transform()}
 """The guide's four, and the demo's own model, which takes small images."""

@@ -11,13 +11,14 @@ from assay.guide.compilation import compile_offline, taken
 from assay.progress import Progress, Silent
 from assay.quantization import calibration
 from assay.records import BatchResult, BuildOptions, CompiledModel
+from assay.steps import compile as compile_step
+from assay.steps import prepare
 from assay.tuning import image_split
 from assay.tuning import text as render
 from assay.tuning.optuna_search import require_optuna
 from assay.tuning.records import Tuning
 from assay.tuning.request import TuneRequest
 from assay.tuning.tune import tune
-from assay.workflow import artifact, dataset
 
 IMAGES = 64
 """Of the demo, since the tuner of the guide is given none: enough to see that scores stay what they were."""
@@ -50,7 +51,7 @@ def tune_offline(
     require_optuna()
     described, batch = taken(model, input_name, shape, progress)
     folder = out.with_name(f"{out.name}.tuning")
-    images = dataset.prepare(demo.IMAGES, described.transform, folder / "images", progress=progress)
+    images = prepare.prepare(demo.IMAGES, described.transform, folder / "images", progress=progress)
     request = TuneRequest(
         backends=[backend] if backend is not None else None,
         batches=[batch],
@@ -70,7 +71,7 @@ def tune_offline(
     best = next(one for one in found.trials if one.number == found.best)
     return Tuned(
         found,
-        artifact.compile_to(described, options, out, progress, run_settings=best.candidate.run),
+        compile_step.compile_to(described, options, out, progress, run_settings=best.candidate.run),
     )
 
 

@@ -25,8 +25,8 @@ from assay.published import guide
 from assay.records import Accuracy, CompiledModel, Dataset, Machine, Predictions, PreparedDataset, Setting
 from assay.records.reported import ReportedResult, ReportedRun
 from assay.score import accuracy as score_accuracy
+from assay.steps import bench, measurement, pixel_sources, results
 from assay.storage import files, store
-from assay.workflow import folders, judgement, measurement, pixels, trial
 
 _LOG_BYTES = 1 << 20
 """Of LoadGen's logs, about; a log that the disk cut short leaves less room than that."""
@@ -53,10 +53,10 @@ def bench_scenario(
     if request.official and data is None:
         raise UsageError("--mlperf runs the accuracy mode too, which needs images; give --data or --images")
     if data is not None:
-        trial.check_labels(compiled.model, data, progress)
+        bench.check_labels(compiled.model, data, progress)
         # Raises where the pixels are not what the artifact takes, or damaged.
-        pixels.source_of(data).stages(compiled, once=True)
-    with folders.held(folder, "scenario", again=True):
+        pixel_sources.source_of(data).stages(compiled, once=True)
+    with results.held(folder, "scenario", again=True):
         home = measurement.new_home(folder / "bench", compiled)
         tests = _Tests(compiled, data, load, folder, home, run_settings, progress)
         before = Patience(wait_idle).look(compiled.options.device, progress)
@@ -94,11 +94,11 @@ def bench_scenario(
             command=command,
         )
         # One that stands there judges another test.
-        (folder / judgement.VERDICT_RECORD).unlink(missing_ok=True)
-        store.write(folder / judgement.REPORTED_RECORD, reported)
-        store.write(folder / folders.SCENARIO_RECORD, record)
+        (folder / results.VERDICT_RECORD).unlink(missing_ok=True)
+        store.write(folder / results.REPORTED_RECORD, reported)
+        store.write(folder / results.SCENARIO_RECORD, record)
         outcome = ScenarioOutcome(scenario=record, verdict=request.verdict(record, reported))
-        store.write(folder / judgement.VERDICT_RECORD, outcome.verdict)
+        store.write(folder / results.VERDICT_RECORD, outcome.verdict)
     return outcome
 
 

@@ -11,7 +11,7 @@ from assay.loadgen.scenarios import Load
 from assay.records import Check, Gate, Verdict
 from assay.records.reported import ReportedRun
 from assay.score import gates as score_gates
-from assay.workflow import judgement
+from assay.steps import compare
 
 VALID = "valid"
 """The gate that holds where LoadGen calls the run valid."""
@@ -58,7 +58,7 @@ class ScenarioRequest:
     def verdict(self, record: ScenarioRecord, reported: ReportedRun) -> Verdict:
         """LoadGen's own result where it is asked for, and then the other gates."""
         asked = self.official or any(text.strip() == VALID for text in self.gates)
-        judged = judgement.compare(reported, self._speeds(), [])
+        judged = compare.compare(reported, self._speeds(), [])
         return Verdict(
             artifact_sha256=(record.compiled.file.sha256,),
             model_sha256=record.compiled.model.sha256,

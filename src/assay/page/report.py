@@ -20,9 +20,10 @@ from assay.records import BatchResult, Check, Estimate, FileReference, Performan
 from assay.records.reported import ReportedRun
 from assay.score import accuracy as score_accuracy
 from assay.score import figures as score_figures
+from assay.steps import compare
+from assay.steps import results as results_step
 from assay.storage import store
 from assay.tuning import page_section
-from assay.workflow import folders, judgement
 
 PAGE = "report.html"
 
@@ -69,7 +70,7 @@ def _page(places: Sequence[Path], images: bool, made_from: str) -> str:
 
     if len(places) == 1 and (search := page_section.alone(places[0])) is not None:
         return page.search_page(search, made_from)
-    records = [(place, judgement.load_record(place)) for place in places]
+    records = [(place, results_step.load_record(place)) for place in places]
     place, record = records[0]
     if len(records) == 1 and isinstance(record, RunRecord):
         return page.run_page(run_report(record, place, images=images), made_from)
@@ -83,7 +84,7 @@ def run_report(record: RunRecord, place: Path, *, images: bool = True) -> RunRep
     search, search_notes = page_section.search(record, _folder(place))
     return RunReport(
         record=record,
-        figures=judgement.figures(record),
+        figures=compare.figures(record),
         verdict=verdict,
         shares=shares(record),
         histograms=tuple(histogram(result.performance) for result in record.results),
@@ -122,7 +123,7 @@ def histogram(performance: Performance) -> Histogram:
 
 def _usual_place(places: Sequence[Path]) -> Path:
     """Beside the record of one run or search; of several records, and of reported figures, here."""
-    record = places[0] / judgement.RUN_RECORD if places[0].is_dir() else places[0]
+    record = places[0] / results_step.RUN_RECORD if places[0].is_dir() else places[0]
     is_run = record.is_file() and store.kind_of(record) == RunRecord.__name__
     has_folder = is_run or bool(places[0].is_dir() and page_section.records(places[0]))
     return record.parent / PAGE if len(places) == 1 and has_folder else Path(PAGE)
@@ -134,9 +135,9 @@ def _folder(place: Path) -> Path:
 
 def _identity(place: Path) -> list[str]:
     """What tells whether a page of this place is still that of its records; the guide's have their name alone."""
-    record = place / judgement.RUN_RECORD if place.is_dir() else place
+    record = place / results_step.RUN_RECORD if place.is_dir() else place
     folder = _folder(place)
-    files = [file for file in (record, folder / judgement.VERDICT_RECORD) if file.is_file()]
+    files = [file for file in (record, folder / results_step.VERDICT_RECORD) if file.is_file()]
     return [str(place), *(store.hash_file(file) for file in (*files, *page_section.records(folder)))]
 
 
@@ -157,8 +158,8 @@ def _hash_line(content: bytes) -> bytes:
 
 def _verdict(place: Path, record: RunRecord | ReportedRun) -> Verdict | None:
     """The verdict beside a run's record; None where there is none, or where it is not certain to be its own."""
-    file = _folder(place) / judgement.VERDICT_RECORD
-    if isinstance(record, ReportedRun) or not file.is_file() or folders.holds_both(file.parent):
+    file = _folder(place) / results_step.VERDICT_RECORD
+    if isinstance(record, ReportedRun) or not file.is_file() or results_step.holds_both(file.parent):
         return None
     found = store.read(file, Verdict)
     measured = tuple(result.compiled.file.sha256 for result in record.results)
@@ -221,9 +222,9 @@ def _commands(record: RunRecord) -> tuple[tuple[str, str], ...]:
 
 
 def _comparison(records: Sequence[tuple[Path, RunRecord | ReportedRun]]) -> ComparisonReport:
-    verdicts = {judgement.name_of(place, record): _verdict(place, record) for place, record in records}
+    verdicts = {results_step.name_of(place, record): _verdict(place, record) for place, record in records}
     return ComparisonReport(
-        table=judgement.speed_table([(judgement.name_of(place, record), record) for place, record in records], ()),
+        table=compare.speed_table([(results_step.name_of(place, record), record) for place, record in records], ()),
         records=tuple(_compared(place, record) for place, record in records),
         verdicts={name: verdict for name, verdict in verdicts.items() if verdict is not None},
         in_turn=_in_turn(records),
@@ -237,12 +238,12 @@ def _in_turn(records: Sequence[tuple[Path, RunRecord | ReportedRun]]) -> tuple[t
         results = record.results if isinstance(record, RunRecord) else ()
         blocks = {one.performance.blocks.interleaving for one in results if one.performance.blocks is not None}
         for interleaving in sorted(blocks):
-            found.setdefault(interleaving, []).append(judgement.name_of(place, record))
+            found.setdefault(interleaving, []).append(results_step.name_of(place, record))
     return tuple(tuple(names) for names in found.values() if len(names) > 1)
 
 
 def _compared(place: Path, record: RunRecord | ReportedRun) -> ComparedRecord:
-    name = judgement.name_of(place, record)
+    name = results_step.name_of(place, record)
     if isinstance(record, ReportedRun):
         return ComparedRecord(name, _reported_facts(record), record.notes)
     return ComparedRecord(name, _run_facts(record), record.warnings)

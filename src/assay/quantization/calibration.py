@@ -24,12 +24,11 @@ from assay.progress import Progress, Silent, Stopwatch
 from assay.quantization import ranges, ready
 from assay.records import Calibration, Calibrator, OnnxModel, PreparedDataset
 from assay.score import parity as score_parity
+from assay.steps import pixel_sources, prepare
+from assay.steps.check_images import normalised_demo_images
+from assay.steps.parity import open_reference
+from assay.steps.pixel_sources import Images
 from assay.storage import store
-from assay.workflow import dataset
-from assay.workflow import pixels as pixel_sources
-from assay.workflow.demo_pixels import normalised_demo_images
-from assay.workflow.pixels import Images
-from assay.workflow.reference import open_reference
 
 USUAL: Calibrator = "minmax"
 IMAGES = 100
@@ -104,7 +103,7 @@ def calibrate(
 
 def calibration_data(path: Path) -> CalibrationData:
     """The data at a path: a prepared data set, or images."""
-    return dataset.load_prepared(path) if dataset.is_prepared(path) else Images.of(path, None)
+    return prepare.load_prepared(path) if prepare.is_prepared(path) else Images.of(path, None)
 
 
 def check(model: OnnxModel, data: CalibrationData, calibrator: str, images: int) -> None:

@@ -25,11 +25,10 @@ from assay.records import (
     Quantization,
 )
 from assay.score import parity as score_parity
+from assay.steps.adopt import record_of
+from assay.steps.check_images import PARITY_IMAGES, normalised_demo_images
+from assay.steps.parity import open_reference
 from assay.storage import store
-from assay.workflow.adoption import record_of
-from assay.workflow.demo_pixels import normalised_demo_images
-from assay.workflow.parity_pixels import PARITY_IMAGES
-from assay.workflow.reference import open_reference
 
 _CHECKED_IMAGES = 16
 

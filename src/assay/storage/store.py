@@ -35,6 +35,7 @@ __all__ = [
     "kept",
     "kind_of",
     "read",
+    "read_part",
     "reference",
     "replacing",
     "save_array",
@@ -48,6 +49,7 @@ __all__ = [
 ]
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 
 
 def hash_file(path: Path) -> str:
@@ -165,6 +167,14 @@ def read(path: Path, kind: type[R]) -> R:
         raise RecordError.damaged(path, str(error)) from error
 
 
+def read_part(path: Path, part: type[T]) -> T:
+    """Reads those fields of a record that `part` names, whatever the record's type; raises as `read` does."""
+    try:
+        return _decoded(path, part, envelope.read(path))
+    except msgspec.DecodeError as error:
+        raise RecordError.damaged(path, str(error)) from error
+
+
 def kind_of(path: Path) -> str:
     """The name of the type of record that a file holds."""
     return envelope.read(path).record
@@ -206,7 +216,7 @@ def files_of(record: Record) -> Iterator[FileReference]:
             yield from (item.file for item in value if isinstance(item, ArrayFile))
 
 
-def _decoded(path: Path, kind: type[R], found: envelope.Envelope) -> R:
+def _decoded(path: Path, kind: type[T], found: envelope.Envelope) -> T:
     try:
         return msgspec.json.decode(
             envelope.body_of(found), type=kind, dec_hook=partial(_decode_path, path.resolve().parent)

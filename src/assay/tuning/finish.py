@@ -14,11 +14,11 @@ from assay.errors import AssayError
 from assay.processes import child, interrupts
 from assay.progress import Stopwatch
 from assay.records import BatchResult, CompiledModel, Setting
+from assay.steps.measurement import Length
 from assay.tuning import image_split, trial_process
 from assay.tuning.progress_of_search import Hunt
 from assay.tuning.records import Candidate, ChoiceWorth, EightBits, TrialState, TuningTrial
 from assay.tuning.yardstick import speed_of
-from assay.workflow.measurement import Length
 
 SHARE = 0.1
 """Of the budget, that is kept for it."""

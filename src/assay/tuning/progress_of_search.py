@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from assay import units
 from assay.progress import Progress
+from assay.steps import compile as compile_step
 from assay.tuning import text as render
 from assay.tuning import trial_process
 from assay.tuning.optuna_search import best_of
@@ -16,7 +17,6 @@ from assay.tuning.request import TuneRequest
 from assay.tuning.space import Space
 from assay.tuning.trial import COMPILED, Attempt
 from assay.tuning.yardstick import Bench
-from assay.workflow import artifact
 
 _FINALISTS = 3
 """So many of the fastest are measured once more in the end: which of them is first may have been chance."""
@@ -116,7 +116,7 @@ class Hunt:
     def runnable(self, trial: TuningTrial) -> trial_process.Runnable:
         """A trial's artifact, compiled again where it is not there, as when the search was killed in between."""
         if trial.number not in self._made:
-            seconds = artifact.COMPILE_SECONDS
+            seconds = compile_step.COMPILE_SECONDS
             made = Attempt(self.bench, trial.number, trial.candidate, seconds, seconds)
             try:
                 self._made[trial.number] = made.compiled(), trial.candidate.run

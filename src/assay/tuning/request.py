@@ -10,9 +10,10 @@ from typing import get_args
 from assay.backends import registry
 from assay.errors import AssayError, BackendError, UsageError
 from assay.records import Calibrator, InputKind, OnnxModel, PreparedDataset
+from assay.steps import build_options
+from assay.steps import compile as compile_step
 from assay.tuning.records import Objective
 from assay.tuning.space import BackendSpace, Space
-from assay.workflow import artifact, asked
 
 TUNED_BATCHES = (1, 4, 8, 16, 32, 64)
 FLOAT_LAYERS = (0, 1, 2, 4, 8, 16)
@@ -60,7 +61,7 @@ def space_of(model: OnnxModel, request: TuneRequest) -> Space:
             backend = registry.get(name)
             if request.backends is None and not backend.faithful:
                 continue
-            artifact.require_start(model, backend)
+            compile_step.require_start(model, backend)
             device = registry.device(backend, None)
             precisions = [one for one in backend.precisions(device) if quantizes or one != "int8"]
             found.append(
@@ -73,7 +74,7 @@ def space_of(model: OnnxModel, request: TuneRequest) -> Space:
     if not found:
         raise BackendError(f"no backend can run {model.name} ({'; '.join(problems)}); see assay doctor")
     wanted = None if tuple(request.batches) == TUNED_BATCHES else request.batches
-    batches = asked.batch_sizes(model, wanted, TUNED_BATCHES)
+    batches = build_options.batch_sizes(model, wanted, TUNED_BATCHES)
     if request.objective == "latency":
         batches = [min(batches)]
     return Space(

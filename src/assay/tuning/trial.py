@@ -17,13 +17,13 @@ from assay.processes import child
 from assay.progress import Stopwatch
 from assay.records import BatchResult, BuildOptions, CompiledModel, Estimate, OnnxModel, PairedAccuracy
 from assay.score import paired
+from assay.steps import pair as pair_step
 from assay.storage import store
 from assay.tuning import trial_process, yardstick
 from assay.tuning.optuna_search import OutOfTime
 from assay.tuning.records import Candidate, TrialState, TuningTrial
 from assay.tuning.trial_process import Runnable
 from assay.tuning.yardstick import Bench
-from assay.workflow import float32
 
 T = TypeVar("T")
 
@@ -197,7 +197,7 @@ class Attempt:
             trial_process.evaluated, runnable, self.bench.data, self.bench.folder / "bench", doing="evaluating"
         )
         assert result.predictions is not None  # noqa: S101 - it went once over the data
-        pair = paired.compare(result.predictions, self.bench.reference, self.bench.labels, float32.NAME)
+        pair = paired.compare(result.predictions, self.bench.reference, self.bench.labels, pair_step.NAME)
         return result, pair
 
     def _alone(self, function: Callable[..., T], *arguments: object, doing: str) -> T:

@@ -15,11 +15,11 @@ from assay.data.prepared import Reader
 from assay.data.transform import normalise
 from assay.progress import Stopwatch
 from assay.records import BatchResult, BuildOptions, CompiledModel, OnnxModel, Performance, PreparedDataset, Setting
-from assay.workflow import artifact
-from assay.workflow.interleaving import BLOCKS, Enough, bench_interleaved
-from assay.workflow.measurement import Length
-from assay.workflow.reference import in_batches
-from assay.workflow.trial import trial
+from assay.steps import compile as compile_step
+from assay.steps.bench import trial
+from assay.steps.interleave import BLOCKS, Enough, bench_interleaved
+from assay.steps.measurement import Length
+from assay.steps.parity import in_batches
 
 Runnable = tuple[CompiledModel, Mapping[str, Setting]]
 """An artifact and the settings of its run."""
@@ -45,7 +45,7 @@ def timed(table: Table, function: Callable[..., T], *arguments: object) -> tuple
 
 def compiled(model: OnnxModel, options: BuildOptions, folder: Path) -> CompiledModel:
     """An artifact of a model, with its parity checked; kept where it is there already."""
-    return artifact.compile_into(model, options, folder)[0]
+    return compile_step.compile_into(model, options, folder)[0]
 
 
 def sample_scores(runnable: Runnable, data: PreparedDataset, images: Sequence[int]) -> npt.NDArray[np.float32]:

@@ -14,6 +14,9 @@ from assay.progress import Progress, Silent, Stopwatch
 from assay.quantization import calibration as calibration_step
 from assay.records import OnnxModel, Performance, Predictions, PreparedDataset
 from assay.score import accuracy
+from assay.steps import pair
+from assay.steps import results as results_step
+from assay.steps.bench import check_labels, record_of
 from assay.storage import store
 from assay.tuning import finish, image_split, trial_process, yardstick
 from assay.tuning.eight_bit_models import Quantizer
@@ -24,8 +27,6 @@ from assay.tuning.records import Tuning
 from assay.tuning.request import TUNED_BATCHES, TuneRequest, space_of
 from assay.tuning.space import Space
 from assay.tuning.yardstick import Bench
-from assay.workflow import float32, folders, judgement
-from assay.workflow.trial import check_labels, record_of
 
 RECORD = "tuning.json"
 _STUDY = "study.sqlite"
@@ -49,7 +50,7 @@ def tune(
     Raises `UsageError` where the budget does not suffice for the reference and one trial.
     """
     watch = Stopwatch()
-    with folders.held(out, "run"):
+    with results_step.held(out, "run"):
         space = space_of(model, request)
         given = _calibration(model, data, space, request)
         interest = _interest(model, data, given, space, request)
@@ -138,9 +139,9 @@ def tune(
             eight_bits=finish.eight_bits(ending.trials, bench.top1),
         )
         if results := tuple(one for one in (tuning.tuned, tuning.default) if one is not None):
-            store.write(out / judgement.RUN_RECORD, record_of(model, evaluation.dataset, results, command))
+            store.write(out / results_step.RUN_RECORD, record_of(model, evaluation.dataset, results, command))
         else:
-            (out / judgement.RUN_RECORD).unlink(missing_ok=True)
+            (out / results_step.RUN_RECORD).unlink(missing_ok=True)
         is_whole = stopped != INTERRUPTED and not ending.interrupted
         # Last, as the sign that all is whole; one that was interrupted goes on the next time.
         store.write(out / RECORD, tuning, made_from if is_whole else "")
@@ -191,7 +192,7 @@ def _sets(
 
 def _reference(model: OnnxModel, data: PreparedDataset, out: Path, progress: Progress) -> tuple[Predictions, float]:
     """What the model itself makes of the images, and how long it took for one."""
-    found = float32.predictions(model, data, out, progress)
+    found = pair.predictions(model, data, out, progress)
     performance = store.read(found.scores.file.path.with_name("performance.json"), Performance)
     return found, performance.wall_seconds / performance.images
 

@@ -15,42 +15,44 @@ from assay.measure.machine import Patience
 from assay.page import report
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import CompiledModel, OnnxModel, Outcome, PreparedDataset, Setting
+from assay.steps import bench, build_options, choose_backend, compare, pair, prepare
+from assay.steps import compile as compile_step
+from assay.steps import results as results_step
+from assay.steps.adopt import adopt, record_of
+from assay.steps.bench import Candidate
+from assay.steps.choose_backend import AUTO
+from assay.steps.export import export
+from assay.steps.measurement import Length
+from assay.steps.pixel_sources import Data, Images
 from assay.storage import store
 from assay.tuning.records import Tuning
 from assay.tuning.request import TUNED_BATCHES, TuneRequest
 from assay.tuning.tune import tune
-from assay.workflow import artifact, asked, choice, dataset, float32, folders, judgement, trial
-from assay.workflow.adoption import adopt, record_of
-from assay.workflow.choice import AUTO
-from assay.workflow.exporting import export
-from assay.workflow.measurement import Length
-from assay.workflow.pixels import Data, Images
 from assay.workflow.run_request import USUAL_BATCHES, RunRequest
-from assay.workflow.trial import Candidate
 
 __all__ = ["USUAL_BATCHES", "RunRequest", "run"]
 
 
 def run(request: RunRequest, out: Path, progress: Progress = Silent()) -> Outcome:
     """From a checkpoint or an ONNX file to a verdict; does only what `out` does not hold already."""
-    with folders.held(out, "run"):
+    with results_step.held(out, "run"):
         # A verdict is only ever that of the run that ended last.
-        (out / judgement.VERDICT_RECORD).unlink(missing_ok=True)
+        (out / results_step.VERDICT_RECORD).unlink(missing_ok=True)
         # Whatever can be known to be wrong is said before the work begins.
-        gates = judgement.gates_of(request.gates, request.max_drop, request.references)
+        gates = compare.gates_of(request.gates, request.max_drop, request.references)
         request.check()
         _require_same_model(request, out)
         classifier = _model(request, out, progress)
         if request.backend != AUTO:  # each of its trials says so of its own backend
-            artifact.require_start(classifier, registry.get(request.backend))
-        batches = asked.batch_sizes(classifier, request.batches, USUAL_BATCHES, progress)
+            compile_step.require_start(classifier, registry.get(request.backend))
+        batches = build_options.batch_sizes(classifier, request.batches, USUAL_BATCHES, progress)
         data = _data(request, classifier, out, progress)
-        trial.check_labels(classifier, data, progress)
+        bench.check_labels(classifier, data, progress)
         search = _search(request, classifier, data, out, progress)
         tuned = _tuned(search, progress)
         compiled = [tuned] if tuned is not None else _compile(request, classifier, batches, data, out, progress)
         length = Length(timeout=request.timeout)
-        results, used = trial.measure_all(
+        results, used = bench.measure_all(
             compiled,
             data,
             out / "bench",
@@ -60,24 +62,22 @@ def run(request: RunRequest, out: Path, progress: Progress = Silent()) -> Outcom
             spread=request.spread,
             progress=progress,
         )
-        record = trial.record_of(classifier, used, results, request.command)
+        record = bench.record_of(classifier, used, results, request.command)
         if _is_paired(request, compiled):
-            reference = float32.predictions(classifier, data, out / "reference", progress, length)
-            pairs = float32.with_pairs(results, reference, used)
+            reference = pair.predictions(classifier, data, out / "reference", progress, length)
+            pairs = pair.with_pairs(results, reference, used)
             record = msgspec.structs.replace(record, results=pairs, reference=reference)
-        store.write(out / judgement.RUN_RECORD, record)
-        verdict = judgement.compare(record, gates, request.references)
-        store.write(out / judgement.VERDICT_RECORD, verdict)
+        store.write(out / results_step.RUN_RECORD, record)
+        verdict = compare.compare(record, gates, request.references)
+        store.write(out / results_step.VERDICT_RECORD, verdict)
         report.write_report([out], images=request.page_images, reuse=True, progress=progress)
-    return Outcome(run=record, verdict=verdict, word=verdict.word, figures=judgement.figures(record), tuning=search)
+    return Outcome(run=record, verdict=verdict, word=verdict.word, figures=compare.figures(record), tuning=search)
 
 
 def _is_paired(request: RunRequest, compiled: Sequence[Candidate]) -> bool:
     if request.paired is not None:
         return request.paired
-    return any(
-        registry.get(one.options.backend).faithful and not float32.is_reference(one.options) for one, _ in compiled
-    )
+    return any(registry.get(one.options.backend).faithful and not pair.is_reference(one.options) for one, _ in compiled)
 
 
 def _require_same_model(request: RunRequest, out: Path) -> None:
@@ -129,7 +129,7 @@ def _model(request: RunRequest, out: Path, progress: Progress) -> OnnxModel:
 
 def _data(request: RunRequest, classifier: OnnxModel, out: Path, progress: Progress) -> Data:
     if request.prepare:
-        return dataset.prepare(
+        return prepare.prepare(
             request.images,
             classifier.transform,
             out / "prepared",
@@ -149,7 +149,7 @@ def _search(request: RunRequest, classifier: OnnxModel, data: Data, out: Path, p
     assert isinstance(data, PreparedDataset)  # noqa: S101 - a search without one is refused
     calibration = None
     if request.calibration is not None:
-        calibration = dataset.prepared(request.calibration, classifier.transform, out / "calibration", progress)
+        calibration = prepare.prepared(request.calibration, classifier.transform, out / "calibration", progress)
     else:
         progress.note("8 bits are not tried: they need images to calibrate on; give --calibration")
     wanted = TuneRequest(
@@ -188,14 +188,16 @@ def _compile(
     # A search that found nothing leaves the reference, which is computed by the usual backend.
     wanted = replace(request, backend="onnxruntime").build if request.tune_seconds is not None else request.build
     options = [
-        choice.resolve(wanted, classifier, batch, out / f"choice-{batch}.json", out / "compiled", progress, data)
+        choose_backend.resolve(
+            wanted, classifier, batch, out / f"choice-{batch}.json", out / "compiled", progress, data
+        )
         for batch in batches
     ]
     progress.start("compile", len(options))
     found = []
     made = False
     for build, run_settings in options:
-        compiled, kept = artifact.compile_into(classifier, build, out / "compiled", data)
+        compiled, kept = compile_step.compile_into(classifier, build, out / "compiled", data)
         found.append((compiled, run_settings))
         made = made or not kept
         progress.advance()

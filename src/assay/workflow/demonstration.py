@@ -11,8 +11,8 @@ from assay import demo, environment
 from assay.data.transform import TransformChoice
 from assay.progress import Progress, Silent
 from assay.records import Outcome, Reference
+from assay.steps.check_images import demo_transform
 from assay.workflow.complete_run import RunRequest, run
-from assay.workflow.demo_pixels import demo_transform
 
 
 def run_demo(out: Path, progress: Progress = Silent(), *, command: str | None = None) -> Outcome:

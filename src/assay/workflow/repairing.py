@@ -26,9 +26,10 @@ from assay.records import (
 )
 from assay.records.reported import ReportedRun
 from assay.remote.records import ShardAnswer
+from assay.steps import adopt
+from assay.steps import compile as compile_step
 from assay.storage import envelope, locks, store
 from assay.tuning.records import Tuning
-from assay.workflow import adoption, artifact
 
 _KINDS: tuple[type[Record], ...] = (
     BackendChoice,
@@ -71,9 +72,9 @@ _MADE = {
 }
 """Where each command keeps its records in its folder. All others are the work of another command, or the user's."""
 _BESIDE: dict[str, tuple[Callable[[Path], Path], ...]] = {
-    "export": (adoption.record_of,),
-    "quantize": (adoption.record_of,),
-    "compile": (artifact.record_of, artifact.choice_of),
+    "export": (adopt.record_of,),
+    "quantize": (adopt.record_of,),
+    "compile": (compile_step.record_of, compile_step.choice_of),
 }
 """Where the records of a command stand that makes one file."""
 

@@ -11,10 +11,10 @@ from assay.data.transform import TransformChoice
 from assay.errors import UsageError
 from assay.records import InputKind, Precision, Reference
 from assay.remote.bench import Spread
+from assay.steps.choose_backend import AUTO, BuildRequest
+from assay.steps.pixel_sources import Images
+from assay.steps.trained_network import Weights
 from assay.tuning.optuna_search import require_optuna
-from assay.workflow.choice import AUTO, BuildRequest
-from assay.workflow.pixels import Images
-from assay.workflow.trained_network import Weights
 
 USUAL_BATCHES = (1, 16)
 

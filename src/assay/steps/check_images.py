@@ -1,0 +1,72 @@
+"""The pixels that an artifact is checked on as it is compiled: the user's own where there are some."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from assay import demo
+from assay.data.transform import normalise, pixels
+from assay.errors import DatasetError
+from assay.records import ImageTransform, OnnxModel, PreparedDataset
+from assay.steps.pixel_sources import Data, Images, require_transform
+from assay.storage import store
+
+Pixels = npt.NDArray[np.uint8]
+
+PARITY_IMAGES = 4
+
+
+def parity_pixels(model: OnnxModel, data: Data = None) -> Pixels:
+    """The first images of a data set, or the demo's where it holds no images, uint8 N×H×W×3 as the model wants them.
+
+    Raises `DatasetError` with the name of an image that cannot be used.
+    """
+    if isinstance(data, PreparedDataset):
+        return _prepared(data, model)
+    if isinstance(data, Images):
+        return np.stack([_decoded(data, name, model.transform) for name in data.source.names[:PARITY_IMAGES]])
+    return demo_pixels(model.transform, PARITY_IMAGES)
+
+
+def order_of_rows(images: int, batch: int) -> npt.NDArray[np.intp]:
+    """Which image is in which row of whole batches that hold every image: real pixels in every row.
+
+    Each round begins one image further on, so that rows that a backend mixes up are seldom those of one image.
+    """
+    rows = np.arange(-(-images // batch) * batch)
+    return (rows + rows // images) % images
+
+
+def _prepared(data: PreparedDataset, model: OnnxModel) -> Pixels:
+    require_transform(data, model)
+    first = data.shards[0]
+    store.verified(first.file)
+    return np.array(first.load()[:PARITY_IMAGES])
+
+
+def _decoded(data: Images, name: str, transform: ImageTransform) -> Pixels:
+    try:
+        return pixels(data.source.read(name), transform)
+    except DatasetError as error:
+        raise DatasetError(
+            f"image {data.source.path / name} cannot be used: {error.message}; mend or remove it"
+        ) from error
+
+
+def demo_transform() -> ImageTransform:
+    """The transform that the demo's network was trained for."""
+    return ImageTransform(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
+
+
+def normalised_demo_images(transform: ImageTransform, count: int) -> npt.NDArray[np.float32]:
+    """The first demo images as the model takes them, float32 N×3×H×W."""
+    batch = demo_pixels(transform, count)
+    side = transform.crop
+    return normalise(batch, transform, np.empty((count, 3, side, side), np.float32))
+
+
+def demo_pixels(transform: ImageTransform, count: int) -> npt.NDArray[np.uint8]:
+    """Real pixels where the user has given none: the first images of the demo, uint8 N×H×W×3."""
+    paths = sorted(demo.IMAGES.iterdir())[:count]
+    return np.stack([pixels(path.read_bytes(), transform) for path in paths])

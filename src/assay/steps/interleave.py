@@ -1,0 +1,267 @@
+"""Several artifacts measured in turn, in short blocks, so that a machine that drifts drifts for each of them.
+
+All sessions are open at once. A round has one block of each artifact; the order turns around from round to round
+(A B, B A, A B …), so that a steady drift takes as much from one as from the other. A block lasts half a second, or a
+twentieth of the duration where that is less, and has at least as many calls as may be in flight at once: how many is
+counted once, in a block that is thrown away, and is the same ever after. So there are twenty rounds or more, unless
+single calls last longer than that. A block begins with an empty pipeline and ends with one; the time that its filling
+takes is in the end-to-end throughput, and not in the interface's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import string
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from assay.backends import opening
+from assay.errors import UsageError
+from assay.measure import machine, pipeline, stages
+from assay.measure.machine import Patience
+from assay.progress import Progress, Silent, Stopwatch
+from assay.records import BatchResult, Blocks, Machine, Performance, RunRecord, Setting, StageTime, WarmUp
+from assay.steps import bench, profile
+from assay.steps import results as results_step
+from assay.steps.bench import Candidate
+from assay.steps.measurement import SYNTHETIC_SECONDS, Length, Passage, new_home
+from assay.steps.pixel_sources import Data, source_of
+from assay.storage import locks, store
+
+BLOCK_SECONDS = 0.5
+BLOCKS = 20
+"""At least so many, where single calls are short enough."""
+LETTERS = string.ascii_uppercase
+
+Enough = Callable[[npt.NDArray[np.float64]], bool]
+"""Whether the ratios so far, of the first artifact's rate over the second's in each round, say enough."""
+
+
+def bench_interleaved(
+    candidates: Sequence[Candidate],
+    data: Data,
+    folder: Path,
+    *,
+    length: Length = Length(),
+    blocks: int = BLOCKS,
+    enough: Enough | None = None,
+    wait_idle: float = 0.0,
+    profiled: bool = False,
+    command: str | None = None,
+    progress: Progress = Silent(),
+) -> dict[str, RunRecord]:
+    """Measures artifacts in turn; writes `A/run.json`, `B/run.json` … into the folder, in the order given.
+
+    Each is measured for so many seconds, or batches, 10 s where nothing is said, around and around the data: there are
+    no predictions. Measuring for seconds is in so many `blocks` at least, where single calls are short, and ends before
+    its time where there is `enough`. Raises `UsageError` where there
+    are fewer than two artifacts, or more than letters.
+    """
+    if not 2 <= len(candidates) <= len(LETTERS):
+        raise UsageError(f"--interleave takes 2 to {len(LETTERS)} artifacts, and here are {len(candidates)}")
+    if profiled:
+        profile.require(compiled for compiled, _ in candidates)
+    watch = Stopwatch()
+    with locks.lock(folder, again=True):
+        results = _measured(candidates, data, folder, _Plan(length, blocks, enough), Patience(wait_idle), progress)
+        progress.finish(
+            "bench",
+            f"{len(results)} artifacts in turn",
+            bench.quietness(list(results.values())),
+            watch.seconds,
+        )
+        records = _written(results, folder, command)
+        if profiled:
+            # What is measured stays, whatever a backend's profiler makes of it.
+            found = profile.profiled(list(results.values()), progress)
+            records = _written(dict(zip(results, found, strict=True)), folder, command)
+    return records
+
+
+def _written(results: Mapping[str, BatchResult], folder: Path, command: str | None) -> dict[str, RunRecord]:
+    """The record of each artifact, in the folder of its letter."""
+    records = {letter: bench.record_of(one.compiled.model, None, (one,), command) for letter, one in results.items()}
+    for letter, record in records.items():
+        store.write(folder / letter / results_step.RUN_RECORD, record)
+    return records
+
+
+def _measured(
+    candidates: Sequence[Candidate],
+    data: Data,
+    folder: Path,
+    plan: _Plan,
+    patience: Patience,
+    progress: Progress,
+) -> dict[str, BatchResult]:
+    # The processor comes last: whichever other device takes part is the one to be looked at.
+    device = max((compiled.options.device for compiled, _ in candidates), key=lambda name: name != "cpu")
+    before = patience.look(device, progress)
+    with ExitStack() as opened:
+        turns = []
+        for compiled, run_settings in candidates:
+            session = opened.enter_context(opening.open_compiled(compiled, run_settings, plan.length.timeout))
+            passage = Passage(compiled, session, source_of(data), once=False, timeout=plan.length.timeout)
+            turns.append(_Turns(passage, run_settings))
+        progress.start("bench", None)
+        for turn in turns:
+            turn.warm_up(plan)
+        with machine.Watch(device) as watch:
+            _take_turns(turns, plan, progress)
+        seen = machine.after(before, watch.during, watch.users, device)
+        interleaving = uuid.uuid4().hex
+        return {
+            letter: turn.result(new_home(folder / letter / "bench", turn.passage.compiled), interleaving, seen)
+            for letter, turn in zip(LETTERS, turns, strict=False)
+        }
+
+
+def _take_turns(turns: Sequence[_Turns], plan: _Plan, progress: Progress) -> None:
+    """Rounds until each artifact has been measured for long enough, or there is enough to tell."""
+    if plan.length.batches is not None:
+        for number, calls in enumerate(_shared_out(plan.length.batches, turns)):
+            _round(turns, number, calls, progress)
+        return
+    number = 0
+    # Where calls were counted at a slow moment, the time is up before the rounds are done.
+    least = plan.blocks if all(turn.calls_a_block > turn.passage.session.slots for turn in turns) else 0
+    # After an even number of rounds each has been first as often as last.
+    while number % 2 or number < least or not all(turn.seconds >= plan.seconds for turn in turns):
+        _round(turns, number, None, progress)
+        number += 1
+        if plan.enough is not None and number % 2 == 0 and plan.enough(turns[0].rates / turns[1].rates):
+            return
+
+
+def _round(turns: Sequence[_Turns], number: int, calls: int | None, progress: Progress) -> None:
+    """A block of each artifact, in an order that turns around from round to round."""
+    for turn in turns if number % 2 == 0 else reversed(turns):
+        turn.block(calls or turn.calls_a_block, progress)
+
+
+def _shared_out(batches: int, turns: Sequence[_Turns]) -> list[int]:
+    """So many batches in blocks that last half a second for the slowest, in twenty where they suffice for so many."""
+    at_once = max(turn.passage.session.slots for turn in turns)
+    calls = min(min(turn.calls_a_block for turn in turns), batches // BLOCKS)
+    shares = batches // at_once
+    rounds = shares // max(1, calls // at_once)
+    rounds = max(1, rounds - rounds % 2)
+    ends = [at_once * (shares * number // rounds) for number in range(rounds)]
+    return [end - begin for begin, end in itertools.pairwise([*ends, batches])]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How long to measure, and in how many blocks at least."""
+
+    length: Length
+    blocks: int
+    enough: Enough | None
+
+    @property
+    def seconds(self) -> float:
+        """Of each artifact."""
+        return self.length.seconds or SYNTHETIC_SECONDS
+
+    @property
+    def block_seconds(self) -> float:
+        """That a block is to last."""
+        return min(BLOCK_SECONDS, self.seconds / self.blocks)
+
+
+class _Turns:
+    """One artifact's blocks."""
+
+    def __init__(self, passage: Passage, run_settings: Mapping[str, Setting]) -> None:
+        self.passage = passage
+        # Fewer would leave a part of the session idle.
+        self.calls_a_block = passage.session.slots
+        self._run_settings = run_settings
+        self._blocks: list[pipeline.Outcome] = []
+        self._calls = 0
+        self._warm_up: WarmUp
+
+    @property
+    def seconds(self) -> float:
+        """How long this artifact has been measured."""
+        return sum(block.wall_seconds for block in self._blocks)
+
+    @property
+    def rates(self) -> npt.NDArray[np.float64]:
+        """Images a second of each block."""
+        return np.array([block.items / block.wall_seconds for block in self._blocks])
+
+    def warm_up(self, plan: _Plan) -> None:
+        """Warms up, and counts how many calls fill a block."""
+        self._warm_up = self.passage.warm_up(plan.length.warm_up)
+        seconds = plan.block_seconds
+        # Calls that are as long as a block fill it: there is nothing to count.
+        if self._warm_up.seconds / self._warm_up.calls < seconds:
+            calls = self._run(stages.for_seconds(seconds)).intervals
+            # From the first call on: what the filling of the pipeline takes does not grow with the block.
+            fitting = seconds * len(calls) / (calls[:, 1].max() - calls[:, 0].min())
+            self.calls_a_block *= max(1, int(fitting / self.calls_a_block))
+
+    def block(self, calls: int, progress: Progress) -> None:
+        """Measures one block."""
+        done = self._run(lambda jobs: jobs >= calls)
+        self._blocks.append(done)
+        self._calls += calls
+        progress.advance(done.items)
+
+    def result(self, home: Path, interleaving: str, seen: Machine) -> BatchResult:
+        """Writes the record of all blocks."""
+        session, compiled = self.passage.session, self.passage.compiled
+        performance = Performance(
+            batch=self.passage.batch,
+            images=sum(block.items for block in self._blocks),
+            wall_seconds=self.seconds,
+            batch_seconds=store.save_array(home / "batch_seconds.npy", _one_after_the_other(self._blocks)),
+            stages=_stages(self._blocks),
+            slots=session.slots,
+            device=session.device,
+            run_settings=self._run_settings,
+            warm_up=self._warm_up,
+            source=self.passage.source.kind,
+            machine=seen,
+            blocks=Blocks(
+                interleaving=interleaving,
+                calls=tuple(len(block.intervals) for block in self._blocks),
+                wall_seconds=tuple(block.wall_seconds for block in self._blocks),
+            ),
+        )
+        store.write(home / "performance.json", performance)
+        return BatchResult(compiled=compiled, performance=performance, predictions=None, accuracy=None)
+
+    def _run(self, enough: Callable[[int], bool]) -> pipeline.Outcome:
+        jobs = stages.repeated(self.passage.images, self.passage.batch, enough, start=self._calls)
+        return self.passage.run(jobs, Silent())
+
+
+def _one_after_the_other(blocks: Sequence[pipeline.Outcome]) -> npt.NDArray[np.float64]:
+    """Start and end of all calls, as if each block had begun where the one before ended."""
+    begins = itertools.accumulate((block.wall_seconds for block in blocks), initial=0.0)
+    return np.concatenate([block.intervals + begin for block, begin in zip(blocks, begins, strict=False)])
+
+
+def _stages(blocks: Sequence[pipeline.Outcome]) -> tuple[StageTime, ...]:
+    """What each stage did over all blocks."""
+    return tuple(
+        StageTime(
+            name=times[0].name,
+            workers=times[0].workers,
+            items=sum(time.items for time in times),
+            busy_seconds=sum(time.busy_seconds for time in times),
+            span_seconds=sum(time.span_seconds for time in times),
+            waiting_in_seconds=sum(time.waiting_in_seconds for time in times),
+            waiting_out_seconds=sum(time.waiting_out_seconds for time in times),
+            run_seconds=sum(time.run_seconds for time in times),
+        )
+        for times in zip(*(block.stages for block in blocks), strict=True)
+    )

@@ -1,0 +1,64 @@
+"""model and data ─infer→ the predictions that an artifact's are paired with: the ONNX model in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from assay import units
+from assay.progress import Progress, Silent, Stopwatch
+from assay.records import BatchResult, BuildOptions, CompiledModel, Dataset, OnnxModel, PairedAccuracy, Predictions
+from assay.score import paired
+from assay.steps import adopt, build_options, measurement
+from assay.steps import compile as compile_step
+from assay.steps.measurement import Length
+from assay.steps.pixel_sources import Data
+
+BACKEND = "onnxruntime"
+NAME = "ONNX Runtime float32"
+_BATCH = 16
+
+
+def is_reference(options: BuildOptions) -> bool:
+    """Whether an artifact is computed as the reference is, so that a pair of the two would say nothing."""
+    return (options.backend, options.device, options.precision) == (BACKEND, "cpu", "fp32")
+
+
+def predictions(
+    model: OnnxModel, data: Data, out: Path, progress: Progress = Silent(), length: Length = Length()
+) -> Predictions:
+    """The model's predictions in ONNX Runtime and float32, once over the data; kept below `out`."""
+    watch = Stopwatch()
+    # A model of 8 bits is paired with the one that it was made from, not with itself.
+    model = adopt.float_model_of(model)
+    batch = model.fixed_batch or _BATCH
+    options, run_settings = build_options.build_options(BACKEND, batch=batch)
+    compiled, _ = compile_step.compile_into(model, options, out / "compiled")
+    measured = measurement.bench(
+        compiled, data, out / "bench", run_settings=run_settings, length=length, reuse=True, progress=progress
+    )
+    assert measured.predictions is not None  # noqa: S101 - it went once over the data
+    count = units.counted(len(measured.predictions.names), "image")
+    progress.finish("float32", f"{count} by the model itself", NAME, None if measured.kept else watch.seconds)
+    return measured.predictions
+
+
+def with_pairs(
+    results: Sequence[BatchResult], reference: Predictions, dataset: Dataset | None
+) -> tuple[BatchResult, ...]:
+    """The results, each beside the reference image by image."""
+    labels = dataset.labels if dataset is not None else None
+    return tuple(
+        msgspec.structs.replace(result, paired=_pair(result.compiled, result.predictions, reference, labels))
+        for result in results
+    )
+
+
+def _pair(
+    compiled: CompiledModel, ours: Predictions | None, reference: Predictions, labels: Sequence[int] | None
+) -> PairedAccuracy | None:
+    if ours is None or is_reference(compiled.options):
+        return None
+    return paired.compare(ours, reference, labels, NAME)

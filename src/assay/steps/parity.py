@@ -1,0 +1,170 @@
+"""What a child process does of a compile: the vendor's work, and one inference against the ONNX model."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from assay.backends import opening
+from assay.backends.base import Backend, Scores
+from assay.data.transform import normalise
+from assay.errors import BackendError, ParityError
+from assay.models import preprocess_fusion
+from assay.progress import Stopwatch
+from assay.records import BuildOptions, CompiledModel, OnnxModel, Parity, Precision, Quantization
+from assay.score import parity as score_parity
+from assay.steps.check_images import Pixels, order_of_rows
+from assay.storage import store
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How far an artifact's scores may be from those of its ONNX model in float32."""
+
+    difference: float
+    """Of two scores at most, over the largest absolute score of the reference."""
+    top1_agreement: float
+    """The share of images that must keep their first class."""
+
+
+BOUNDS: Mapping[Precision, Bound] = {
+    # Another order of summation: kernels of 32 bits differ by some 1e-6 a layer, Winograd convolution by some 1e-5.
+    "fp32": Bound(1e-4, 1.0),
+    # 11 bits of mantissa are 5e-4 a rounding, and a hundred layers round one after the other; first classes that
+    # are not close calls stay.
+    "fp16": Bound(2e-2, 1.0),
+    # The reference is the quantized graph itself where the artifact is made of one, run by another kernel: a step of
+    # 8 bits is 4e-3 of a layer's range, and ties that round the other way add up. Whether quantizing kept the accuracy
+    # is for the data set to say; here one image of the four may change its mind.
+    "int8": Bound(1e-1, 0.75),
+}
+"""The bounds of the parity at compile, by precision."""
+
+
+def make(
+    backend: Backend, graph: OnnxModel, described: CompiledModel, file: Path, images: Pixels | None
+) -> tuple[float, Parity | None]:
+    """Compiles a graph to a file; the seconds that took, and the parity on images where there are some."""
+    watch = Stopwatch()
+    with opening.memory_suffices(backend.name, described.options.batch):
+        backend.compile(graph, described.options, file)
+    seconds = watch.seconds
+    if not file.is_file():
+        raise BackendError(f"{backend.name} wrote no artifact of {described.model.name}; try another --set")
+    return seconds, _parity(backend, described, images) if images is not None else None
+
+
+def bound_of(precision: Precision, quantization: Quantization | None) -> Bound:
+    """That of the precision; where 8 bits move scores far, the ties of another kernel move them as far as those did.
+
+    First classes that quantizing itself changed are close calls, and bind no kernel.
+    """
+    bound = BOUNDS[precision]
+    if precision != "int8" or quantization is None:
+        return bound
+    moved = quantization.change_elsewhere
+    stable = moved.top1_agreement == 1.0
+    return Bound(max(bound.difference, moved.largest_difference), bound.top1_agreement if stable else 0.0)
+
+
+def _parity(backend: Backend, compiled: CompiledModel, images: Pixels) -> Parity:
+    """The artifact against the ONNX model on uint8 N×H×W×3; raises `ParityError` beyond the precision's bound.
+
+    The images are repeated until they fill whole batches, and of each one the row counts that is farthest off.
+    """
+    batch, transform = compiled.options.batch, compiled.model.transform
+    bound = bound_of(compiled.options.precision, compiled.model.quantization)
+    floats = normalise(images, transform, np.empty((len(images), 3, transform.crop, transform.crop), np.float32))
+    order = order_of_rows(len(images), batch)
+    given = (images if compiled.options.input_kind == "uint8" else floats)[order]
+    with (
+        opening.memory_suffices(backend.name, batch),
+        backend.open(compiled, {}) as session,
+        open_reference(compiled.model) as reference,
+    ):
+        expected = reference(floats)
+        found = _farthest(in_batches(session.infer, batch)(given), expected, order)
+        parity = score_parity.compare(
+            lambda scores: scores,
+            lambda scores: scores,
+            [(expected, found)],
+            name="ONNX Runtime float32",
+            bound=bound.difference,
+            top1_bound=bound.top1_agreement,
+        )
+    try:
+        return score_parity.require(parity, f"compiling {compiled.model.name} with {backend.name}")
+    except ParityError as error:
+        raise ParityError(f"{error.message}; {_remedy(backend, compiled.options)}") from error
+
+
+def _remedy(backend: Backend, options: BuildOptions) -> str:
+    """What else can be asked of a backend whose scores are too far off, and then of another."""
+    written = {
+        key: [str(value).lower() if isinstance(value, bool) else str(value) for value in values if value != chosen]
+        for key, values in backend.build_settings(options.device).items()
+        for chosen in [options.settings.get(key)]
+    }
+    settings = [f"--set {key}={'|'.join(values)}" for key, values in written.items() if values]
+    precisions = [one for one in backend.precisions(options.device) if one not in (options.precision, "int8")]
+    asked = [*settings, *(f"--precision {one}" for one in precisions), "another --backend"]
+    return f"try {', '.join(asked[:-1])} or {asked[-1]}" if len(asked) > 1 else f"try {asked[-1]}"
+
+
+def _farthest(scores: Scores, expected: Scores, order: npt.NDArray[np.intp]) -> Scores:
+    """For each image the one of its rows whose scores are farthest from those expected; no number is the farthest."""
+    wanted = expected[order]
+    if scores.shape != wanted.shape:
+        raise ParityError(f"the artifact gives scores of {scores.shape}, not {wanted.shape}; choose another backend")
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(scores.astype(np.float64) - wanted).max(axis=1)
+    rows = [np.flatnonzero(order == image) for image in range(len(expected))]
+    return scores[[of_image[difference[of_image].argmax()] for of_image in rows]]
+
+
+Rows = npt.NDArray[Any]
+
+
+@contextmanager
+def open_reference(model: OnnxModel) -> Iterator[Callable[[Rows], Scores]]:
+    """The model as a function of normalised float32 N×3×H×W, any N, to float32 N×classes."""
+    from assay.backends.onnxruntime import OnnxRuntime
+
+    fixed = model.fixed_batch
+    with _understood(model) as understood, OnnxRuntime().open_model(understood) as session:
+        yield in_batches(session.infer, fixed) if fixed is not None else session.infer
+
+
+@contextmanager
+def _understood(model: OnnxModel) -> Iterator[OnnxModel]:
+    """The model itself where it takes float32 N×3×H×W and gives float32 N×classes, or else one made of it that does."""
+    types = {model.input.dtype, model.output.dtype}
+    if types == {"float32"} and not model.channels_last and len(model.output.shape) == 2:
+        yield model
+        return
+    with tempfile.TemporaryDirectory(prefix="assay-") as folder:
+        file = Path(folder) / "model.onnx"
+        taken, given = preprocess_fusion.fuse(model, model.fixed_batch, "float32", file)
+        yield msgspec.structs.replace(model, file=store.reference(file), input=taken, output=given, data=())
+
+
+def in_batches(infer: Callable[[Rows], Scores], size: int) -> Callable[[Rows], Scores]:
+    """A function that scores any number of images, made of one that takes exactly `size`; padding is cut off."""
+
+    def score(rows: Rows) -> Scores:
+        parts = []
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            padding = np.zeros((size - len(part), *rows.shape[1:]), rows.dtype)
+            parts.append(infer(np.concatenate([part, padding]))[: len(part)])
+        return np.concatenate(parts)
+
+    return score

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assay.measure import machine
+from assay.records import BatchResult, DeviceUser, Machine, MachineState, Performance, RunRecord, WarmUp
+from assay.steps import measurement
+from assay.steps.bench import measure_all, record_of
+from tests import factories
+
+IDLE = MachineState(seconds=0.3, busy_share=0.02)
+BUSY = MachineState(seconds=5.0, busy_share=0.3, steal_share=0.1)
+BUILDER = DeviceUser(device="cpu", process=7, name="builder", share=0.28)
+
+
+def record(*results: BatchResult) -> RunRecord:
+    return record_of(factories.model(), None, results)
+
+
+def test_a_run_on_a_busy_machine_is_marked_with_who_was_there(tmp_path: Path) -> None:
+    quiet = factories.result(tmp_path, batch=1, machine=Machine(before=IDLE, during=IDLE, after=IDLE, users=(BUILDER,)))
+    loud = factories.result(tmp_path, batch=16, machine=Machine(before=IDLE, during=BUSY, after=IDLE, users=(BUILDER,)))
+    assert record(quiet).warnings == ()
+    assert record(quiet, loud).warnings == (
+        "the machine was busy while measuring (batch 16: 40 %) with builder (7) 28 %",
+    )
+
+
+def test_no_name_is_made_up_for_whom_nobody_sees(tmp_path: Path) -> None:
+    loud = factories.result(tmp_path, machine=Machine(before=BUSY))
+    assert record(loud).warnings == (
+        "the machine was busy while measuring (batch 1: 40 %) with no process that can be seen from here",
+    )
+
+
+def test_a_warm_up_that_never_was_steady_is_marked(tmp_path: Path) -> None:
+    changing = factories.result(tmp_path, batch=16, warm_up=WarmUp(calls=90, seconds=20.04, steady=False))
+    assert record(changing).warnings == ("batch 16: batch times were still changing after 20.0 s of warm-up",)
+
+
+def test_the_record_holds_what_this_machine_makes_of_reference_images(tmp_path: Path) -> None:
+    found = record(factories.result(tmp_path)).environment.transform_fingerprint
+    assert found is not None
+    assert len(found) == 64
+
+
+def test_patience_is_one_for_all_measurements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    def bench(*_: Any, patience: machine.Patience, **__: Any) -> Any:
+        given.append(patience)
+        performance: Performance = factories.performance(tmp_path)
+        return measurement.Measured(performance, None, None, kept=False)
+
+    monkeypatch.setattr(measurement, "bench", bench)
+    compiled = factories.result(tmp_path).compiled
+    patience = machine.Patience(60)
+    measure_all([(compiled, {}), (compiled, {})], None, tmp_path, patience=patience)
+    assert given == [patience, patience]

@@ -1,0 +1,68 @@
+"""A vendor's crash, hang or refusal while compiling is an error line with its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assay import workflow
+from assay.backends import registry
+from assay.errors import BackendError, ParityError
+from assay.processes import child
+from assay.records import OnnxModel
+from assay.steps import compile as compile_step
+from tests.backends import faulty
+from tests.messages import assert_says
+
+
+@pytest.fixture(autouse=True)
+def table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "BACKENDS", {**registry.BACKENDS, **faulty.TABLE})
+    monkeypatch.setattr(compile_step, "COMPILE_SECONDS", 3.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("crashing", "crashed (SIGSEGV) while compiling"),
+        ("aborting", "crashed (SIGABRT) while compiling"),
+        ("hanging", "did not end within 3 s while compiling"),
+        ("greedy", "memory does not suffice for batch 2; give a smaller --batch than 2"),
+    ],
+)
+def test_a_fault_of_the_vendor_leaves_nothing_behind(
+    name: str, said: str, demo_model: OnnxModel, tmp_path: Path
+) -> None:
+    options, _ = workflow.build_options(name, batch=2)
+    with pytest.raises(BackendError) as caught:
+        workflow.compile_into(demo_model, options, tmp_path / "compiled")
+    assert_says(caught, name, said)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_scores_beyond_the_bound_say_by_how_much(demo_model: OnnxModel, tmp_path: Path) -> None:
+    options, _ = workflow.build_options("wrong", batch=2)
+    with pytest.raises(ParityError) as caught:
+        workflow.compile_to(demo_model, options, tmp_path / "artifact.onnx")
+    assert_says(caught, "with wrong changed the scores", "largest difference 1", "allowed 1.0e-04")
+    assert str(caught.value).endswith("; try --set optimization=extended|basic|none or another --backend")
+
+
+@pytest.mark.parametrize("batch", [6, 16])
+def test_every_row_of_a_batch_is_held_to_the_model(batch: int, demo_model: OnnxModel, tmp_path: Path) -> None:
+    options, _ = workflow.build_options("late", batch=batch)
+    with pytest.raises(ParityError) as caught:
+        workflow.compile_to(demo_model, options, tmp_path / "artifact.onnx")
+    assert_says(caught, "with late changed the scores", "of 4 images")
+
+
+def test_several_batch_sizes_are_compiled_in_one_child(demo_model: OnnxModel, tmp_path: Path) -> None:
+    child.close()
+    children = set()
+    for batch in (1, 2):
+        options, _ = workflow.build_options("onnxruntime", batch=batch)
+        workflow.compile_into(demo_model, options, tmp_path / "compiled")
+        assert child._spare is not None
+        children.add(id(child._spare))
+    assert len(children) == 1

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from assay import workflow
+from assay.backends.null import NullSession
+from assay.backends.onnxruntime import OnnxRuntimeSession
+from assay.errors import UsageError
+from assay.measure import stages
+from assay.records import CompiledModel, OnnxModel, PreparedDataset, RunRecord, Setting
+from assay.steps import interleave
+from assay.steps.measurement import Passage
+from assay.storage import store
+from assay.workflow import Length
+
+Candidate = tuple[CompiledModel, dict[str, Setting]]
+
+
+@pytest.fixture(scope="module")
+def pair(demo_model: OnnxModel, tmp_path_factory: pytest.TempPathFactory) -> list[Candidate]:
+    """The same model at two batch sizes."""
+    folder = tmp_path_factory.mktemp("compiled")
+    found: list[Candidate] = []
+    for batch in (1, 4):
+        options, run_settings = workflow.build_options("onnxruntime", batch=batch)
+        found.append((workflow.compile_into(demo_model, options, folder)[0], run_settings))
+    return found
+
+
+def _slowly(infer: Any) -> Any:
+    def slow(session: OnnxRuntimeSession, batch: Any) -> Any:
+        time.sleep(0.02)
+        return infer(session, batch)
+
+    return slow
+
+
+@pytest.fixture
+def order(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The batch sizes of the passes through the pipeline, in their order."""
+    seen: list[int] = []
+    run = Passage.run
+
+    def noted(self: Passage, *arguments: object) -> object:
+        seen.append(self.batch)
+        return run(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Passage, "run", noted)
+    return seen
+
+
+def test_each_artifact_gets_a_record_of_its_own_with_the_blocks_of_one_interleaving(
+    pair: list[Candidate], tmp_path: Path
+) -> None:
+    records = workflow.bench_interleaved(pair, None, tmp_path, length=Length(seconds=0.6))
+    assert list(records) == ["A", "B"]
+    for letter, record in records.items():
+        assert store.read(tmp_path / letter / "run.json", RunRecord) == record
+        assert workflow.load_record(tmp_path / letter) == record
+    blocks = [record.results[0].performance.blocks for record in records.values()]
+    assert all(found is not None for found in blocks)
+    one, other = (found for found in blocks if found is not None)
+    assert one.interleaving == other.interleaving
+    assert len(one.calls) == len(other.calls) >= 20
+    assert len(one.calls) % 2 == 0
+    # As many calls in each block of one artifact.
+    assert len(set(one.calls)) == len(set(other.calls)) == 1
+
+
+@pytest.mark.parametrize("length", [Length(seconds=0.2), Length(batches=9)])
+def test_a_block_of_long_calls_has_as_many_as_may_be_in_flight(
+    demo_model: OnnxModel, length: Length, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(session: NullSession, batch: Any) -> Any:
+        time.sleep(0.1)
+        return infer(session, batch)
+
+    infer = NullSession.infer
+    monkeypatch.setattr(NullSession, "infer", slow)
+    options, _ = workflow.build_options("null", batch=4)
+    compiled = workflow.compile_into(demo_model, options, tmp_path)[0]
+    records = workflow.bench_interleaved(
+        [(compiled, {"slots": 2}), (compiled, {"slots": 1})], None, tmp_path / "bench", length=length
+    )
+    two, one = (record.results[0].performance for record in records.values())
+    assert two.blocks is not None
+    assert min(two.blocks.calls) >= 2
+    assert two.interface_throughput > 1.6 * one.interface_throughput
+
+
+def test_the_calls_of_an_artifact_lie_one_block_after_the_other(pair: list[Candidate], tmp_path: Path) -> None:
+    records = workflow.bench_interleaved(pair, None, tmp_path, length=Length(batches=45))
+    for batch, record in zip((1, 4), records.values(), strict=True):
+        performance = record.results[0].performance
+        assert performance.blocks is not None
+        assert sum(performance.blocks.calls) == 45
+        assert len(performance.blocks.calls) >= 20
+        assert performance.images == 45 * batch
+        assert performance.wall_seconds == pytest.approx(sum(performance.blocks.wall_seconds))
+        times = performance.batch_seconds.load()
+        assert times.shape == (45, 2)
+        assert np.all(np.diff(times[:, 1]) > 0)
+        assert times[-1, 1] <= performance.wall_seconds
+        ends = np.cumsum(performance.blocks.wall_seconds)
+        last = times[np.cumsum(performance.blocks.calls) - 1, 1]
+        assert np.all(last <= ends + 1e-9)
+        assert performance.peak_memory_bytes is None
+        (stage,) = performance.stages
+        assert stage.items == performance.images
+        assert stage.run_seconds == pytest.approx(performance.wall_seconds)
+
+
+def test_the_order_turns_around_from_round_to_round(pair: list[Candidate], tmp_path: Path, order: list[int]) -> None:
+    workflow.bench_interleaved(pair, None, tmp_path, length=Length(batches=8))
+    # Before the rounds, each fills a block once, to count the calls in it.
+    assert order[:2] == [1, 4]
+    assert order[2:] == [1, 4, 4, 1] * 4
+
+
+def test_over_data_blocks_go_on_where_the_last_one_ended(
+    pair: list[Candidate], demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firsts: list[int] = []
+    repeated = stages.repeated
+
+    def noted(*arguments: Any, **options: Any) -> object:
+        jobs = list(repeated(*arguments, **options))
+        firsts.extend(job.first for job in jobs if job.items == 4)
+        return iter(jobs)
+
+    monkeypatch.setattr(stages, "repeated", noted)
+    monkeypatch.setattr(stages, "for_seconds", lambda seconds: lambda jobs: jobs >= 3)
+    records = workflow.bench_interleaved(pair, demo_data, tmp_path, length=Length(batches=10))
+    performance = records["B"].results[0].performance
+    assert performance.source == "prepared"
+    assert [stage.name for stage in performance.stages] == ["read", "preprocess", "infer", "post"]
+    assert all(stage.items == 40 for stage in performance.stages)
+    assert firsts[-10:] == [4 * number for number in range(10)]
+    assert records["B"].results[0].predictions is None
+    assert records["B"].dataset is None
+
+
+def test_the_same_artifact_may_stand_on_both_sides(pair: list[Candidate], tmp_path: Path) -> None:
+    records = workflow.bench_interleaved([pair[0], pair[0], pair[0]], None, tmp_path, length=Length(batches=4))
+    assert list(records) == ["A", "B", "C"]
+
+
+def test_a_second_interleaving_stands_beside_the_first(pair: list[Candidate], tmp_path: Path) -> None:
+    first = workflow.bench_interleaved(pair, None, tmp_path, length=Length(batches=2))
+    second = workflow.bench_interleaved(pair, None, tmp_path, length=Length(batches=2))
+    files = [record["A"].results[0].performance.batch_seconds.file.path for record in (first, second)]
+    assert files[0] != files[1]
+    assert all(path.is_file() for path in files)
+
+
+def test_a_single_artifact_is_refused(pair: list[Candidate], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--interleave takes 2 to 26 artifacts, and here are 1"):
+        workflow.bench_interleaved(pair[:1], None, tmp_path)
+
+
+def test_blocks_are_half_a_second_or_a_twentieth(pair: list[Candidate], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    for_seconds = stages.for_seconds
+
+    def noted(seconds: float) -> object:
+        asked.append(seconds)
+        return for_seconds(0.01)
+
+    monkeypatch.setattr(stages, "for_seconds", noted)
+    compiled, run_settings = pair[0]
+    from assay.backends import opening
+    from assay.steps.pixel_sources import source_of
+
+    with opening.open_compiled(compiled, run_settings) as session:
+        for length in (Length(), Length(seconds=60), Length(seconds=4)):
+            turns = interleave._Turns(Passage(compiled, session, source_of(None), once=False), run_settings)
+            turns.warm_up(interleave._Plan(length, interleave.BLOCKS, None))
+            assert turns.calls_a_block >= 1
+    assert asked == [0.5, 0.5, 0.2]
+
+
+def test_it_ends_where_there_is_enough_to_tell(pair: list[Candidate], tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def enough(ratios: Any) -> bool:
+        seen.append(len(ratios))
+        return len(ratios) == 4
+
+    records = workflow.bench_interleaved(pair, None, tmp_path, length=Length(seconds=60), enough=enough)
+    assert seen == [2, 4]
+    for record in records.values():
+        blocks = record.results[0].performance.blocks
+        assert blocks is not None
+        assert len(blocks.calls) == 4
+
+
+def test_blocks_can_be_few_and_long(pair: list[Candidate], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Calls that take the same time on any machine, busy or not.
+    monkeypatch.setattr(OnnxRuntimeSession, "infer", _slowly(OnnxRuntimeSession.infer))
+    records = workflow.bench_interleaved(pair, None, tmp_path, length=Length(seconds=0.8), blocks=4)
+    for record in records.values():
+        blocks = record.results[0].performance.blocks
+        assert blocks is not None
+        assert 4 <= len(blocks.calls) < 12
