@@ -7,8 +7,8 @@ import tarfile
 import time
 from pathlib import Path
 
-from assay import workflow
 from assay.data.transform import PRESETS
+from assay.steps.prepare import prepare
 from benchmarks.harness import WORK, Row, alternating, row
 from benchmarks.prepare_vs_guide import IMAGES, photographs
 
@@ -37,7 +37,7 @@ def _prepared(images: Path) -> float:
     out = HOME / "out"
     shutil.rmtree(out, ignore_errors=True)
     began = time.perf_counter()
-    workflow.prepare(images, PRESETS["resnet"], out)
+    prepare(images, PRESETS["resnet"], out)
     return time.perf_counter() - began
 
 

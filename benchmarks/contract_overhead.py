@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from assay import environment, workflow
+from assay import environment
 from assay.backends import registry
 from assay.backends.base import Batch
 from assay.records import CompiledModel, OnnxModel
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_into
 from benchmarks.harness import WORK, Row, alternating, row
 from benchmarks.models import small_for
 
@@ -40,8 +42,8 @@ def measure() -> Row:
 
 
 def _ratio(backend: str, model: OnnxModel, direct: Callable[[CompiledModel], Call]) -> float:
-    options, run_settings = workflow.build_options(backend, batch=BATCH)
-    compiled, _ = workflow.compile_into(model, options, FOLDER)
+    options, run_settings = build_options(backend, batch=BATCH)
+    compiled, _ = compile_into(model, options, FOLDER)
     shape = [int(axis) for axis in compiled.input.shape]
     batch = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     theirs = direct(compiled)

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay import demo, workflow
+from assay import demo
 from assay.records import OnnxModel, PreparedDataset
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_into
+from assay.steps.measurement import Length, bench
+from assay.steps.prepare import prepare
 from benchmarks.harness import MATERIAL, WORK, Row, alternating, row
 from benchmarks.models import small_classifier
 
@@ -29,16 +33,16 @@ def measure() -> Row:
 def share(backend: str, model: OnnxModel, folder: Path, rounds: int, seconds: float) -> float:
     """The median ratio of one backend's runs of so many seconds, which take turns."""
     data = _prepared(model, folder)
-    options, run_settings = workflow.build_options(backend, batch=BATCH)
-    compiled, _ = workflow.compile_into(model, options, folder / "compiled")
-    length = workflow.Length(seconds=seconds)
+    options, run_settings = build_options(backend, batch=BATCH)
+    compiled, _ = compile_into(model, options, folder / "compiled")
+    length = Length(seconds=seconds)
 
     def end_to_end() -> float:
-        measured = workflow.bench(compiled, data, folder / "bench", run_settings=run_settings, length=length)
+        measured = bench(compiled, data, folder / "bench", run_settings=run_settings, length=length)
         return measured.performance.end_to_end_throughput
 
     def alone() -> float:
-        measured = workflow.bench(compiled, None, folder / "bench", run_settings=run_settings, length=length)
+        measured = bench(compiled, None, folder / "bench", run_settings=run_settings, length=length)
         return measured.performance.interface_throughput
 
     return alternating(end_to_end, alone, rounds)[0]
@@ -47,4 +51,4 @@ def share(backend: str, model: OnnxModel, folder: Path, rounds: int, seconds: fl
 def _prepared(model: OnnxModel, folder: Path) -> PreparedDataset:
     images = MATERIAL / "images"
     source = images if images.is_dir() else demo.IMAGES
-    return workflow.prepare(source, model.transform, folder / f"prepared-{model.name}")
+    return prepare(source, model.transform, folder / f"prepared-{model.name}")

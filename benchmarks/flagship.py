@@ -8,11 +8,12 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from assay import workflow
 from assay.backends import registry
 from assay.backends.base import Batch, Session
 from assay.models import preprocess_fusion
 from assay.records import CompiledModel, OnnxModel
+from assay.steps.build_options import build_options
+from assay.steps.export import export
 from assay.storage import store
 from benchmarks.harness import WORK, alternating
 
@@ -23,7 +24,7 @@ FOLDER = WORK / "flagship"
 
 def flagship() -> OnnxModel:
     """The model, exported once."""
-    return workflow.export(ARCHITECTURE, FOLDER / "model.onnx")
+    return export(ARCHITECTURE, FOLDER / "model.onnx")
 
 
 def graph(model: OnnxModel, batch: int = BATCH) -> OnnxModel:
@@ -49,7 +50,7 @@ def compiled(handed: OnnxModel, backend: str, batch: int = BATCH) -> CompiledMod
 
     A hundred layers of random weights magnify rounding that trained ones do not, beyond the bound of a compile.
     """
-    options, _ = workflow.build_options(backend, batch=batch, input_kind="float32")
+    options, _ = build_options(backend, batch=batch, input_kind="float32")
     runtime = registry.get(backend)
     path = FOLDER / f"{backend}-{batch}{runtime.suffix}"
     begin = time.perf_counter()

@@ -17,10 +17,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from assay import demo, environment, workflow
+from assay import demo, environment
 from assay.models import program
 from assay.progress import on_standard_error
 from assay.records import OnnxModel, PreparedDataset
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_into
+from assay.steps.export import export
+from assay.steps.measurement import Length, bench
+from assay.steps.prepare import prepare
 from benchmarks.harness import HERE, MATERIAL, WORK
 
 ARCHITECTURE = "wide_resnet101_2"
@@ -57,10 +62,10 @@ def main(arguments: list[str]) -> int:
         return 1
     folder = WORK / "gpu"
     with on_standard_error() as progress:
-        model = workflow.export(ARCHITECTURE, folder / "model.onnx", exported_program=True, progress=progress)
+        model = export(ARCHITECTURE, folder / "model.onnx", exported_program=True, progress=progress)
         images = MATERIAL / "images"
         source = images if images.is_dir() else demo.IMAGES
-        data = workflow.prepare(source, model.transform, folder / "prepared", progress=progress)
+        data = prepare(source, model.transform, folder / "prepared", progress=progress)
     matrix_rate = _matrix_rate()
     print(f"{torch.cuda.get_device_name()}: {matrix_rate / 1e12:.0f} TFLOP/s in products of half precision")
     points = []
@@ -98,11 +103,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _point(model: OnnxModel, data: PreparedDataset, batch: int, matrix_rate: float, folder: Path) -> Point:
-    options, run_settings = workflow.build_options("torch", batch=batch, device="cuda", precision="fp16")
-    compiled, _ = workflow.compile_into(model, options, folder / "compiled")
-    length = workflow.Length(seconds=SECONDS)
-    alone = workflow.bench(compiled, None, folder / "bench", run_settings=run_settings, length=length).performance
-    whole = workflow.bench(compiled, data, folder / "bench", run_settings=run_settings, length=length).performance
+    options, run_settings = build_options("torch", batch=batch, device="cuda", precision="fp16")
+    compiled, _ = compile_into(model, options, folder / "compiled")
+    length = Length(seconds=SECONDS)
+    alone = bench(compiled, None, folder / "bench", run_settings=run_settings, length=length).performance
+    whole = bench(compiled, data, folder / "bench", run_settings=run_settings, length=length).performance
     eager, compiled_in_torch = _in_torch(model, batch)
     return Point(
         batch=batch,

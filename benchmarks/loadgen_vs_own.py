@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from assay import workflow
+from assay.loadgen.bench import bench_scenario
+from assay.loadgen.request import ScenarioRequest
 from assay.records import CompiledModel, PreparedDataset, Setting
+from assay.steps.bench import bench_all
+from assay.steps.measurement import Length
 from benchmarks import spread
 from benchmarks.harness import WORK, Row, alternating, row
 
@@ -30,14 +33,14 @@ def measure() -> Row:
 
 def _by_loadgen(runnable: Runnable, images: PreparedDataset) -> float:
     compiled, run_settings = runnable
-    request = workflow.ScenarioRequest("offline", seconds=SECONDS)
-    outcome = workflow.bench_scenario(compiled, images, _emptied(), request, run_settings=run_settings)
+    request = ScenarioRequest("offline", seconds=SECONDS)
+    outcome = bench_scenario(compiled, images, _emptied(), request, run_settings=run_settings)
     assert outcome.scenario.throughput is not None
     return outcome.scenario.throughput
 
 
 def _by_assay(runnable: Runnable, images: PreparedDataset) -> float:
-    record = workflow.bench_all([runnable], images, _emptied(), length=workflow.Length(seconds=SECONDS))
+    record = bench_all([runnable], images, _emptied(), length=Length(seconds=SECONDS))
     return record.results[0].performance.end_to_end_throughput
 
 

@@ -15,8 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from assay import workflow
 from assay.records import Dataset, PreparedDataset
+from assay.steps.bench import bench_all
+from assay.steps.build_options import build_options
+from assay.steps.compare import compare, gates_of
+from assay.steps.compile import compile_into
 from assay.storage import store
 from benchmarks.harness import WORK, Row, row
 from benchmarks.models import classifier_of
@@ -72,10 +75,10 @@ def run(images: int) -> None:
         failures=(),
     )
     data = PreparedDataset(dataset=dataset, transform=model.transform, shards=(shard,) * (images // 500))
-    options, run_settings = workflow.build_options("null", batch=BATCH)
-    compiled, _ = workflow.compile_into(model, options, folder / "compiled")
-    record = workflow.bench_all([(compiled, run_settings)], data, folder)
-    verdict = workflow.compare(record, workflow.gates_of([], None, []), [])
+    options, run_settings = build_options("null", batch=BATCH)
+    compiled, _ = compile_into(model, options, folder / "compiled")
+    record = bench_all([(compiled, run_settings)], data, folder)
+    verdict = compare(record, gates_of([], None, []), [])
     print(json.dumps({"images": images, "judged": verdict.word}), file=sys.stderr)
 
 

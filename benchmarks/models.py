@@ -8,10 +8,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from assay import demo, workflow
+from assay import demo
 from assay.backends import registry
 from assay.data.transform import TransformChoice
 from assay.records import OnnxModel
+from assay.steps.adopt import describe
+from assay.steps.export import export
 from benchmarks.harness import MATERIAL
 
 
@@ -31,13 +33,13 @@ def classifier_of(folder: Path, side: int, classes: int) -> OnnxModel:
     path = folder / "least.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=8), str(path))
-    return workflow.describe(path, TransformChoice(resize=side, crop=side, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)))
+    return describe(path, TransformChoice(resize=side, crop=side, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)))
 
 
 def small_for(backend: str, folder: Path) -> OnnxModel:
     """A small model that a backend can start from: where no bare ONNX is enough, the demo's, exported to the folder."""
     if registry.get(backend).starts_from == "exported program":
-        return workflow.export(demo.NAME, folder / "demo.onnx", weights=demo.CHECKPOINT, exported_program=True)
+        return export(demo.NAME, folder / "demo.onnx", weights=demo.CHECKPOINT, exported_program=True)
     return small_classifier()
 
 
@@ -45,6 +47,6 @@ def small_classifier() -> OnnxModel:
     """MobileNet 0.25 where the material is there, and the demo's model elsewhere."""
     mobilenet = MATERIAL / "models" / "mobilenet_v1_0.25_224.onnx"
     if mobilenet.is_file():
-        return workflow.describe(mobilenet)
+        return describe(mobilenet)
     transform = TransformChoice(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
-    return workflow.describe(demo.ONNX, transform)
+    return describe(demo.ONNX, transform)

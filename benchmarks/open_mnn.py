@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from assay import workflow
 from assay.backends import registry
 from assay.backends.base import Backend
 from assay.records import CompiledModel
+from assay.steps.build_options import build_options
 from benchmarks.flagship import compiled, flagship, graph
 from benchmarks.harness import Row, alternating, row
 
@@ -20,7 +20,7 @@ def measure() -> Row:
     handed = graph(flagship(), batch=1)
     artifact = compiled(handed, "mnn", batch=1)
     backend = registry.get("mnn")
-    options, _ = workflow.build_options("mnn", batch=1, input_kind="float32")
+    options, _ = build_options("mnn", batch=1, input_kind="float32")
 
     def converting() -> float:
         begin = time.perf_counter()

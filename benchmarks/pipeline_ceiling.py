@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from assay import workflow
 from assay.records import ArrayFile, CompiledModel, Dataset, ImageTransform, PreparedDataset, Setting
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_into
+from assay.steps.measurement import bench
 from assay.storage import store
 from benchmarks.harness import WORK, Row, row
 from benchmarks.models import classifier_of
@@ -31,8 +33,8 @@ def measure() -> Row:
     """The median end-to-end throughput of several runs."""
     model = classifier_of(WORK / "ceiling", side=224, classes=1000)
     data = _prepared(model.transform)
-    options, run_settings = workflow.build_options("null", batch=BATCH)
-    compiled, _ = workflow.compile_into(model, options, WORK / "ceiling" / "compiled")
+    options, run_settings = build_options("null", batch=BATCH)
+    compiled, _ = compile_into(model, options, WORK / "ceiling" / "compiled")
     rates = [_rate(compiled, data, run_settings) for _ in range(ROUNDS)]
     return row(
         "pipeline_ceiling",
@@ -46,7 +48,7 @@ def measure() -> Row:
 def _rate(compiled: CompiledModel, data: PreparedDataset, run_settings: dict[str, Setting]) -> float:
     """Images a second of one run; its 205 MB of scores go before the system gets to writing them to the disk."""
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
-        measured = workflow.bench(compiled, data, Path(folder), run_settings=run_settings)
+        measured = bench(compiled, data, Path(folder), run_settings=run_settings)
         return measured.performance.end_to_end_throughput
 
 

@@ -24,8 +24,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from assay import demo, environment, workflow
+from assay import demo, environment
 from assay.data.transform import PRESETS
+from assay.steps.prepare import prepare
 from benchmarks.harness import WORK, Row, alternating, row
 
 LEAST = 1.8
@@ -51,7 +52,7 @@ def measure() -> Row:
 def _ours(images: Path) -> float:
     out = _empty_folder()
     began = time.perf_counter()
-    workflow.prepare(images, PRESETS["resnet"], out)
+    prepare(images, PRESETS["resnet"], out)
     return time.perf_counter() - began
 
 

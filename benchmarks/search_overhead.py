@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay import workflow
+from assay.tuning.request import TuneRequest
 from benchmarks import subjects, tuning
 from benchmarks.harness import Row, row
 
@@ -13,6 +13,6 @@ BUDGET_SECONDS = 120.0
 def measure() -> Row:
     """The share that the search's record has, of a small trained model."""
     subject = subjects.small_classifier()
-    found = tuning.searched(subject, workflow.TuneRequest(budget_seconds=BUDGET_SECONDS), "overhead")
+    found = tuning.searched(subject, TuneRequest(budget_seconds=BUDGET_SECONDS), "overhead")
     against = f"bound; {subject.model.name}, {len(found.trials)} trials in {found.seconds:.0f} s"
     return row("search_overhead", 100 * found.overhead_share, "%", most=MOST, against=against)

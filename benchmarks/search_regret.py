@@ -6,8 +6,7 @@ settings. Each is looked at for half a second, and the fastest of them again in 
 
 from __future__ import annotations
 
-from assay import workflow
-from assay.tuning.request import space_of
+from assay.tuning.request import TuneRequest, space_of
 from benchmarks import subjects, tuning
 from benchmarks.harness import Row, row
 
@@ -21,7 +20,7 @@ SECONDS = 15.0
 def measure() -> Row:
     """The ratio of the two, measured in turn."""
     subject = subjects.small_classifier()
-    request = workflow.TuneRequest(batches=BATCHES, budget_seconds=BUDGET_SECONDS, int8=False)
+    request = TuneRequest(batches=BATCHES, budget_seconds=BUDGET_SECONDS, int8=False)
     found = tuning.searched(subject, request, "regret")
     space = space_of(subject.model, request)
     candidates = list(space.candidates())

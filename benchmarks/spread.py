@@ -8,8 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from assay import workflow
 from assay.records import CompiledModel, PreparedDataset, Setting
+from assay.remote.bench import Spread
+from assay.steps.bench import bench_all
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_into
 from assay.storage import store
 from benchmarks import subjects
 from benchmarks.harness import WORK
@@ -20,10 +23,8 @@ BATCH = 16
 
 def artifact(settings: Mapping[str, str]) -> tuple[CompiledModel, dict[str, Setting]]:
     """ONNX Runtime's artifact of the small trained classifier, and the settings of its runs."""
-    options, run_settings = workflow.build_options("onnxruntime", batch=BATCH, settings=settings)
-    return workflow.compile_into(subjects.small_classifier().model, options, WORK / "spread" / "compiled")[
-        0
-    ], run_settings
+    options, run_settings = build_options("onnxruntime", batch=BATCH, settings=settings)
+    return compile_into(subjects.small_classifier().model, options, WORK / "spread" / "compiled")[0], run_settings
 
 
 def data() -> PreparedDataset:
@@ -46,6 +47,6 @@ def rate(runnable: tuple[CompiledModel, dict[str, Setting]], images: PreparedDat
     """Images a second from the first read to the last post, by one process or by the workers of a cluster."""
     folder: Path = WORK / "spread" / "runs"
     shutil.rmtree(folder, ignore_errors=True)
-    over = workflow.Spread(cluster=cluster) if cluster is not None else None
-    record = workflow.bench_all([runnable], images, folder, spread=over)
+    over = Spread(cluster=cluster) if cluster is not None else None
+    record = bench_all([runnable], images, folder, spread=over)
     return record.results[0].performance.end_to_end_throughput

@@ -6,8 +6,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay import demo, workflow
+from assay import demo
 from assay.records import OnnxModel, PreparedDataset
+from assay.steps.export import export
+from assay.steps.prepare import prepare
 from benchmarks import models
 from benchmarks.flagship import ARCHITECTURE
 from benchmarks.harness import MATERIAL, WORK
@@ -27,14 +29,14 @@ class Subject:
 def flagship(images: int) -> Subject:
     """The guide's model at full size, and so many photographs without labels: of random weights they show nothing."""
     folder = FOLDER / "flagship"
-    model = workflow.export(ARCHITECTURE, folder / "model.onnx", exported_program=True)
+    model = export(ARCHITECTURE, folder / "model.onnx", exported_program=True)
     some = folder / f"images-{images}"
     some.mkdir(parents=True, exist_ok=True)
     source = MATERIAL / "images" if MATERIAL.is_dir() else demo.IMAGES
     for path in sorted(source.iterdir())[:images]:
         if not (some / path.name).is_file():
             shutil.copy2(path, some)
-    return Subject(model, workflow.prepare(some, model.transform, folder / f"prepared-{images}"), folder)
+    return Subject(model, prepare(some, model.transform, folder / f"prepared-{images}"), folder)
 
 
 def small_classifier() -> Subject:
@@ -47,7 +49,7 @@ def small() -> list[Subject]:
     found = [_trained(models.small_for("torch", FOLDER))]
     if MATERIAL.is_dir():
         weights, place = MATERIAL / "models" / "squeezenet1_0.pth", FOLDER / "squeezenet1_0.onnx"
-        found.append(_trained(workflow.export("squeezenet1_0", place, weights=weights, exported_program=True)))
+        found.append(_trained(export("squeezenet1_0", place, weights=weights, exported_program=True)))
         found.append(small_classifier())
     return found
 
@@ -58,4 +60,4 @@ def _trained(model: OnnxModel) -> Subject:
     images = demo.IMAGES if own else MATERIAL / "images"
     labels = demo.LABELS if own else MATERIAL / "labels" / "val_label.txt"
     folder = FOLDER / model.name
-    return Subject(model, workflow.prepare(images, model.transform, folder / "prepared", labels=labels), folder)
+    return Subject(model, prepare(images, model.transform, folder / "prepared", labels=labels), folder)

@@ -8,7 +8,7 @@ the defaults; the defaults that it is held against are torch's too, and of sever
 
 from __future__ import annotations
 
-from assay import workflow
+from assay.tuning.request import TuneRequest
 from benchmarks import subjects, tuning
 from benchmarks.flagship import ARCHITECTURE
 from benchmarks.harness import Row, row
@@ -26,10 +26,8 @@ SECONDS = 30.0
 def measure() -> Row:
     """The ratio of the two, measured in turn."""
     subject = subjects.flagship(IMAGES)
-    request = workflow.TuneRequest(
-        backends=BACKENDS, batches=BATCHES, budget_seconds=BUDGET_SECONDS, max_drop=100.0, int8=False
-    )
-    usual = workflow.TuneRequest(backends=COMMON, batches=DEFAULT_BATCHES, int8=False)
+    request = TuneRequest(backends=BACKENDS, batches=BATCHES, budget_seconds=BUDGET_SECONDS, max_drop=100.0, int8=False)
+    usual = TuneRequest(backends=COMMON, batches=DEFAULT_BATCHES, int8=False)
     ratio, said = tuning.gain(subject, request, "fp32", usual, SECONDS)
     sizes = ", ".join(map(str, DEFAULT_BATCHES))
     against = f"best default of {', '.join(COMMON)} at batch {sizes}, {ARCHITECTURE}; {said}"

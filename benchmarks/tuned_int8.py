@@ -6,7 +6,7 @@ bits keep the accuracy is for trained weights to say.
 
 from __future__ import annotations
 
-from assay import workflow
+from assay.tuning.request import TuneRequest
 from benchmarks import subjects, tuning
 from benchmarks.flagship import ARCHITECTURE
 from benchmarks.harness import Row, row
@@ -25,10 +25,8 @@ SECONDS = 30.0
 def measure() -> Row:
     """The ratio of the two, measured in turn."""
     subject = subjects.flagship(IMAGES)
-    request = workflow.TuneRequest(
-        backends=BACKENDS, batches=BATCHES, budget_seconds=BUDGET_SECONDS, max_drop=100.0, int8=True
-    )
-    usual = workflow.TuneRequest(backends=["onnxruntime"], batches=DEFAULT_BATCHES, int8=False)
+    request = TuneRequest(backends=BACKENDS, batches=BATCHES, budget_seconds=BUDGET_SECONDS, max_drop=100.0, int8=True)
+    usual = TuneRequest(backends=["onnxruntime"], batches=DEFAULT_BATCHES, int8=False)
     ratio, said = tuning.gain(subject, request, "int8", usual, SECONDS)
     sizes = ", ".join(map(str, DEFAULT_BATCHES))
     against = f"onnxruntime's best default in float32 at batch {sizes}, {ARCHITECTURE}; {said}"

@@ -5,7 +5,7 @@ The lowest of the models counts. The defaults have the batch sizes that the sear
 
 from __future__ import annotations
 
-from assay import workflow
+from assay.tuning.request import TuneRequest
 from benchmarks import subjects, tuning
 from benchmarks.harness import Row, row
 from benchmarks.subjects import Subject
@@ -25,6 +25,6 @@ def measure() -> Row:
 
 
 def _ratio(subject: Subject) -> tuple[float, str]:
-    request = workflow.TuneRequest(batches=BATCHES, budget_seconds=BUDGET_SECONDS)
+    request = TuneRequest(batches=BATCHES, budget_seconds=BUDGET_SECONDS)
     ratio, said = tuning.gain(subject, request, "small", request, SECONDS)
     return ratio, f"{subject.model.name} {ratio:.3f} ({said})"

@@ -7,17 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from assay import workflow
 from assay.backends import opening
 from assay.errors import AssayError
 from assay.measure import stages
 from assay.progress import Lines, Silent
 from assay.records import BuildOptions, CompiledModel, Performance, Setting
 from assay.score import figures
-from assay.steps.measurement import Passage
+from assay.steps.compile import compile_into
+from assay.steps.interleave import bench_interleaved
+from assay.steps.measurement import Length, Passage
 from assay.steps.pixel_sources import source_of
 from assay.tuning.records import Candidate, Tuning
-from assay.tuning.request import space_of
+from assay.tuning.request import TuneRequest, space_of
+from assay.tuning.tune import tune
 from benchmarks.subjects import FOLDER, Subject
 
 FINALISTS = 4
@@ -30,7 +32,7 @@ Runnable = tuple[CompiledModel, Mapping[str, Setting]]
 """An artifact and the settings of its run."""
 
 
-def searched(subject: Subject, request: workflow.TuneRequest, name: str) -> Tuning:
+def searched(subject: Subject, request: TuneRequest, name: str) -> Tuning:
     """A search from its start; of an earlier one only the reference is kept, which does not hang on the search."""
     out = subject.folder / name
     for place in out.iterdir() if out.is_dir() else ():
@@ -38,12 +40,10 @@ def searched(subject: Subject, request: workflow.TuneRequest, name: str) -> Tuni
             shutil.rmtree(place)
         elif place.is_file():
             place.unlink()
-    return workflow.tune(subject.model, subject.data, out, request, Lines())
+    return tune(subject.model, subject.data, out, request, Lines())
 
 
-def gain(
-    subject: Subject, request: workflow.TuneRequest, name: str, usual: workflow.TuneRequest, seconds: float
-) -> tuple[float, str]:
+def gain(subject: Subject, request: TuneRequest, name: str, usual: TuneRequest, seconds: float) -> tuple[float, str]:
     """How many times faster a search's result is than the fastest defaults of what is usual, in turn; and in words."""
     found = searched(subject, request, name)
     theirs = fastest(compiled(subject, space_of(subject.model, usual).defaults()))
@@ -93,14 +93,14 @@ def ratio(ours: Runnable, theirs: Runnable, seconds: float) -> tuple[float, str]
 def _artifact(subject: Subject, options: BuildOptions) -> CompiledModel | None:
     """None where it does not compile, or not within the bounds."""
     try:
-        return workflow.compile_into(subject.model, options, subject.folder / "artifacts")[0]
+        return compile_into(subject.model, options, subject.folder / "artifacts")[0]
     except AssayError:
         return None
 
 
 def _in_turn(runnables: Sequence[Runnable], seconds: float) -> list[Performance]:
     """Each measured for so many seconds, in turn with the others."""
-    records = workflow.bench_interleaved(runnables, None, FOLDER / "turns", length=workflow.Length(seconds=seconds))
+    records = bench_interleaved(runnables, None, FOLDER / "turns", length=Length(seconds=seconds))
     return [record.results[0].performance for record in records.values()]
 
 

@@ -6,8 +6,14 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from assay import demo, workflow
+from assay import demo
 from assay.data.transform import TransformChoice
+from assay.steps.adopt import adopt
+from assay.steps.build_options import build_options
+from assay.steps.compare import compare_in_turn
+from assay.steps.compile import compile_into
+from assay.steps.interleave import bench_interleaved
+from assay.steps.measurement import Length
 from proof.claims import Claim
 
 REPEATS = 20
@@ -21,18 +27,18 @@ def prove() -> list[Claim]:
     """Measures the demo's network against itself, again and again, and counts what the gate says."""
     choice = TransformChoice(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
     with tempfile.TemporaryDirectory() as folder:
-        model = workflow.adopt(demo.ONNX, Path(folder) / "model.onnx", choice=choice)
-        options, run_settings = workflow.build_options("onnxruntime", batch=16)
-        compiled, _ = workflow.compile_into(model, options, Path(folder) / "compiled")
+        model = adopt(demo.ONNX, Path(folder) / "model.onnx", choice=choice)
+        options, run_settings = build_options("onnxruntime", batch=16)
+        compiled, _ = compile_into(model, options, Path(folder) / "compiled")
         found: Counter[str] = Counter()
         for number in range(REPEATS):
-            records = workflow.bench_interleaved(
+            records = bench_interleaved(
                 [(compiled, run_settings)] * 2,
                 None,
                 Path(folder) / f"bench-{number}",
-                length=workflow.Length(seconds=SECONDS),
+                length=Length(seconds=SECONDS),
             )
-            found[workflow.compare_in_turn(records, [GATE]).verdicts[0].checks[0].verdict] += 1
+            found[compare_in_turn(records, [GATE]).verdicts[0].checks[0].verdict] += 1
     told = ", ".join(f"{count} {word}" for word, count in sorted(found.items()))
     name = f"{GATE} of one artifact against itself, {REPEATS} times"
     return [

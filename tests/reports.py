@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-SAMPLES = Path(__file__).parent / "external" / "samples"
+SAMPLES = Path(__file__).parent / "importers" / "samples"
 """Whole files; those of benchmark_app and LoadGen are real."""
 
 BATCH_16 = """[e2e] throughputRate: 119.367, latency: 418876

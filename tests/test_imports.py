@@ -20,9 +20,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
 
 
 def test_the_package_shows_its_functions_and_loads_one_when_asked() -> None:
-    assert _python("import assay; print(assay.run.__module__, 'compare' in dir(assay))") == (
-        "assay.workflow.complete_run True"
-    )
+    assert _python("import assay; print(assay.run.__module__, 'compare' in dir(assay))") == ("assay.whole_run.run True")
 
 
 def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from assay import workflow
 from assay.backends import registry
 from assay.records import OnnxModel
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_into
+from assay.steps.measurement import Length, bench
 from tests.test_imports import WITHOUT_TORCH
 
 README = Path(__file__).parents[1] / "README.md"
@@ -118,10 +120,10 @@ def test_the_backend_of_twenty_lines_compiles_keeps_the_scores_and_runs(
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(registry.BACKENDS, "reference", written)
-    options, run_settings = workflow.build_options("reference", batch=2)
-    compiled, _ = workflow.compile_into(demo_model, options, tmp_path / "compiled")
+    options, run_settings = build_options("reference", batch=2)
+    compiled, _ = compile_into(demo_model, options, tmp_path / "compiled")
     assert compiled.parity is not None
     assert compiled.parity.holds
-    length = workflow.Length(batches=1)
-    measured = workflow.bench(compiled, None, tmp_path / "bench", run_settings=run_settings, length=length)
+    length = Length(batches=1)
+    measured = bench(compiled, None, tmp_path / "bench", run_settings=run_settings, length=length)
     assert measured.performance.images == 2

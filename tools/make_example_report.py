@@ -12,7 +12,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from assay import demo, workflow
+from assay import demo
+from assay.page.report import write_report
+from assay.whole_run.demo import run_demo
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE, PICTURE = DOCS / "example-report.html", DOCS / "example-report.png"
@@ -23,8 +25,8 @@ def main() -> None:
     """Runs the demo in a folder of its own, and writes both files."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder).resolve() / "RUN-demo"
-        workflow.run_demo(out, command="assay demo -o RUN-demo")
-        page = workflow.write_report([out]).path.read_text(encoding="utf-8")
+        run_demo(out, command="assay demo -o RUN-demo")
+        page = write_report([out]).path.read_text(encoding="utf-8")
     for path, shown in ((out, "RUN-demo"), (demo.IMAGES.resolve(), "demo/images")):
         page = page.replace(str(path), shown)
     PAGE.write_text(page, encoding="utf-8")

@@ -13,13 +13,16 @@ import numpy as np
 import onnx
 import pytest
 
-from assay import workflow
 from assay.backends import opening, registry
 from assay.backends.ascend import Ascend
 from assay.cli.main import main
 from assay.errors import BackendError, UnknownNameError, UsageError
 from assay.records import BuildOptions, OnnxModel
 from assay.steps import choose_backend
+from assay.steps.build_options import build_options
+from assay.steps.choose_backend import BuildRequest
+from assay.steps.compile import command, compile_to, load_compiled
+from assay.steps.doctor import doctor
 from tests.messages import assert_says
 from tests.test_examples import EXAMPLES
 
@@ -85,11 +88,11 @@ def npu(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def _options(kind: Any = "uint8") -> BuildOptions:
-    return workflow.build_options("ascend", batch=16, precision="fp16", input_kind=kind, for_command=True)[0]
+    return build_options("ascend", batch=16, precision="fp16", input_kind=kind, for_command=True)[0]
 
 
 def test_the_command_is_the_guides(demo_model: OnnxModel, tmp_path: Path) -> None:
-    words = workflow.command(demo_model, _options("float32"), tmp_path / "wrn_bs16.om")
+    words = command(demo_model, _options("float32"), tmp_path / "wrn_bs16.om")
     assert " ".join(words) == (
         f"atc --framework=5 --model={tmp_path}/wrn_bs16.om.onnx --output={tmp_path}/wrn_bs16 --input_format=NCHW "
         "--input_shape=image:16,3,64,64 --log=error --soc_version=Ascend310"
@@ -99,7 +102,7 @@ def test_the_command_is_the_guides(demo_model: OnnxModel, tmp_path: Path) -> Non
 
 
 def test_bytes_are_given_as_they_lie_in_the_prepared_data(demo_model: OnnxModel, tmp_path: Path) -> None:
-    words = workflow.command(demo_model, _options(), tmp_path / "wrn.om")
+    words = command(demo_model, _options(), tmp_path / "wrn.om")
     assert "--input_format=ND" in words
     assert "--input_shape=assay/pixels:16,64,64,3" in words
 
@@ -118,7 +121,7 @@ def test_a_dry_run_prints_the_command_anywhere(
 
 def test_a_dry_run_of_a_backend_that_runs_no_command_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="--dry-run: backend onnxruntime runs no command"):
-        workflow.build_options("onnxruntime", batch=1, for_command=True)
+        build_options("onnxruntime", batch=1, for_command=True)
 
 
 def test_without_cann_the_message_says_what_to_install(
@@ -129,15 +132,15 @@ def test_without_cann_the_message_says_what_to_install(
         Ascend().compile(demo_model, _options(), tmp_path / "artifact.om")
     assert_says(caught, "atc is not on the PATH", "CANN", "set_env.sh", "--dry-run")
     with pytest.raises(BackendError, match="ascend finds no device on this machine"):
-        workflow.build_options("ascend", batch=1, precision="fp16")
+        build_options("ascend", batch=1, precision="fp16")
 
 
 def test_an_artifact_is_compiled_held_to_the_model_and_freed(
     demo_model: OnnxModel, tmp_path: Path, atc: Install, npu: list[Any]
 ) -> None:
     atc(COPIES)
-    options, run_settings = workflow.build_options("ascend", batch=4, precision="fp16", device="npu:1")
-    compiled = workflow.compile_to(demo_model, options, tmp_path / "out" / "bs4.om")
+    options, run_settings = build_options("ascend", batch=4, precision="fp16", device="npu:1")
+    compiled = compile_to(demo_model, options, tmp_path / "out" / "bs4.om")
     assert compiled.parity is not None
     assert compiled.parity.holds
     assert compiled.backend_version == "8.0.RC2"
@@ -156,7 +159,7 @@ def test_the_guides_line_compiles_for_the_processor_that_it_names(
     atc(COPIES)
     line = f"--framework=5 --model={demo_model.file.path} --output={tmp_path}/bs4 --soc_version=Ascend710"
     assert main(["guide", "--backend", "ascend", "atc", *line.split(), "--input_shape=image:4,3,64,64"]) == 0
-    compiled = workflow.load_compiled(tmp_path / "bs4.om")
+    compiled = load_compiled(tmp_path / "bs4.om")
     assert compiled.options.settings == {"soc_version": "Ascend710"}
     assert compiled.options.precision == "fp16"
     assert compiled.notes == ()
@@ -171,7 +174,7 @@ def test_the_guides_line_names_its_artifact_relative_to_where_it_runs(
     (tmp_path / "demo.onnx").write_bytes(demo_model.file.path.read_bytes())
     line = "--framework=5 --model=demo.onnx --output=bs4 --soc_version=Ascend310 --input_shape=image:4,3,64,64"
     assert main(["guide", "--backend", "ascend", "atc", *line.split()]) == 0
-    assert workflow.load_compiled(Path("bs4.om")).file.path == tmp_path / "bs4.om"
+    assert load_compiled(Path("bs4.om")).file.path == tmp_path / "bs4.om"
 
 
 def test_the_guides_own_script_is_not_taken_for_the_compiler(
@@ -180,8 +183,8 @@ def test_the_guides_own_script_is_not_taken_for_the_compiler(
     atc(COPIES)
     scripts = EXAMPLES / "guide"
     monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
-    options, _ = workflow.build_options("ascend", batch=4, precision="fp16")
-    assert workflow.compile_to(demo_model, options, tmp_path / "bs4.om").backend_version == "8.0.RC2"
+    options, _ = build_options("ascend", batch=4, precision="fp16")
+    assert compile_to(demo_model, options, tmp_path / "bs4.om").backend_version == "8.0.RC2"
     monkeypatch.setenv("PATH", str(scripts))
     with pytest.raises(BackendError, match="atc is not on the PATH"):
         Ascend().version()
@@ -193,9 +196,9 @@ def test_a_compiler_that_fails_is_one_line_with_its_reason(
     demo_model: OnnxModel, tmp_path: Path, atc: Install, npu: list[Any]
 ) -> None:
     atc('print("ATC start working now"); print("E10016: Opname [x] is not found"); sys.exit(255)')
-    options, _ = workflow.build_options("ascend", batch=4, precision="fp16")
+    options, _ = build_options("ascend", batch=4, precision="fp16")
     with pytest.raises(BackendError) as caught:
-        workflow.compile_to(demo_model, options, tmp_path / "bs4.om")
+        compile_to(demo_model, options, tmp_path / "bs4.om")
     assert_says(caught, "atc could not compile", "status 255", "E10016: Opname [x] is not found", "--dry-run")
     assert not (tmp_path / "bs4.om").exists()
 
@@ -204,9 +207,9 @@ def test_a_compiler_that_writes_nothing_has_failed(
     demo_model: OnnxModel, tmp_path: Path, atc: Install, npu: list[Any]
 ) -> None:
     atc("pass")
-    options, _ = workflow.build_options("ascend", batch=4, precision="fp16")
+    options, _ = build_options("ascend", batch=4, precision="fp16")
     with pytest.raises(BackendError, match="it said nothing"):
-        workflow.compile_to(demo_model, options, tmp_path / "bs4.om")
+        compile_to(demo_model, options, tmp_path / "bs4.om")
 
 
 def test_a_runtime_that_is_missing_is_one_line(
@@ -214,9 +217,9 @@ def test_a_runtime_that_is_missing_is_one_line(
 ) -> None:
     atc(COPIES)
     monkeypatch.setitem(sys.modules, "ais_bench.infer.interface", None)
-    options, _ = workflow.build_options("ascend", batch=4, precision="fp16")
+    options, _ = build_options("ascend", batch=4, precision="fp16")
     with pytest.raises(BackendError, match=r"with the package ais_bench .* install the wheels"):
-        workflow.compile_to(demo_model, options, tmp_path / "bs4.om")
+        compile_to(demo_model, options, tmp_path / "bs4.om")
 
 
 def test_the_doctor_proves_a_device_in_a_precision_that_it_has(
@@ -224,7 +227,7 @@ def test_the_doctor_proves_a_device_in_a_precision_that_it_has(
 ) -> None:
     atc(COPIES)
     monkeypatch.setattr(registry, "BACKENDS", {"ascend": registry.BACKENDS["ascend"]})
-    (state,) = workflow.doctor().backends
+    (state,) = doctor().backends
     assert state.problem is None
     assert state.devices == ("npu:0", "npu:1")
     assert state.parity is not None
@@ -237,20 +240,18 @@ def test_trials_say_which_precision_to_ask_for(
     atc(COPIES)
     monkeypatch.setattr(registry, "BACKENDS", {"ascend": registry.BACKENDS["ascend"]})
     with pytest.raises(BackendError, match=r"ascend: unknown precision .* 'fp32'; known: fp16; give --precision fp16"):
-        choose_backend.choose(workflow.BuildRequest(backend="auto"), demo_model, 2, tmp_path)
+        choose_backend.choose(BuildRequest(backend="auto"), demo_model, 2, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["Ascend910B4", "Ascend310P1", "Ascend910_9391"])
 def test_any_processor_that_there_is_may_be_named(name: str) -> None:
-    asked = workflow.build_options(
-        "ascend", batch=1, precision="fp16", settings={"soc_version": name}, for_command=True
-    )
+    asked = build_options("ascend", batch=1, precision="fp16", settings={"soc_version": name}, for_command=True)
     assert asked[0].settings == {"soc_version": name}
 
 
 def test_a_name_that_is_no_processors_says_where_to_find_one() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        workflow.build_options("ascend", batch=1, precision="fp16", settings={"soc_version": "B4"}, for_command=True)
+        build_options("ascend", batch=1, precision="fp16", settings={"soc_version": "B4"}, for_command=True)
     assert_says(caught, "value of setting soc_version 'B4'", "Ascend310", "npu-smi info shows, with Ascend before it")
 
 
@@ -259,9 +260,9 @@ def test_an_artifact_for_another_processor_names_the_command_that_makes_it_again
 ) -> None:
     atc(COPIES)
     monkeypatch.setattr(sys.modules["acl"], "get_soc_name", lambda: "Ascend910B4", raising=False)
-    options, _ = workflow.build_options("ascend", batch=4, precision="fp16")
+    options, _ = build_options("ascend", batch=4, precision="fp16")
     assert options.settings == {"soc_version": "Ascend910B4"}
-    compiled = workflow.compile_to(demo_model, options, tmp_path / "bs4.om")
+    compiled = compile_to(demo_model, options, tmp_path / "bs4.om")
     monkeypatch.setattr(sys.modules["acl"], "get_soc_name", lambda: "Ascend310P3")
     with pytest.raises(BackendError) as caught, opening.open_compiled(compiled, {}):
         pass

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from assay import demo, workflow
+from assay import demo
 from assay.backends import opening, registry
 from assay.backends.base import Backend, Batch, Scores
 from assay.data.prepared import Reader
@@ -24,9 +24,12 @@ from assay.data.transform import TransformChoice, normalise
 from assay.errors import BackendError, MissingExtraError, ModelError, ParityError, RecordError, UnknownNameError
 from assay.records import CompiledModel, InputKind, OnnxModel, Precision, PreparedDataset
 from assay.steps import parity
-from assay.steps.build_options import usual_precision
+from assay.steps.adopt import describe
+from assay.steps.build_options import build_options, usual_precision
+from assay.steps.compile import compile_into
+from assay.steps.export import export
+from assay.steps.measurement import Length, bench
 from assay.storage import store
-from assay.workflow import Length
 from tests.onnx_variants import save
 
 BATCH = 4
@@ -63,7 +66,7 @@ def needs_program(backend: Backend) -> bool:
 
 
 def with_program(folder: Path, weights: Path) -> OnnxModel:
-    return workflow.export(demo.NAME, folder / "model.onnx", weights=weights, exported_program=True)
+    return export(demo.NAME, folder / "model.onnx", weights=weights, exported_program=True)
 
 
 @pytest.fixture(scope="session")
@@ -85,8 +88,8 @@ def compiled(backend: Backend, model: OnnxModel, kept: Path) -> Compile:
 def compile_for(
     backend: Backend, model: OnnxModel, folder: Path, kind: InputKind = "uint8", batch: int = BATCH
 ) -> CompiledModel:
-    options, _ = workflow.build_options(backend.name, batch=batch, precision=precision_of(backend), input_kind=kind)
-    return workflow.compile_into(model, options, folder)[0]
+    options, _ = build_options(backend.name, batch=batch, precision=precision_of(backend), input_kind=kind)
+    return compile_into(model, options, folder)[0]
 
 
 def precision_of(backend: Backend) -> Precision:
@@ -281,21 +284,21 @@ def test_an_unknown_setting_lists_the_known_ones(backend: Backend) -> None:
     device = backend.devices()[0]
     known = [*backend.build_settings(device), *backend.run_settings(device)]
     with pytest.raises(UnknownNameError, match=f"setting of backend {backend.name} 'nonsense'") as caught:
-        workflow.build_options(backend.name, batch=1, precision=precision_of(backend), settings={"nonsense": "1"})
+        build_options(backend.name, batch=1, precision=precision_of(backend), settings={"nonsense": "1"})
     assert all(name in str(caught.value) for name in known)
 
 
 def test_an_unknown_device_lists_the_known_ones(backend: Backend) -> None:
     with pytest.raises(UnknownNameError, match=f"known: {', '.join(sorted(backend.devices()))}"):
-        workflow.build_options(backend.name, batch=1, device="abacus")
+        build_options(backend.name, batch=1, device="abacus")
 
 
 def test_settings_of_a_run_alter_neither_key_nor_bytes(
     backend: Backend, model: OnnxModel, compiled: Compile, tmp_path: Path
 ) -> None:
     run = {key: str(values[-1]) for key, values in backend.run_settings(backend.devices()[0]).items()}
-    options, _ = workflow.build_options(backend.name, batch=BATCH, precision=precision_of(backend), settings=run)
-    other = workflow.compile_into(model, options, tmp_path)[0]
+    options, _ = build_options(backend.name, batch=BATCH, precision=precision_of(backend), settings=run)
+    other = compile_into(model, options, tmp_path)[0]
     first = compiled()
     assert (other.key, other.file.sha256) == (first.key, first.file.sha256)
 
@@ -351,14 +354,14 @@ def other_weights(backend: Backend, folder: Path) -> OnnxModel:
 
 def described(path: Path) -> OnnxModel:
     choice = TransformChoice(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
-    return workflow.describe(path, choice)
+    return describe(path, choice)
 
 
 def test_an_artifact_is_not_compiled_twice(backend: Backend, model: OnnxModel, tmp_path: Path) -> None:
-    options, _ = workflow.build_options(backend.name, batch=BATCH, precision=precision_of(backend))
-    first, kept = workflow.compile_into(model, options, tmp_path)
+    options, _ = build_options(backend.name, batch=BATCH, precision=precision_of(backend))
+    first, kept = compile_into(model, options, tmp_path)
     assert not kept
-    again, kept = workflow.compile_into(model, options, tmp_path)
+    again, kept = compile_into(model, options, tmp_path)
     assert kept
     assert again == first
 
@@ -374,7 +377,7 @@ def test_an_artifact_with_changed_bytes_is_never_run(
     path.write_bytes(content if damage == "flipped" else content[: 0 if damage == "empty" else len(content) // 2])
     changed = msgspec.structs.replace(compiled(), file=msgspec.structs.replace(compiled().file, path=path))
     with pytest.raises(RecordError, match=r"artifact is damaged: it is not what its record says"):
-        workflow.bench(changed, None, tmp_path / "RUN", run_settings={}, length=Length(batches=1))
+        bench(changed, None, tmp_path / "RUN", run_settings={}, length=Length(batches=1))
     if backend.faithful and damage != "flipped":
         # The runtime itself, which is asked only for files whose hash is right, does not take it either.
         broken = msgspec.structs.replace(changed, file=store.reference(path))
@@ -445,10 +448,10 @@ def test_a_quantized_model_runs_or_is_refused_in_one_line(
     faithful(backend)
     precisions = backend.precisions(backend.devices()[0])
     precision = "int8" if "int8" in precisions else precisions[0]
-    options, _ = workflow.build_options(backend.name, batch=8, precision=precision)
+    options, _ = build_options(backend.name, batch=8, precision=precision)
     artifact, refusal = None, ""
     try:
-        artifact = workflow.compile_into(quantized, options, tmp_path)[0]
+        artifact = compile_into(quantized, options, tmp_path)[0]
     except (BackendError, ModelError, ParityError) as error:
         refusal = str(error)
     if artifact is None:

@@ -7,10 +7,13 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from assay import demo, workflow
+from assay import demo
 from assay.data.transform import TransformChoice
 from assay.errors import BackendError, ParityError
 from assay.records import OnnxModel
+from assay.steps.adopt import describe
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_into, compile_to
 from tests.messages import assert_says
 from tests.onnx_variants import save
 
@@ -18,8 +21,8 @@ pytest.importorskip("MNN")
 
 
 def difference(model: OnnxModel, out: Path, **settings: str) -> float:
-    options, _ = workflow.build_options("mnn", batch=4, settings=settings)
-    parity = workflow.compile_to(model, options, out).parity
+    options, _ = build_options("mnn", batch=4, settings=settings)
+    parity = compile_to(model, options, out).parity
     assert parity is not None
     return parity.largest_difference
 
@@ -32,7 +35,7 @@ def in_half_precision(folder: Path) -> OnnxModel:
         if values.dtype == np.float32:
             weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16).astype(np.float32), weight.name))
     # A mean and a deviation that half precision rounds.
-    return workflow.describe(save(proto, folder / "half.onnx"), TransformChoice(preset="resnet", resize=72, crop=64))
+    return describe(save(proto, folder / "half.onnx"), TransformChoice(preset="resnet", resize=72, crop=64))
 
 
 def test_half_precision_stores_half_precision_weights_without_loss(tmp_path: Path) -> None:
@@ -44,9 +47,7 @@ def test_half_precision_stores_half_precision_weights_without_loss(tmp_path: Pat
 
 def test_how_scores_are_rounded_is_part_of_the_artifact(demo_model: OnnxModel, tmp_path: Path) -> None:
     large, small = (
-        workflow.compile_into(
-            demo_model, workflow.build_options("mnn", batch=4, settings={"winograd": tiles})[0], tmp_path
-        )[0]
+        compile_into(demo_model, build_options("mnn", batch=4, settings={"winograd": tiles})[0], tmp_path)[0]
         for tiles in ("large", "small")
     )
     assert large.key != small.key
@@ -59,20 +60,20 @@ def test_a_converter_that_crashes_is_one_line(
     from assay.backends import mnn
 
     monkeypatch.setattr(mnn, "_ALONE", "import os; os.abort()")
-    options, _ = workflow.build_options("mnn", batch=1)
+    options, _ = build_options("mnn", batch=1)
     with pytest.raises(BackendError, match=r"mnn could not compile demo: its process ended with status -6; choose"):
-        workflow.compile_to(demo_model, options, tmp_path / "artifact.mnn")
+        compile_to(demo_model, options, tmp_path / "artifact.mnn")
 
 
 def test_a_batch_beyond_what_the_converter_can_count_is_one_line(demo_model: OnnxModel, tmp_path: Path) -> None:
-    options, _ = workflow.build_options("mnn", batch=4_000_000)
+    options, _ = build_options("mnn", batch=4_000_000)
     with pytest.raises(BackendError, match=r"mnn.* a smaller --batch than 4000000") as caught:
-        workflow.compile_to(demo_model, options, tmp_path / "artifact.mnn")
+        compile_to(demo_model, options, tmp_path / "artifact.mnn")
     assert "\n" not in str(caught.value)
 
 
 def test_a_storage_that_loses_too_much_says_what_else_to_ask_for(demo_model: OnnxModel, tmp_path: Path) -> None:
-    options, _ = workflow.build_options("mnn", batch=2, settings={"storage": "fp16"})
+    options, _ = build_options("mnn", batch=2, settings={"storage": "fp16"})
     with pytest.raises(ParityError) as caught:
-        workflow.compile_to(demo_model, options, tmp_path / "artifact.mnn")
+        compile_to(demo_model, options, tmp_path / "artifact.mnn")
     assert_says(caught, "changed the scores", "; try --set winograd=small, --set storage=fp32 or another --backend")

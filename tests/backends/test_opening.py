@@ -8,20 +8,23 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from assay import workflow
 from assay.backends import opening
 from assay.cli.main import main
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError, BackendError, RecordError
 from assay.records import CompiledModel, OnnxModel
+from assay.steps.adopt import describe
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_to, load_compiled
+from assay.steps.measurement import Length, bench
 from tests import onnx_variants
 from tests.messages import assert_says
 
 
 @pytest.fixture
 def artifact(demo_model: OnnxModel, tmp_path: Path) -> CompiledModel:
-    options, _ = workflow.build_options("onnxruntime", batch=2, settings={"optimization": "basic"})
-    return workflow.compile_to(demo_model, options, tmp_path / "an artifact.onnx")
+    options, _ = build_options("onnxruntime", batch=2, settings={"optimization": "basic"})
+    return compile_to(demo_model, options, tmp_path / "an artifact.onnx")
 
 
 def test_what_was_made_here_opens(artifact: CompiledModel) -> None:
@@ -40,17 +43,17 @@ def test_an_artifact_of_another_version_or_processor_names_the_command_that_make
     words = shlex.split(str(caught.value).partition("make it again: ")[2])
     artifact.file.path.unlink()
     assert main(words[1:]) == 0
-    again = workflow.load_compiled(artifact.file.path)
+    again = load_compiled(artifact.file.path)
     assert (again.key, again.file.sha256) == (artifact.key, artifact.file.sha256)
 
 
 def test_the_command_for_a_bare_model_holds_its_transform(demo_choice: TransformChoice, tmp_path: Path) -> None:
     file = onnx_variants.save(onnx_variants.original(), tmp_path / "bare.onnx")
-    options, _ = workflow.build_options("onnxruntime", batch=2)
-    made = workflow.compile_to(workflow.describe(file, demo_choice), options, tmp_path / "artifact.onnx")
+    options, _ = build_options("onnxruntime", batch=2)
+    made = compile_to(describe(file, demo_choice), options, tmp_path / "artifact.onnx")
     made.file.path.unlink()
     assert main(shlex.split(opening.command(made))[1:]) == 0
-    assert workflow.load_compiled(made.file.path).key == made.key
+    assert load_compiled(made.file.path).key == made.key
 
 
 def test_an_artifact_with_changed_bytes_is_refused(artifact: CompiledModel) -> None:
@@ -64,7 +67,7 @@ def test_an_artifact_with_changed_bytes_is_refused(artifact: CompiledModel) -> N
 def test_a_measurement_opens_no_artifact_of_another_version(artifact: CompiledModel, tmp_path: Path) -> None:
     other = msgspec.structs.replace(artifact, backend_version="0.1")
     with pytest.raises(BackendError, match=r"was made by onnxruntime 0\.1, and here is "):
-        workflow.bench(other, None, tmp_path, run_settings={}, length=workflow.Length(batches=1))
+        bench(other, None, tmp_path, run_settings={}, length=Length(batches=1))
 
 
 @pytest.mark.parametrize(

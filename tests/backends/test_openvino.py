@@ -9,18 +9,21 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from assay import demo, workflow
+from assay import demo
 from assay.data.transform import TransformChoice
 from assay.errors import BackendError, ModelError
 from assay.records import CompiledModel, OnnxModel
+from assay.steps.adopt import describe
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_to
 from tests.onnx_variants import save
 
 pytest.importorskip("openvino")
 
 
 def made(model: OnnxModel, out: Path, **settings: str) -> CompiledModel:
-    options, _ = workflow.build_options("openvino", batch=4, settings=settings)
-    return workflow.compile_to(model, options, out)
+    options, _ = build_options("openvino", batch=4, settings=settings)
+    return compile_to(model, options, out)
 
 
 def test_weights_that_half_precision_holds_exactly_take_half_the_file(demo_model: OnnxModel, tmp_path: Path) -> None:
@@ -30,7 +33,7 @@ def test_weights_that_half_precision_holds_exactly_take_half_the_file(demo_model
         if values.dtype == np.float32:
             weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16).astype(np.float32), weight.name))
     choice = TransformChoice(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
-    model = workflow.describe(save(proto, tmp_path / "half.onnx"), choice)
+    model = describe(save(proto, tmp_path / "half.onnx"), choice)
     half, single = made(model, tmp_path / "half", storage="fp16"), made(model, tmp_path / "single")
     assert half.file.size < 0.6 * single.file.size
     # What it does not hold stays as it is: no score is rounded by the choice of storage.
@@ -65,9 +68,9 @@ def test_float32_is_computed_in_float32_where_the_processor_would_rather_not(
 
 
 def test_int8_is_refused_for_a_model_that_is_not_quantized(demo_model: OnnxModel, tmp_path: Path) -> None:
-    options, _ = workflow.build_options("openvino", batch=1, precision="int8")
+    options, _ = build_options("openvino", batch=1, precision="int8")
     with pytest.raises(ModelError, match="demo is not quantized, so it cannot be compiled to int8"):
-        workflow.compile_to(demo_model, options, tmp_path / "artifact")
+        compile_to(demo_model, options, tmp_path / "artifact")
 
 
 def test_the_throughput_hint_chooses_how_many_are_in_flight(demo_model: OnnxModel, tmp_path: Path) -> None:

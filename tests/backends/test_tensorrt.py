@@ -15,12 +15,14 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from assay import environment, workflow
+from assay import environment
 from assay.backends import registry
 from assay.backends.base import Backend
 from assay.data.prepared import Reader
 from assay.errors import BackendError, MissingExtraError, UnknownNameError
 from assay.records import OnnxModel, PreparedDataset
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_to
 from assay.storage import store
 from tests.backends import fake_tensorrt
 from tests.messages import assert_says
@@ -71,8 +73,8 @@ def test_an_engine_is_built_for_its_batch_and_held_to_the_model(
     demo_data: PreparedDataset,
     tmp_path: Path,
 ) -> None:
-    options, run_settings = workflow.build_options("tensorrt", batch=4, precision=precision)
-    compiled = workflow.compile_to(demo_model, options, tmp_path / "bs4.engine")
+    options, run_settings = build_options("tensorrt", batch=4, precision=precision)
+    compiled = compile_to(demo_model, options, tmp_path / "bs4.engine")
     assert compiled.parity is not None
     assert compiled.parity.holds
     assert compiled.target == "NVIDIA H200 sm_90"
@@ -97,8 +99,8 @@ def test_timings_are_kept_by_version_and_device(
     backend: Backend, asked: dict[str, Any], demo_model: OnnxModel, tmp_path: Path
 ) -> None:
     for batch in (1, 2):
-        options, _ = workflow.build_options("tensorrt", batch=batch)
-        workflow.compile_to(demo_model, options, tmp_path / f"bs{batch}.engine")
+        options, _ = build_options("tensorrt", batch=batch)
+        compile_to(demo_model, options, tmp_path / f"bs{batch}.engine")
     assert asked["known timings"] == [b"", b"timings"]
     (kept,) = (tmp_path / "cache" / "tensorrt").iterdir()
     assert kept.name == "10.13.0-NVIDIA-H200-sm_90.timings"
@@ -107,7 +109,7 @@ def test_timings_are_kept_by_version_and_device(
 def test_devices_are_those_of_cuda(backend: Backend) -> None:
     assert backend.devices() == ("cuda", "cuda:1")
     with pytest.raises(UnknownNameError, match="known: cuda:1, cuda"):
-        workflow.build_options("tensorrt", batch=1, device="cuda:2")
+        build_options("tensorrt", batch=1, device="cuda:2")
 
 
 @pytest.mark.parametrize(
@@ -118,9 +120,9 @@ def test_a_build_that_fails_is_one_line(
     fault: str, said: str, backend: Backend, asked: dict[str, Any], demo_model: OnnxModel, tmp_path: Path
 ) -> None:
     asked["fails"] = fault
-    options, _ = workflow.build_options("tensorrt", batch=1)
+    options, _ = build_options("tensorrt", batch=1)
     with pytest.raises(BackendError) as caught:
-        workflow.compile_to(demo_model, options, tmp_path / "bs1.engine")
+        compile_to(demo_model, options, tmp_path / "bs1.engine")
     assert_says(caught, "tensorrt", demo_model.name, said)
     assert not (tmp_path / "bs1.engine").exists()
 
@@ -128,8 +130,8 @@ def test_a_build_that_fails_is_one_line(
 def test_an_engine_of_another_version_says_how_to_make_it_again(
     backend: Backend, demo_model: OnnxModel, tmp_path: Path
 ) -> None:
-    options, _ = workflow.build_options("tensorrt", batch=1)
-    compiled = workflow.compile_to(demo_model, options, tmp_path / "bs1.engine")
+    options, _ = build_options("tensorrt", batch=1)
+    compiled = compile_to(demo_model, options, tmp_path / "bs1.engine")
     compiled.file.path.write_bytes(b"no engine of ours")
     broken = msgspec.structs.replace(compiled, file=store.reference(compiled.file.path))
     with pytest.raises(BackendError) as caught:
@@ -140,8 +142,8 @@ def test_an_engine_of_another_version_says_how_to_make_it_again(
 def test_a_batch_too_large_for_the_device_is_one_line(
     backend: Backend, demo_model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options, _ = workflow.build_options("tensorrt", batch=1)
-    compiled = workflow.compile_to(demo_model, options, tmp_path / "bs1.engine")
+    options, _ = build_options("tensorrt", batch=1)
+    compiled = compile_to(demo_model, options, tmp_path / "bs1.engine")
     monkeypatch.setattr(sys.modules["cuda.bindings.runtime"], "cudaMalloc", lambda count: (2, None))
     with pytest.raises(BackendError) as caught:
         backend.open(compiled, {})

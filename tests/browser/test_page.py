@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from assay import units, workflow
+from assay import units
+from assay.page.report import write_report
 from assay.records import Verdict
+from assay.steps import compare
+from assay.steps.results import load_run
 from assay.storage import store
 from tests import pages, searches
 
@@ -45,10 +48,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with all that a page can show, by hostile names."""
     made = tmp_path_factory.mktemp("RUN")
     searches.beside(made, pages.run(made))
-    workflow.write_report([made])
-    workflow.write_report(
-        [made, Path("guide:310P-tuned"), Path("guide:310"), Path("guide:T4")], made / "comparison.html"
-    )
+    write_report([made])
+    write_report([made, Path("guide:310P-tuned"), Path("guide:310"), Path("guide:T4")], made / "comparison.html")
     return made
 
 
@@ -125,7 +126,7 @@ def test_axe_finds_nothing_serious(browser: Any, folder: Path, name: str, scheme
 def test_the_figures_shown_are_those_of_the_record(browser: Any, folder: Path) -> None:
     with _Opened(browser, folder / "report.html") as opened:
         rows = opened.page.locator("section[aria-labelledby=throughput] tbody tr").all()
-        figures = workflow.figures(workflow.load_run(folder))
+        figures = compare.figures(load_run(folder))
         assert len(rows) == len(figures)
         for row, found in zip(rows, figures, strict=True):
             shown = row.inner_text()
@@ -137,12 +138,12 @@ def test_the_figures_shown_are_those_of_the_record(browser: Any, folder: Path) -
 
 
 def test_the_accuracies_shown_are_those_of_the_record(browser: Any, folder: Path) -> None:
-    record = workflow.load_run(folder)
+    record = load_run(folder)
     counted = record.results[0].accuracy
     assert counted is not None
     with _Opened(browser, folder / "report.html") as opened:
         rows = opened.page.locator("[aria-label='Accuracy, top-1 to top-5'] tbody tr").all()
-        found = workflow.figures(record)[0].top
+        found = compare.figures(record)[0].top
         assert len(rows) == len(found) == 5
         for k, (row, one) in enumerate(zip(rows, found, strict=True), 1):
             assert one.interval is not None
@@ -159,7 +160,7 @@ def test_the_accuracies_shown_are_those_of_the_record(browser: Any, folder: Path
 
 
 def test_the_verdict_shown_is_that_of_the_record(browser: Any, folder: Path) -> None:
-    record = workflow.load_run(folder)
+    record = load_run(folder)
     verdict = store.read(folder / "verdict.json", Verdict)
     with _Opened(browser, folder / "report.html") as opened:
         shown = opened.page.locator(".verdict")

@@ -266,7 +266,7 @@ def test_an_interrupt_is_exit_status_130(monkeypatch: pytest.MonkeyPatch, capsys
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("assay.workflow.doctor", interrupted)
+    monkeypatch.setattr("assay.steps.doctor.doctor", interrupted)
     assert main(["doctor"]) == 130
     assert "interrupted; what was finished is kept" in capsys.readouterr().err
 
@@ -275,7 +275,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("assay.workflow.doctor", broken)
+    monkeypatch.setattr("assay.steps.doctor.doctor", broken)
     with pytest.raises(ZeroDivisionError):
         main(["doctor"])
 

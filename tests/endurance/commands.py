@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from assay import demo, workflow
+from assay import demo
 from assay.records import RunRecord
+from assay.steps.results import load_run
 
 ROOT = Path(__file__).parents[2]
 TRANSFORM = ("--resize", "72", "--crop", "64", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25")
@@ -60,7 +61,7 @@ def assert_same_result(found: RunRecord, expected: RunRecord) -> None:
 
 def load(folder: Path) -> RunRecord:
     """The record of a run that ended."""
-    return workflow.load_run(folder)
+    return load_run(folder)
 
 
 def whole_steps(out: Path) -> dict[str, tuple[int, int]]:

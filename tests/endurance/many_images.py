@@ -13,9 +13,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from assay import demo, workflow
+from assay import demo
 from assay.data.transform import TransformChoice
 from assay.records import Dataset, OnnxModel, PreparedDataset
+from assay.steps.adopt import describe
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_into
+from assay.steps.measurement import bench
 from assay.storage import store
 
 ROUNDS, BATCH, SHARD = 3, 25, 250
@@ -67,14 +71,14 @@ class Count:
 
 def main(backend: str, images: int, folder: Path) -> None:
     choice = TransformChoice(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
-    model = workflow.describe(demo.ONNX, choice)
+    model = describe(demo.ONNX, choice)
     data = prepared(model, images, folder)
-    options, run_settings = workflow.build_options(backend, batch=BATCH)
-    compiled, _ = workflow.compile_into(model, options, folder / "compiled")
+    options, run_settings = build_options(backend, batch=BATCH)
+    compiled, _ = compile_into(model, options, folder / "compiled")
     expected: str | None = None
     for _ in range(ROUNDS):
         count = Count(images)
-        found = workflow.bench(compiled, data, folder / "bench", run_settings=run_settings, sinks=[count.take])
+        found = bench(compiled, data, folder / "bench", run_settings=run_settings, sinks=[count.take])
         assert found.predictions is not None
         scores = np.asarray(found.predictions.scores.load())
         # A copy of the scores would be held by this test, not by what it tests.

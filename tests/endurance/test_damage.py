@@ -13,19 +13,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay import demo, workflow
+from assay import demo
 from assay.cli.main import main
 from assay.data import prepared as preparation
 from assay.data import sources
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError, RecordError
+from assay.page.report import write_report
 from assay.progress import Silent
 from assay.records import BuildOptions, OnnxModel, PreparedDataset, RunRecord
+from assay.steps.adopt import adopt
+from assay.steps.compare import figures
+from assay.steps.compile import compile_into, load_compiled
+from assay.steps.evaluate import evaluate
+from assay.steps.measurement import Length, bench
+from assay.steps.prepare import load_prepared
+from assay.steps.results import load_predictions, load_run
 from assay.storage import store
 from assay.tuning.eight_bit_models import Quantizer
-from assay.workflow import RunRequest
+from assay.whole_run import run as run_step
+from assay.whole_run.repair import repair
+from assay.whole_run.run import RunRequest
 from tests.messages import assert_says
-from tests.workflow.test_complete_run import Steps
+from tests.whole_run.test_run import Steps
 
 LINES = demo.LABELS.read_text().splitlines()[:24]
 WRITTEN_ANEW = ("run.json", "verdict.json", "report.html")
@@ -56,7 +66,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, demo_choice: TransformChoice
         batches=(8,),
         page_images=False,
     )
-    return Whole(request, folder / "RUN", workflow.run(request, folder / "RUN").run)
+    return Whole(request, folder / "RUN", run_step.run(request, folder / "RUN").run)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -92,18 +102,18 @@ def _assert_same(found: RunRecord, expected: RunRecord) -> None:
 def _use(whole: Whole, file: Path) -> None:
     """Does what this file is for: a run keeps what nobody opened by its size and time alone."""
     run = whole.record
-    compiled = workflow.load_compiled(run.results[0].compiled.file.path)
-    prepared = workflow.load_prepared(whole.folder / "prepared")
+    compiled = load_compiled(run.results[0].compiled.file.path)
+    prepared = load_prepared(whole.folder / "prepared")
     if file.suffix == ".npy" and file.parent.name == "prepared":
-        workflow.bench(compiled, prepared, file.parent / "BENCH", run_settings={})
+        bench(compiled, prepared, file.parent / "BENCH", run_settings={})
     elif file.name.startswith("artifact"):
-        workflow.bench(compiled, None, file.parent / "BENCH", run_settings={}, length=workflow.Length(batches=1))
+        bench(compiled, None, file.parent / "BENCH", run_settings={}, length=Length(batches=1))
     elif file.name == "model.onnx":
         model = store.read(whole.folder / "model.json", type(run.model))
-        workflow.compile_into(model, BuildOptions(backend="onnxruntime", device="cpu", batch=3), file.parent / "OTHER")
+        compile_into(model, BuildOptions(backend="onnxruntime", device="cpu", batch=3), file.parent / "OTHER")
     else:
-        workflow.figures(workflow.load_run(whole.folder))
-        workflow.evaluate(workflow.load_predictions(whole.folder)[0][1], whole.folder.parent / "labels.txt")
+        figures(load_run(whole.folder))
+        evaluate(load_predictions(whole.folder)[0][1], whole.folder.parent / "labels.txt")
 
 
 def _flip_everywhere(whole: Whole, flips: int, unnoticed: bool) -> None:
@@ -119,13 +129,13 @@ def _flip_everywhere(whole: Whole, flips: int, unnoticed: bool) -> None:
                     refused.add(file.name)
     assert refused >= {"model.onnx", "model.json", "compiled.json", "prepared.json", "images-00000.npy"}
     assert refused >= {"performance.json", "predictions.json", "scores.npy", "batch_seconds.npy"}
-    _assert_same(workflow.run(whole.request, whole.folder).run, whole.record)
+    _assert_same(run_step.run(whole.request, whole.folder).run, whole.record)
 
 
 def _refusal(whole: Whole, file: Path, unnoticed: bool) -> AssayError | None:
     """What a run, or else the use of the file, says of its damage; None where a run wrote it anew."""
     try:
-        again = workflow.run(whole.request, whole.folder)
+        again = run_step.run(whole.request, whole.folder)
         # Whatever was not refused is so.
         _assert_same(again.run, whole.record)
         if file.name in WRITTEN_ANEW:
@@ -144,7 +154,7 @@ def _assert_whole(file: Path) -> None:
         store.kind_of(file)
     else:
         steps = Steps()
-        workflow.write_report([file.parent], images=False, reuse=True, progress=steps)
+        write_report([file.parent], images=False, reuse=True, progress=steps)
         assert steps.kept["report"]
 
 
@@ -185,14 +195,14 @@ def test_repair_does_the_damaged_step_again_and_no_other(
     file.write_bytes(content)
     # Even the time is as it was: repairing holds every file to its hash.
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert workflow.repair(folder, "run") == (file,)
+    assert repair(folder, "run") == (file,)
     assert not file.exists()
     told = Steps()
-    again = workflow.run(whole.request, folder, told).run
+    again = run_step.run(whole.request, folder, told).run
     done = {step for step, kept in told.kept.items() if not kept} - {"report"}
     assert done == steps
     assert again.results[0].accuracy == whole.record.results[0].accuracy
-    assert workflow.repair(folder, "run") == ()
+    assert repair(folder, "run") == ()
 
 
 def test_repairing_touches_no_file_of_the_users(whole: Whole, tmp_path: Path) -> None:
@@ -203,7 +213,7 @@ def test_repairing_touches_no_file_of_the_users(whole: Whole, tmp_path: Path) ->
     theirs |= {"song.json": song, "bench/model-of-mine.json": song}
     for name, text in theirs.items():
         (folder / name).write_text(text)
-    assert workflow.repair(folder, "run") == ()
+    assert repair(folder, "run") == ()
     assert {name: (folder / name).read_text() for name in theirs} == theirs
 
 
@@ -218,7 +228,7 @@ def test_repair_goes_on_after_a_damaged_shard_of_a_data_set_that_was_not_finishe
     whole: Whole, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert whole.request.images is not None
-    transform = workflow.load_prepared(whole.folder / "prepared").transform
+    transform = load_prepared(whole.folder / "prepared").transform
     # What a kill before the last record leaves.
     preparation.prepare(sources.find(whole.request.images), transform, tmp_path, Silent())
     (record,) = tmp_path.glob("*.json")
@@ -240,14 +250,14 @@ def test_repair_removes_every_damaged_record_that_a_search_keeps_of_its_models(
     assert len(records) == 4
     for record in records:
         _turned(record)
-    assert sorted(workflow.repair(tmp_path, "tune")) == records
+    assert sorted(repair(tmp_path, "tune")) == records
 
 
 def test_repair_leaves_a_users_own_model_where_an_earlier_one_stood(
     whole: Whole, tmp_path: Path, demo_choice: TransformChoice
 ) -> None:
     model = tmp_path / "m.onnx"
-    workflow.adopt(demo.ONNX, model, choice=demo_choice)
+    adopt(demo.ONNX, model, choice=demo_choice)
     own = model.read_bytes() + b"their own"
     model.write_bytes(own)
     words = ["bench", str(model), "--batch=1", "--synthetic", "--iterations=1", "-o", str(tmp_path), "--repair"]
@@ -264,9 +274,9 @@ def test_repair_removes_nothing_that_its_command_cannot_make(whole: Whole, tmp_p
     given = [artifact, folder / "prepared" / "images-00000.npy"]
     for file in [*others, *given]:
         _turned(file)
-    assert workflow.repair(folder, "bench", given=[artifact, folder / "prepared"]) == ()
-    assert set(workflow.repair(folder, "bench")) == set(given)
-    assert set(workflow.repair(folder, "run")) >= {folder / "model.json"}
+    assert repair(folder, "bench", given=[artifact, folder / "prepared"]) == ()
+    assert set(repair(folder, "bench")) == set(given)
+    assert set(repair(folder, "run")) >= {folder / "model.json"}
 
 
 _T = ["--resize", "72", "--crop", "64", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
@@ -306,5 +316,5 @@ def test_a_damaged_run_is_not_judged(whole: Whole, tmp_path: Path) -> None:
     assert '"count": 24' in text
     (folder / "run.json").write_text(text.replace('"count": 24', '"count": 23'))
     with pytest.raises(RecordError) as caught:
-        workflow.load_run(folder)
+        load_run(folder)
     assert_says(caught, f"{folder / 'run.json'} is damaged", "--repair")

@@ -11,7 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from assay import demo, workflow
+from assay import demo
+from assay.steps.results import load_run
+from assay.tuning.tune import load_tuning
 from tests.endurance import commands, stuck
 
 SECONDS = 2.0
@@ -107,12 +109,12 @@ def test_a_search_that_found_something_ends_and_keeps_the_best(prepared: Path, t
         _, said = process.communicate(timeout=100)
     assert process.returncode == 0, said
     assert "interrupted: what was found is measured now" in said
-    found = workflow.load_tuning(tmp_path / "T")
+    found = load_tuning(tmp_path / "T")
     assert found.stopped == "it was interrupted"
     assert found.best is not None
     assert found.tuned is not None
     assert found.commands
-    assert workflow.load_run(tmp_path / "T").results[0] == found.tuned
+    assert load_run(tmp_path / "T").results[0] == found.tuned
     assert (tmp_path / "T" / "report.html").is_file()
 
 
@@ -124,9 +126,9 @@ def test_a_run_goes_on_with_what_an_interrupted_search_found(tmp_path: Path) -> 
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=100)
     assert process.returncode == 0, said
-    tuned = workflow.load_tuning(tmp_path / "R" / "tune").compiled
+    tuned = load_tuning(tmp_path / "R" / "tune").compiled
     assert tuned is not None
-    assert [one.compiled.key for one in workflow.load_run(tmp_path / "R").results] == [tuned.key]
+    assert [one.compiled.key for one in load_run(tmp_path / "R").results] == [tuned.key]
 
 
 def test_a_second_one_ends_the_measuring_of_what_a_search_found(prepared: Path, tmp_path: Path) -> None:
@@ -139,7 +141,7 @@ def test_a_second_one_ends_the_measuring_of_what_a_search_found(prepared: Path, 
         _, said = process.communicate(timeout=100)
     assert process.returncode == 130, said
     assert said.splitlines()[-1] == "assay: interrupted; what was finished is kept"
-    found = workflow.load_tuning(tmp_path / "T")
+    found = load_tuning(tmp_path / "T")
     assert found.best is not None
     assert found.compiled is not None
     assert found.compiled.file.path.is_file()

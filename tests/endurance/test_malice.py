@@ -20,10 +20,11 @@ from typing import Any
 import onnx
 import pytest
 
-from assay import demo, workflow
+from assay import demo
 from assay.data.sources import info_file
 from assay.errors import AssayError, DatasetError, ModelError
 from assay.models import onnx_file
+from assay.steps.prepare import load_prepared
 from tests.endurance import limits
 from tests.messages import assert_says
 
@@ -321,7 +322,7 @@ def test_an_image_that_unpacks_to_much_is_refused_by_name_with_little_memory(nam
     (folder / name).write_bytes(BOMBS[name]())
     shutil.copy(next(demo.IMAGES.iterdir()), folder / "sound.png")
     ended = limits.run(["prepare", "images", *TRANSFORM, "--on-error=skip", "-o", "P"], tmp_path)
-    prepared = workflow.load_prepared(tmp_path / "P")
+    prepared = load_prepared(tmp_path / "P")
     assert ended.status == 0, ended.said
     if name != "a long profile.png" and name != "few pixels, much data.png":
         assert [failure.name for failure in prepared.dataset.failures] == [name]

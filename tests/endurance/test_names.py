@@ -13,9 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay import demo, workflow
+from assay import demo
 from assay.data.transform import TransformChoice
 from assay.render.junit import junit
+from assay.steps.compare import compare_all
+from assay.whole_run import run as run_step
+from assay.whole_run.run import RunRequest
 from tests.endurance import limits
 from tests.endurance.test_malice import TRANSFORM
 
@@ -99,10 +102,8 @@ def test_hostile_names_of_records_are_visible_in_every_form_of_a_comparison(
 ) -> None:
     name = "RUN\x1b[31m\nPASS <script>\u202e"
     run = tmp_path / name
-    workflow.run(
-        workflow.RunRequest(
-            model=str(demo.ONNX), images=demo.IMAGES, labels=demo.LABELS, transform=demo_choice, batches=(16,)
-        ),
+    run_step.run(
+        RunRequest(model=str(demo.ONNX), images=demo.IMAGES, labels=demo.LABELS, transform=demo_choice, batches=(16,)),
         run,
     )
     words = ["compare", name, "--reference=top1=92.5", "--junit=j.xml", "--gate=throughput>=1000000000"]
@@ -111,7 +112,7 @@ def test_hostile_names_of_records_are_visible_in_every_form_of_a_comparison(
         assert ended.status == 3, ended.said
         _assert_visible(ended.out + ended.said)
         assert not re.search(r"^PASS <", ended.out, re.MULTILINE)
-    found, _ = workflow.compare_all([run], given="top1=92.5")
+    found, _ = compare_all([run], given="top1=92.5")
     _assert_visible(junit(found))
     _assert_visible((tmp_path / "j.xml").read_text(encoding="utf-8"))
     shutil.copytree(run, tmp_path / "OLD")

@@ -21,13 +21,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from assay import demo, workflow
+from assay import demo
 from assay.data import class_list, decoder, ilsvrc, labels, prepared, sources
 from assay.data.sources import info_file
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError
 from assay.guide import dumps
 from assay.importers import ais_bench, ascend_benchmark, benchmark_app, loadgen, trtexec
+from assay.importers import import_results as import_results_step
 from assay.loadgen.records import LoadGenTest, ScenarioRecord
 from assay.models import onnx_file
 from assay.records import (
@@ -46,6 +47,8 @@ from assay.records import (
     WorkerIdentity,
 )
 from assay.remote.records import ShardAnswer
+from assay.steps.adopt import describe
+from assay.steps.results import load_record
 from assay.storage import envelope, store
 from tests import archives, factories, searches
 
@@ -127,11 +130,11 @@ def _samples(*patterns: str) -> list[bytes]:
 
 
 def _import(path: Path) -> object:
-    return workflow.import_results([path], {}, path.with_name("out.json"))
+    return import_results_step.import_results([path], {}, path.with_name("out.json"))
 
 
 def _onnx(path: Path) -> object:
-    return workflow.describe(path, TransformChoice(resize=2, crop=2, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)))
+    return describe(path, TransformChoice(resize=2, crop=2, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)))
 
 
 def _small_onnx() -> list[bytes]:
@@ -349,7 +352,7 @@ READERS: dict[str, Reader] = {
     "pure inference": _import_as("PureInfer_perf_of_a_in_device_0.txt", [PURE]),
     "every importer": Reader(_import, lambda: _samples("*")),
     "reported record": Reader(
-        workflow.load_record, lambda: [(TESTS.parent / "src/assay/guide/figures/310.json").read_bytes()], "run.json"
+        load_record, lambda: [(TESTS.parent / "src/assay/guide/figures/310.json").read_bytes()], "run.json"
     ),
     **{name: _record(name) for name in KINDS},
     **{f"{name} with a sound hash": _signed(name) for name in ("run.json", "performance.json", "prepared.json")},

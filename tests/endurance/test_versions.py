@@ -10,10 +10,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from assay import workflow
 from assay.cli.main import main
 from assay.errors import RecordError
 from assay.records import Dataset, OnnxModel, Performance, Predictions, PreparedDataset, Verdict
+from assay.steps import compare
+from assay.steps.compile import load_compiled
+from assay.steps.results import load_predictions, load_run
 from assay.storage import envelope as storage_envelope
 from assay.storage import store
 from tests.messages import assert_says
@@ -45,18 +47,18 @@ def test_every_record_of_an_earlier_version_is_read(older: Path) -> None:
     assert {path.stem for path in files} == set(kinds)
     for path in files:
         store.read(path, kinds[path.stem])
-    assert [found.options.batch for found in map(workflow.load_compiled, older.glob("compiled/*"))] == [2]
+    assert [found.options.batch for found in map(load_compiled, older.glob("compiled/*"))] == [2]
 
 
 def test_a_run_of_an_earlier_version_is_evaluated_judged_and_shown(
     older: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = workflow.load_run(older)
+    run = load_run(older)
     assert run.results[0].accuracy is not None
     assert run.results[0].accuracy.correct_at[0] == 6
-    (_, predictions), *_ = workflow.load_predictions(older)
+    (_, predictions), *_ = load_predictions(older)
     assert np.asarray(predictions.scores.load()).shape == (6, 10)
-    (figures,) = workflow.figures(run)
+    (figures,) = compare.figures(run)
     performance = run.results[0].performance
     assert figures.end_to_end_throughput.value == pytest.approx(6 / performance.wall_seconds)
     assert performance.warm_up.calls > 0

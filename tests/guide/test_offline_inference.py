@@ -10,11 +10,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from assay import demo, guide, workflow
+from assay import demo, guide
 from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
 from assay.guide import dumps
 from assay.progress import Lines
 from assay.records import CompiledModel, OnnxModel, RunRecord
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_to
+from assay.steps.results import load_run
 from assay.storage import store
 from tests import factories
 from tests.messages import assert_says
@@ -110,7 +113,7 @@ def test_the_performance_file_agrees_with_the_record(
     assert busy <= 1000 / infer * 1.0001
     assert infer / figures[9] == pytest.approx(16, rel=0.2)
     assert interface == pytest.approx(record.results[0].performance.interface_throughput, rel=1e-4)
-    kept = workflow.load_run(tmp_path / "assay_device_0" / "batchsize_16")
+    kept = load_run(tmp_path / "assay_device_0" / "batchsize_16")
     assert kept.results[0].performance.source == "tensors"
 
 
@@ -166,8 +169,8 @@ def test_flags_that_contradict_the_artifact_or_the_list_are_refused(
 
 
 def test_an_artifact_of_another_input_is_refused(demo_model: OnnxModel, tensors: Path, tmp_path: Path) -> None:
-    options, _ = workflow.build_options("onnxruntime", batch=16)
-    compiled = workflow.compile_to(demo_model, options, tmp_path / "uint8.om")
+    options, _ = build_options("onnxruntime", batch=16)
+    compiled = compile_to(demo_model, options, tmp_path / "uint8.om")
     with pytest.raises(UsageError) as caught:
         run(compiled, tensors, tmp_path / "result")
     assert_says(caught, "uint8", "float32", "compile")

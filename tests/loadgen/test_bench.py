@@ -13,16 +13,26 @@ import msgspec
 import numpy as np
 import pytest
 
-from assay import demo, workflow
+from assay import demo
 from assay.cli.main import main
 from assay.errors import BackendError, MissingExtraError, RecordError, UsageError
 from assay.loadgen import driver
+from assay.loadgen.bench import bench_scenario
 from assay.loadgen.records import ScenarioOutcome, ScenarioRecord
+from assay.loadgen.request import ScenarioRequest
+from assay.page.report import write_report
 from assay.processes import child
 from assay.records import CompiledModel, OnnxModel, PreparedDataset
 from assay.records.reported import ReportedRun
+from assay.steps import measurement
+from assay.steps.bench import bench_all
+from assay.steps.build_options import build_options
+from assay.steps.compare import compare_all
+from assay.steps.compile import compile_into
+from assay.steps.evaluate import evaluate
+from assay.steps.measurement import Length
+from assay.steps.results import load_predictions, load_record
 from assay.storage import store
-from assay.workflow import ScenarioRequest
 from tests.measure import breaking
 from tests.messages import assert_says
 
@@ -38,8 +48,8 @@ def compiled(tmp_path_factory: pytest.TempPathFactory, demo_model: OnnxModel) ->
     folder = tmp_path_factory.mktemp("artifacts")
 
     def of(backend: str, batch: int) -> CompiledModel:
-        options, _ = workflow.build_options(backend, batch=batch)
-        return workflow.compile_into(demo_model, options, folder)[0]
+        options, _ = build_options(backend, batch=batch)
+        return compile_into(demo_model, options, folder)[0]
 
     return of
 
@@ -47,7 +57,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory, demo_model: OnnxModel) ->
 def measured(
     artifact: CompiledModel, data: PreparedDataset | None, folder: Path, request: ScenarioRequest
 ) -> ScenarioOutcome:
-    return workflow.bench_scenario(artifact, data, folder, request, run_settings={})
+    return bench_scenario(artifact, data, folder, request, run_settings={})
 
 
 @pytest.fixture(scope="module")
@@ -89,27 +99,27 @@ def test_a_short_test_has_loadgens_figures_and_is_not_official(
 
 
 def test_a_folder_holds_a_run_or_a_scenario(compiled: Compiled, tmp_path: Path) -> None:
-    artifact, length = compiled("null", 1), workflow.Length(batches=1)
+    artifact, length = compiled("null", 1), Length(batches=1)
     request = ScenarioRequest("offline", seconds=0.2, gates=["scenario>=1"])
     run, scenario = tmp_path / "run", tmp_path / "scenario"
-    workflow.bench_all([(artifact, {})], None, run, length=length)
+    bench_all([(artifact, {})], None, run, length=length)
     with pytest.raises(RecordError) as caught:
         measured(artifact, None, run, request)
     assert_says(caught, f"{run / 'run.json'} is there", "a scenario needs a folder without one", "-o")
     assert not (run / "verdict.json").exists()
     (run / "verdict.json").write_text("of an earlier run")
-    workflow.bench_all([(artifact, {})], None, run, length=length)
+    bench_all([(artifact, {})], None, run, length=length)
     assert not (run / "verdict.json").exists()
     measured(artifact, None, scenario, request)
     with pytest.raises(RecordError) as caught:
-        workflow.bench_all([(artifact, {})], None, scenario, length=length)
+        bench_all([(artifact, {})], None, scenario, length=length)
     assert_says(caught, f"{scenario / 'scenario.json'} is there", "a run needs a folder without one", "-o")
     # As an earlier assay left it: whose the verdict is cannot be known.
     shutil.copytree(run, scenario, dirs_exist_ok=True)
     with pytest.raises(RecordError) as caught:
-        workflow.load_record(scenario)
+        load_record(scenario)
     assert_says(caught, f"{scenario} holds a run and reported figures", str(scenario / "run.json"))
-    page = workflow.write_report([scenario / "run.json"], tmp_path / "page.html")
+    page = write_report([scenario / "run.json"], tmp_path / "page.html")
     assert "PASS" not in page.path.read_text(encoding="utf-8")
 
 
@@ -153,13 +163,13 @@ def test_the_answers_of_the_accuracy_mode_are_the_predictions_of_a_bench(
     rehearsal: tuple[ScenarioOutcome, Path], compiled: Compiled, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
     found = rehearsal[0].scenario
-    bench = workflow.bench(compiled("onnxruntime", 4), demo_data, tmp_path, run_settings={})
+    bench = measurement.bench(compiled("onnxruntime", 4), demo_data, tmp_path, run_settings={})
     assert bench.predictions is not None
     assert found.predictions is not None
     assert found.predictions.names == bench.predictions.names
     assert found.predictions.dataset_fingerprint == bench.predictions.dataset_fingerprint
     assert np.array_equal(found.predictions.scores.load(), bench.predictions.scores.load())
-    record = workflow.bench_all([(compiled("onnxruntime", 4), {})], demo_data, tmp_path / "whole")
+    record = bench_all([(compiled("onnxruntime", 4), {})], demo_data, tmp_path / "whole")
     assert found.accuracy == record.results[0].accuracy
 
 
@@ -167,13 +177,13 @@ def test_a_scenarios_folder_is_evaluated_by_the_answers_of_its_accuracy_mode(
     rehearsal: tuple[ScenarioOutcome, Path], compiled: Compiled, tmp_path: Path
 ) -> None:
     outcome, folder = rehearsal
-    ((name, predictions),) = workflow.load_predictions(folder)
+    ((name, predictions),) = load_predictions(folder)
     assert name == "server"
-    assert workflow.evaluate(predictions, demo.LABELS) == outcome.scenario.accuracy
+    assert evaluate(predictions, demo.LABELS) == outcome.scenario.accuracy
     assert main(["evaluate", str(folder), "--labels", str(demo.LABELS)]) == 0
     measured(compiled("null", 1), None, tmp_path, ScenarioRequest("offline", seconds=0.2))
     with pytest.raises(RecordError) as caught:
-        workflow.load_predictions(tmp_path)
+        load_predictions(tmp_path)
     assert_says(caught, f"{tmp_path} holds a scenario without predictions", "--mlperf")
 
 
@@ -199,14 +209,14 @@ def test_too_slow_for_the_bound_is_invalid_in_loadgens_own_words(compiled: Compi
 def test_a_folder_of_a_scenario_is_compared_as_reported_figures(
     rehearsal: tuple[ScenarioOutcome, Path], compiled: Compiled, tmp_path: Path
 ) -> None:
-    reported = workflow.load_record(rehearsal[1])
+    reported = load_record(rehearsal[1])
     assert isinstance(reported, ReportedRun)
     assert (reported.scenario, reported.name, reported.images) == ("Server", str(rehearsal[1]), 240)
     assert reported.results[0].batch == 4
     assert reported.results[0].throughput == {"scenario": rehearsal[0].scenario.throughput}
     measured(compiled("null", 1), None, tmp_path, ScenarioRequest("offline", seconds=0.1))
     gate = f"scenario/{tmp_path}>=0.5"
-    comparison, _ = workflow.compare_all([rehearsal[1]], against=[tmp_path], gates=[gate])
+    comparison, _ = compare_all([rehearsal[1]], against=[tmp_path], gates=[gate])
     assert [check.verdict for check in comparison.verdicts[0].checks if check.gate.text == gate] == ["NOT COMPARABLE"]
     assert "another scenario" in comparison.verdicts[0].checks[-1].reason
 

@@ -156,16 +156,16 @@ def test_what_the_child_started_ends_with_it(tmp_path: Path) -> None:
 
 PARENT = """
 import sys
-from assay import isolated
-print(isolated.run(process, name="backend x", doing="looking", timeout=20), flush=True)
+from assay.processes import child
+print(child.run(process, name="backend x", doing="looking", timeout=20), flush=True)
 from pathlib import Path
-isolated.run(child_of_child, Path(sys.argv[1]), name="backend x", doing="x", timeout=60)
+child.run(child_of_child, Path(sys.argv[1]), name="backend x", doing="x", timeout=60)
 """
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_the_child_dies_with_its_parent(ending: signal.Signals, tmp_path: Path) -> None:
-    root = str(Path(__file__).parents[1])
+    root = str(Path(__file__).parents[2])
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path / "pid")],
         stdout=subprocess.PIPE,

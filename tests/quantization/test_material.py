@@ -8,9 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay import environment, workflow
+from assay import environment
+from assay.quantization.layer_costs import measure_sensitivity
+from assay.quantization.quantize import quantize
 from assay.records import OnnxModel, PreparedDataset
 from assay.score import accuracy
+from assay.steps.adopt import describe
+from assay.steps.bench import require_apart
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_into
+from assay.steps.measurement import bench
+from assay.steps.prepare import prepare
 from assay.storage import store
 
 pytestmark = pytest.mark.material
@@ -37,8 +45,8 @@ class Halves:
     def prepared(self, model: OnnxModel) -> tuple[PreparedDataset, PreparedDataset]:
         out = self.folder / "prepared"
         return (
-            workflow.prepare(self.folder / "calibration", model.transform, out / "calibration"),
-            workflow.prepare(self.folder / "evaluation", model.transform, out / "evaluation", labels=self.labels),
+            prepare(self.folder / "calibration", model.transform, out / "calibration"),
+            prepare(self.folder / "evaluation", model.transform, out / "evaluation", labels=self.labels),
         )
 
 
@@ -49,15 +57,13 @@ def halves(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Halves:
 
 def right(material: Path, halves: Halves, name: str, folder: Path, *float_layers: str, per_channel: bool = True) -> int:
     """How many of the evaluated images have their class first, in 8 bits with ONNX Runtime."""
-    model = workflow.describe(material / "models" / f"{name}.onnx")
+    model = describe(material / "models" / f"{name}.onnx")
     calibration, evaluation = halves.prepared(model)
-    quantized = workflow.quantize(
-        model, calibration, folder / "int8.onnx", per_channel=per_channel, float_layers=float_layers
-    )
-    workflow.require_apart(quantized, evaluation.dataset)
-    options, _ = workflow.build_options("onnxruntime", batch=16, precision="int8")
-    compiled, _ = workflow.compile_into(quantized, options, folder / "compiled")
-    measured = workflow.bench(compiled, evaluation, folder / "bench", run_settings={})
+    quantized = quantize(model, calibration, folder / "int8.onnx", per_channel=per_channel, float_layers=float_layers)
+    require_apart(quantized, evaluation.dataset)
+    options, _ = build_options("onnxruntime", batch=16, precision="int8")
+    compiled, _ = compile_into(quantized, options, folder / "compiled")
+    measured = bench(compiled, evaluation, folder / "bench", run_settings={})
     assert measured.predictions is not None
     assert evaluation.dataset.labels is not None
     found = accuracy.evaluate(measured.predictions, evaluation.dataset.labels)
@@ -87,10 +93,10 @@ def test_mobilenet_is_near_with_a_scale_for_each_channel_and_nearer_without_its_
 
 
 def test_mobilenets_dearest_layers_are_its_first_depthwise_ones(material: Path, halves: Halves) -> None:
-    model = workflow.describe(material / "models" / "mobilenet_v1_0.25_224.onnx")
+    model = describe(material / "models" / "mobilenet_v1_0.25_224.onnx")
     calibration = halves.prepared(model)[0]
     # Weights of eight bits, whatever this processor would be given.
-    found = workflow.measure_sensitivity(model, calibration, per_channel=False, reduce_range=False, scored=4, dearest=1)
+    found = measure_sensitivity(model, calibration, per_channel=False, reduce_range=False, scored=4, dearest=1)
     assert [cost.layer for cost in found.layers[:2]] == ["Conv_8", "Conv_4"]
     assert found.layers[0].kept_float is not None
     assert found.layers[0].kept_float < found.whole

@@ -21,7 +21,6 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from assay import workflow
 from assay.backends import registry
 from assay.cli.main import main
 from assay.errors import BackendError, MissingExtraError, UsageError
@@ -30,21 +29,27 @@ from assay.progress import Progress, Silent
 from assay.records import BatchResult, CompiledModel, OnnxModel, PreparedDataset, RunRecord
 from assay.remote import ray_calls
 from assay.remote import ray_cluster as clusters
+from assay.remote.bench import Spread
 from assay.remote.records import ShardAnswer
 from assay.remote.worker import Answer, Content, Introduction, Task, Worker
+from assay.steps.bench import bench_all
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_into
+from assay.steps.measurement import Length
+from assay.steps.pixel_sources import Images
 from assay.storage import store
 from tests.backends import spread as slow
 from tests.messages import assert_says
 
 BATCH = 4
-TWO = workflow.Spread(devices=("cpu", "0"))
+TWO = Spread(devices=("cpu", "0"))
 
 
 @pytest.fixture
 def artifact(demo_model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CompiledModel:
     monkeypatch.setattr(registry, "BACKENDS", {**registry.BACKENDS, **slow.TABLE})
-    options, _ = workflow.build_options("slow", batch=BATCH)
-    return workflow.compile_into(demo_model, options, tmp_path / "compiled")[0]
+    options, _ = build_options("slow", batch=BATCH)
+    return compile_into(demo_model, options, tmp_path / "compiled")[0]
 
 
 def scores(record: RunRecord) -> np.ndarray[Any, np.dtype[Any]]:
@@ -55,20 +60,20 @@ def scores(record: RunRecord) -> np.ndarray[Any, np.dtype[Any]]:
 
 def shared(
     artifact: CompiledModel,
-    data: workflow.Images | PreparedDataset,
+    data: Images | PreparedDataset,
     out: Path,
-    over: workflow.Spread,
+    over: Spread,
     progress: Progress = Silent(),
 ) -> RunRecord:
-    return workflow.bench_all([(artifact, {})], data, out, spread=over, progress=progress)
+    return bench_all([(artifact, {})], data, out, spread=over, progress=progress)
 
 
 @pytest.fixture(scope="module")
 def one(demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
     folder = tmp_path_factory.mktemp("one")
-    options, settings = workflow.build_options("onnxruntime", batch=BATCH)
-    compiled, _ = workflow.compile_into(demo_model, options, folder / "compiled")
-    return workflow.bench_all([(compiled, settings)], demo_data, folder)
+    options, settings = build_options("onnxruntime", batch=BATCH)
+    compiled, _ = compile_into(demo_model, options, folder / "compiled")
+    return bench_all([(compiled, settings)], demo_data, folder)
 
 
 def is_as(record: RunRecord, one: RunRecord) -> bool:
@@ -114,7 +119,7 @@ def test_devices_of_one_machine_share_it_without_a_cluster(
 def test_files_are_decoded_where_they_are_scored(artifact: CompiledModel, one: RunRecord, tmp_path: Path) -> None:
     from assay import demo
 
-    images = workflow.Images.of(demo.IMAGES, demo.LABELS)
+    images = Images.of(demo.IMAGES, demo.LABELS)
     record = shared(artifact, images, tmp_path / "out", TWO)
     assert is_as(record, one)
     assert record.results[0].performance.source == "images"
@@ -203,22 +208,22 @@ class _Counted(Silent):
 RUN = """
 import json, sys
 from pathlib import Path
-from assay import workflow
 from assay.backends import registry
 from tests.backends import spread as slow
-from assay.workflow import trial
+from assay.remote.bench import Spread
+from assay.steps import bench
+from assay.steps.compile import load_compiled
+from assay.steps.prepare import load_prepared
 registry.BACKENDS.update(slow.TABLE)
-artifact, data = workflow.load_compiled(Path(sys.argv[1])), workflow.load_prepared(Path(sys.argv[2]))
-result, _, _ = trial.trial(
-    artifact, data, Path(sys.argv[3]), run_settings={}, reuse=True, spread=workflow.Spread(**json.loads(sys.argv[4]))
+artifact, data = load_compiled(Path(sys.argv[1])), load_prepared(Path(sys.argv[2]))
+result, _, _ = bench.trial(
+    artifact, data, Path(sys.argv[3]), run_settings={}, reuse=True, spread=Spread(**json.loads(sys.argv[4]))
 )
 print(result.accuracy.correct_at[0])
 """
 
 
-def killed_and_resumed(
-    artifact: CompiledModel, demo_data: PreparedDataset, out: Path, over: workflow.Spread
-) -> BatchResult:
+def killed_and_resumed(artifact: CompiledModel, demo_data: PreparedDataset, out: Path, over: Spread) -> BatchResult:
     """The result of a run whose driver was killed between two shards; the second one begins where that was."""
     prepared = demo_data.shards[0].file.path.parent
     words = [sys.executable, "-c", RUN, str(artifact.file.path), str(prepared), str(out)]
@@ -253,20 +258,20 @@ def killed_and_resumed(
 def test_the_driver_killed_goes_on_from_the_whole_shards(
     artifact: CompiledModel, demo_data: PreparedDataset, one: RunRecord, tmp_path: Path
 ) -> None:
-    over = workflow.Spread(devices=("cpu", "cpu"))
+    over = Spread(devices=("cpu", "cpu"))
     result = killed_and_resumed(artifact, demo_data, tmp_path / "out", over)
     assert result.accuracy == one.results[0].accuracy
 
 
 def test_made_up_pixels_are_not_shared(artifact: CompiledModel, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        workflow.bench_all([(artifact, {})], None, tmp_path, spread=TWO)
+        bench_all([(artifact, {})], None, tmp_path, spread=TWO)
     assert_says(caught, "made-up pixels", "--data or --images")
 
 
 def test_a_length_of_time_is_not_shared(artifact: CompiledModel, demo_data: PreparedDataset, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="leave them away"):
-        workflow.bench_all([(artifact, {})], demo_data, tmp_path, spread=TWO, length=workflow.Length(seconds=1))
+        bench_all([(artifact, {})], demo_data, tmp_path, spread=TWO, length=Length(seconds=1))
 
 
 def test_the_clock_of_a_worker_is_brought_to_ours_by_the_shortest_question(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,12 +329,12 @@ def test_the_one_who_hands_out_to_a_thousand_nodes_holds_little(
     names = tuple(f"ILSVRC2012_val_{number:08}.JPEG" for number in range(times * demo_data.shards[0].shape[0]))
     dataset = replace(demo_data.dataset, names=names, labels=(0,) * len(names), image_sha256=("0" * 64,) * len(names))
     data = replace(demo_data, dataset=dataset, shards=demo_data.shards[:1] * times)
-    options, _ = workflow.build_options("null", batch=1)
-    artifact, _ = workflow.compile_into(demo_model, options, tmp_path / "compiled")
-    monkeypatch.setattr(workflow.Spread, "crew", lambda self, task: Thousand(task, workers))
+    options, _ = build_options("null", batch=1)
+    artifact, _ = compile_into(demo_model, options, tmp_path / "compiled")
+    monkeypatch.setattr(Spread, "crew", lambda self, task: Thousand(task, workers))
     peak = PeakMemory()
     before = peak.bytes()
-    record = shared(artifact, data, tmp_path / "out", workflow.Spread(cluster="simulated"))
+    record = shared(artifact, data, tmp_path / "out", Spread(cluster="simulated"))
     assert peak.bytes() - before < 400 << 20
     result = record.results[0]
     assert result.accuracy is not None
@@ -369,7 +374,7 @@ def test_without_ray_it_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"assay\[ray\]"):
-        shared(artifact, demo_data, tmp_path / "out", workflow.Spread(cluster="local"))
+        shared(artifact, demo_data, tmp_path / "out", Spread(cluster="local"))
 
 
 @pytest.mark.xdist_group("a cluster")
@@ -408,7 +413,7 @@ class TestRay:
         killer = threading.Thread(target=kill, daemon=True)
         killer.start()
         began = time.monotonic()
-        record = shared(artifact, demo_data, out, workflow.Spread(cluster=nodes.address))
+        record = shared(artifact, demo_data, out, Spread(cluster=nodes.address))
         assert record.results[0].performance.wall_seconds < time.monotonic() - began
         killer.join()
         assert is_as(record, one)
@@ -446,7 +451,7 @@ class TestRay:
             return found
 
         monkeypatch.setattr(clusters.Cluster, "gather", gathered)
-        record = shared(artifact, demo_data, out, workflow.Spread(cluster=nodes.address))
+        record = shared(artifact, demo_data, out, Spread(cluster=nodes.address))
         assert is_as(record, one)
         assert holds_together(record.results[0])
         assert [share.lost for share in record.results[0].performance.shares] == [True, False]
@@ -454,7 +459,7 @@ class TestRay:
     def test_the_driver_of_a_cluster_killed_goes_on_from_the_whole_shards(
         self, nodes: Any, artifact: CompiledModel, demo_data: PreparedDataset, one: RunRecord, tmp_path: Path
     ) -> None:
-        over = workflow.Spread(cluster=nodes.address)
+        over = Spread(cluster=nodes.address)
         result = killed_and_resumed(artifact, demo_data, tmp_path / "out", over)
         assert result.accuracy == one.results[0].accuracy
 
@@ -463,7 +468,7 @@ class TestRay:
     ) -> None:
         nodes.add_node(num_cpus=1, env_vars={slow.KIND: "another"})
         nodes.wait_for_nodes()
-        record = shared(artifact, unseen(demo_data), tmp_path / "out", workflow.Spread(cluster=nodes.address))
+        record = shared(artifact, unseen(demo_data), tmp_path / "out", Spread(cluster=nodes.address))
         assert is_as(record, one)
         performance = record.results[0].performance
         assert len(performance.shares) == 2
@@ -475,7 +480,7 @@ class TestRay:
         nodes.add_node(num_cpus=1, env_vars={slow.FULL: "1"})
         nodes.wait_for_nodes()
         with pytest.raises(BackendError, match="the device of this node is taken"):
-            shared(artifact, demo_data, tmp_path / "out", workflow.Spread(cluster=nodes.address))
+            shared(artifact, demo_data, tmp_path / "out", Spread(cluster=nodes.address))
 
     def test_a_worker_that_dies_before_it_is_ready_is_named(
         self, nodes: Any, artifact: CompiledModel, demo_data: PreparedDataset, tmp_path: Path
@@ -483,7 +488,7 @@ class TestRay:
         nodes.add_node(num_cpus=1, env_vars={slow.DEADLY: "1"})
         nodes.wait_for_nodes()
         with pytest.raises(BackendError) as caught:
-            shared(artifact, demo_data, tmp_path / "out", workflow.Spread(cluster=nodes.address))
+            shared(artifact, demo_data, tmp_path / "out", Spread(cluster=nodes.address))
         assert_says(caught, "cpu was lost before it was ready", "run it again")
 
     def test_a_node_with_other_decoders_is_named(self, nodes: Any, artifact: CompiledModel, tmp_path: Path) -> None:
@@ -494,9 +499,9 @@ class TestRay:
         with pytest.raises(BackendError, match="decodes images by other versions than this machine"):
             shared(
                 artifact,
-                workflow.Images.of(demo.IMAGES, None),
+                Images.of(demo.IMAGES, None),
                 tmp_path / "out",
-                workflow.Spread(cluster=nodes.address),
+                Spread(cluster=nodes.address),
             )
 
     def test_an_image_that_cannot_be_used_is_named(self, nodes: Any, artifact: CompiledModel, tmp_path: Path) -> None:
@@ -509,7 +514,7 @@ class TestRay:
         broken = sorted(folder.iterdir())[7]
         broken.write_bytes(broken.read_bytes()[:40])
         with pytest.raises(Exception, match=broken.name):
-            shared(artifact, workflow.Images.of(folder, None), tmp_path / "out", workflow.Spread(cluster=nodes.address))
+            shared(artifact, Images.of(folder, None), tmp_path / "out", Spread(cluster=nodes.address))
 
 
 @pytest.mark.xdist_group("a cluster")
@@ -519,7 +524,7 @@ def test_a_cluster_that_is_not_there_is_said(
 ) -> None:
     pytest.importorskip("ray", reason="needs the extra `ray`")
     with pytest.raises(BackendError) as caught:
-        shared(artifact, demo_data, tmp_path / "out", workflow.Spread(cluster="127.0.0.1:1"))
+        shared(artifact, demo_data, tmp_path / "out", Spread(cluster="127.0.0.1:1"))
     assert_says(caught, "--cluster 127.0.0.1:1", "ray start --head")
 
 

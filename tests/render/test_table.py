@@ -15,7 +15,6 @@ from assay.records import (
     Diagnosis,
     ImagePrediction,
     NodeTime,
-    Outcome,
     PairedAccuracy,
     PredictionList,
     Profile,
@@ -26,6 +25,8 @@ from assay.records import (
 from assay.render import table
 from assay.score import compare, gates
 from assay.score.figures import figures
+from assay.whole_run import outcome as outcomes
+from assay.whole_run.outcome import Outcome
 from tests import factories, pages
 
 
@@ -148,14 +149,14 @@ def test_pairs_with_the_float32_model_stand_above_the_verdict(tmp_path: Path) ->
     run = factories.run_record([one])
     judged = _judged(run, "top1-drop<=1")
     outcome = Outcome(run=run, verdict=judged, word=judged.word, figures=(figures(one),))
-    assert "batch 1 beside float32: the same first class in 100 % of 200 images" in table.run(outcome, "here")
+    assert "batch 1 beside float32: the same first class in 100 % of 200 images" in outcomes.text(outcome, "here")
 
 
 def test_a_run_ends_with_its_table_its_warnings_and_the_verdict(tmp_path: Path) -> None:
     run = factories.run_record([factories.result(tmp_path)], warnings=("the machine was busy",))
     judged = _judged(run, "top1-drop<=1")
     outcome = Outcome(run=run, verdict=judged, word=judged.word, figures=tuple(map(figures, run.results)))
-    lines = [line for line in table.run(outcome, "here").splitlines() if line]
+    lines = [line for line in outcomes.text(outcome, "here").splitlines() if line]
     assert [line.split()[0] for line in lines] == ["batch", "1", "batch", "1", "warning", "PASS", "47.00", "verdict"]
     assert lines[4] == "warning  the machine was busy"
 

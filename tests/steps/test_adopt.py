@@ -11,14 +11,18 @@ import numpy as np
 import onnx
 import pytest
 
-from assay import demo, workflow
+from assay import demo
 from assay.cli.main import main
 from assay.data.transform import TransformChoice
 from assay.errors import DatasetError, ModelError, UnknownNameError
 from assay.progress import Silent
 from assay.records import RunRecord
+from assay.score.accuracy import SHIFTED
+from assay.steps.adopt import adopt, describe, transform_of
+from assay.steps.predict import predict
 from assay.storage import store
-from assay.workflow import RunRequest
+from assay.whole_run import run as run_step
+from assay.whole_run.run import RunRequest
 from tests import factories, onnx_variants
 from tests.messages import assert_says
 
@@ -60,7 +64,7 @@ def usual(images: Path, demo_choice: TransformChoice) -> RunRequest:
 
 @pytest.fixture(scope="module")
 def expected(usual: RunRequest, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
-    return workflow.run(usual, tmp_path_factory.mktemp("usual") / "RUN").run
+    return run_step.run(usual, tmp_path_factory.mktemp("usual") / "RUN").run
 
 
 def scores(run: RunRecord) -> list[np.ndarray]:
@@ -81,8 +85,8 @@ def test_a_file_of_any_form_gives_the_hits_of_the_original(
         file = onnx_variants.save(onnx_variants.VARIANTS[variant](), tmp_path / "from" / "model.onnx")
     output = onnx_variants.NAME if variant == "two_outputs" else None
     request = replace(usual, model=str(file), output=output)
-    pixels = workflow.run(request, tmp_path / "pixels").run
-    floats = workflow.run(replace(request, input_kind="float32"), tmp_path / "floats").run
+    pixels = run_step.run(request, tmp_path / "pixels").run
+    floats = run_step.run(replace(request, input_kind="float32"), tmp_path / "floats").run
     assert hits(pixels) == hits(floats) == hits(expected)
     assert pixels.model.classes == onnx_variants.CLASSES
     for one, other, original in zip(scores(pixels), scores(floats), scores(expected), strict=True):
@@ -97,7 +101,7 @@ def test_a_file_of_any_form_gives_the_hits_of_the_original(
 
 def test_the_record_keeps_what_the_file_itself_takes_and_gives(demo_choice: TransformChoice, tmp_path: Path) -> None:
     file = onnx_variants.save(onnx_variants.half_channels_last(), tmp_path / "model.onnx")
-    model = workflow.describe(file, demo_choice)
+    model = describe(file, demo_choice)
     assert (model.input.shape, model.input.dtype) == (("batch", 64, 64, 3), "float16")
     assert model.output.dtype == "float16"
 
@@ -108,8 +112,8 @@ def test_single_images_are_scored_whatever_the_form(
 ) -> None:
     file = onnx_variants.save(onnx_variants.VARIANTS[variant](), tmp_path / "model.onnx")
     paths = sorted(images.iterdir())[:3]
-    found = workflow.predict(file, paths, choice=demo_choice)
-    original = workflow.predict(demo.ONNX, paths, choice=demo_choice)
+    found = predict(file, paths, choice=demo_choice)
+    original = predict(demo.ONNX, paths, choice=demo_choice)
     assert [image.classes[0] for image in found.images] == [image.classes[0] for image in original.images]
 
 
@@ -119,18 +123,18 @@ def test_a_fixed_batch_size_is_taken_where_none_is_asked_for(
 ) -> None:
     file = onnx_variants.save(onnx_variants.fixed(batch), tmp_path / "model.onnx")
     notes = Notes()
-    run = workflow.run(replace(usual, model=str(file), batches=None), tmp_path / "RUN", notes).run
+    run = run_step.run(replace(usual, model=str(file), batches=None), tmp_path / "RUN", notes).run
     assert [result.batch for result in run.results] == [batch]
     assert f"batch size {batch}: the only one that the model takes" in notes.said
     assert hits(run) == hits(expected)[:1]
-    asked = workflow.run(replace(usual, model=str(file), batches=(batch,)), tmp_path / "RUN").run
+    asked = run_step.run(replace(usual, model=str(file), batches=(batch,)), tmp_path / "RUN").run
     assert hits(asked) == hits(expected)[:1]
 
 
 def test_another_batch_size_than_the_fixed_one_is_refused_with_the_reason(usual: RunRequest, tmp_path: Path) -> None:
     file = onnx_variants.save(onnx_variants.fixed(4), tmp_path / "model.onnx")
     with pytest.raises(ModelError) as caught:
-        workflow.run(replace(usual, model=str(file)), tmp_path / "RUN")
+        run_step.run(replace(usual, model=str(file)), tmp_path / "RUN")
     assert_says(caught, "fixed batch size of 4", "use --batch 4, or export it with a free batch size")
     assert not (tmp_path / "RUN" / "prepared").exists()
     assert not (tmp_path / "RUN" / "verdict.json").exists()
@@ -141,21 +145,21 @@ def test_of_several_outputs_one_is_chosen_and_stays_chosen(
 ) -> None:
     file = onnx_variants.save(onnx_variants.two_outputs(), tmp_path / "model.onnx")
     with pytest.raises(ModelError) as caught:
-        workflow.adopt(file, tmp_path / "a.onnx", choice=demo_choice)
+        adopt(file, tmp_path / "a.onnx", choice=demo_choice)
     assert_says(caught, "2 outputs (class batch×10 float32, auxiliary batch×128 float32)", "--output NAME")
     with pytest.raises(UnknownNameError) as unknown:
-        workflow.adopt(file, tmp_path / "a.onnx", choice=demo_choice, output="clas")
+        adopt(file, tmp_path / "a.onnx", choice=demo_choice, output="clas")
     assert_says(unknown, "'clas'", "known: class, auxiliary")
-    chosen = workflow.adopt(file, tmp_path / "a.onnx", choice=demo_choice, output="class")
-    assert workflow.describe(tmp_path / "a.onnx").output == chosen.output
-    other = workflow.adopt(file, tmp_path / "a.onnx", choice=demo_choice, output="auxiliary")
+    chosen = adopt(file, tmp_path / "a.onnx", choice=demo_choice, output="class")
+    assert describe(tmp_path / "a.onnx").output == chosen.output
+    other = adopt(file, tmp_path / "a.onnx", choice=demo_choice, output="auxiliary")
     assert other.classes == 128
-    assert workflow.transform_of(file, demo_choice)[0] == chosen.transform
+    assert transform_of(file, demo_choice)[0] == chosen.transform
 
 
 def test_operators_of_other_outputs_are_left_out(usual: RunRequest, tmp_path: Path) -> None:
     file = onnx_variants.save(onnx_variants.two_outputs(), tmp_path / "model.onnx")
-    model = workflow.describe(file, usual.transform, "class")
+    model = describe(file, usual.transform, "class")
     from assay.models import preprocess_fusion
 
     preprocess_fusion.fuse(model, 2, "float32", tmp_path / "out.onnx")
@@ -167,30 +171,30 @@ def test_operators_of_other_outputs_are_left_out(usual: RunRequest, tmp_path: Pa
 
 def test_weights_beside_the_file_are_in_the_adopted_one(demo_choice: TransformChoice, tmp_path: Path) -> None:
     file = onnx_variants.save_with_data(onnx_variants.original(), tmp_path / "from" / "model.onnx", "w.bin")
-    bare = workflow.describe(file, demo_choice)
+    bare = describe(file, demo_choice)
     assert [data.path.name for data in bare.data] == ["w.bin"]
     assert bare.sha256 != bare.file.sha256
-    adopted = workflow.adopt(file, tmp_path / "RUN" / "model.onnx", choice=demo_choice)
+    adopted = adopt(file, tmp_path / "RUN" / "model.onnx", choice=demo_choice)
     assert adopted.data == ()
     shutil.rmtree(tmp_path / "from")
     for weight in onnx.load(str(adopted.file.path)).graph.initializer:
         assert weight.data_location == onnx.TensorProto.DEFAULT
-    assert workflow.predict(adopted.file.path, sorted(demo.IMAGES.iterdir())[:1]).images[0].classes
+    assert predict(adopted.file.path, sorted(demo.IMAGES.iterdir())[:1]).images[0].classes
 
 
 def test_an_adopted_file_is_kept_until_its_weights_change(demo_choice: TransformChoice, tmp_path: Path) -> None:
     file = onnx_variants.save_with_data(onnx_variants.original(), tmp_path / "from" / "model.onnx", "w.bin")
     out = tmp_path / "RUN" / "model.onnx"
-    first = workflow.adopt(file, out, choice=demo_choice)
+    first = adopt(file, out, choice=demo_choice)
     written = out.stat().st_mtime_ns
-    assert workflow.adopt(file, out, choice=demo_choice) == first
+    assert adopt(file, out, choice=demo_choice) == first
     assert out.stat().st_mtime_ns == written
     weights = file.with_name("w.bin")
     content = bytearray(weights.read_bytes())
     content[3] ^= 1
     weights.write_bytes(bytes(content))
     os.utime(weights, ns=(1, 1))
-    assert workflow.adopt(file, out, choice=demo_choice).file.sha256 != first.file.sha256
+    assert adopt(file, out, choice=demo_choice).file.sha256 != first.file.sha256
 
 
 def test_labels_outside_the_models_classes_are_listed_before_anything_is_measured(
@@ -200,7 +204,7 @@ def test_labels_outside_the_models_classes_are_listed_before_anything_is_measure
     wrong = [f"{line.split()[0]} 10" if number < 2 else line for number, line in enumerate(lines)]
     (tmp_path / "labels.txt").write_text("\n".join(wrong) + "\n")
     with pytest.raises(DatasetError) as caught:
-        workflow.run(replace(usual, labels=tmp_path / "labels.txt"), tmp_path / "RUN")
+        run_step.run(replace(usual, labels=tmp_path / "labels.txt"), tmp_path / "RUN")
     assert_says(caught, "2 of 40 labels are outside the model's classes 0 to 9", f"{lines[0].split()[0]}: class 10")
     assert not (tmp_path / "RUN" / "bench").exists()
     assert not (tmp_path / "RUN" / "verdict.json").exists()
@@ -211,19 +215,19 @@ def test_1001_classes_shift_the_labels_by_one_and_say_so(
 ) -> None:
     file = onnx_variants.save(onnx_variants.wider(1001, first=1), tmp_path / "model.onnx")
     notes = Notes()
-    run = workflow.run(replace(usual, model=str(file)), tmp_path / "RUN", notes).run
+    run = run_step.run(replace(usual, model=str(file)), tmp_path / "RUN", notes).run
     assert hits(run) == hits(expected)
-    assert notes.said.count(workflow.SHIFTED) == 1
-    assert workflow.SHIFTED in run.warnings
+    assert notes.said.count(SHIFTED) == 1
+    assert SHIFTED in run.warnings
     assert [result.accuracy.label_shift for result in run.results if result.accuracy] == [1, 1]
     assert store.read(tmp_path / "RUN" / "run.json", RunRecord) == run
 
 
 def test_1000_classes_shift_nothing(usual: RunRequest, expected: RunRecord, tmp_path: Path) -> None:
     file = onnx_variants.save(onnx_variants.wider(1000, first=0), tmp_path / "model.onnx")
-    run = workflow.run(replace(usual, model=str(file)), tmp_path / "RUN").run
+    run = run_step.run(replace(usual, model=str(file)), tmp_path / "RUN").run
     assert hits(run) == hits(expected)
-    assert workflow.SHIFTED not in run.warnings
+    assert SHIFTED not in run.warnings
 
 
 def test_the_command_line_chooses_the_output_and_says_what_it_shifts(

@@ -9,14 +9,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from assay import demo, workflow
+from assay import demo
 from assay.cli.main import main
 from assay.data.transform import pixels
 from assay.errors import DatasetError, UsageError
 from assay.records import OnnxModel, PreparedDataset
 from assay.steps import compile as compile_step
 from assay.steps.check_images import parity_pixels
-from assay.steps.pixel_sources import Data
+from assay.steps.compile import load_compiled
+from assay.steps.pixel_sources import Data, Images
+from assay.whole_run.run import RunRequest, run
 from tests.messages import assert_says
 
 
@@ -31,7 +33,7 @@ def own(tmp_path: Path) -> Path:
 
 
 def test_they_are_the_users_own_first_ones(own: Path, demo_model: OnnxModel) -> None:
-    found = parity_pixels(demo_model, workflow.Images.of(own, None))
+    found = parity_pixels(demo_model, Images.of(own, None))
     expected = [pixels(path.read_bytes(), demo_model.transform) for path in sorted(own.iterdir())]
     np.testing.assert_array_equal(found, np.stack(expected))
 
@@ -56,7 +58,7 @@ def test_an_image_that_cannot_be_used_is_named(own: Path, demo_model: OnnxModel)
     broken = sorted(own.iterdir())[0]
     broken.write_bytes(b"no image")
     with pytest.raises(DatasetError) as caught:
-        parity_pixels(demo_model, workflow.Images.of(own, None))
+        parity_pixels(demo_model, Images.of(own, None))
     assert_says(caught, str(broken), "cannot be used", "mend or remove it")
 
 
@@ -65,7 +67,7 @@ def test_a_compile_on_other_images_is_checked_again(own: Path, demo_model: OnnxM
     images = []
     for more in ([], ["--images", str(own)], []):
         assert main([*compile_demo, *more]) == 0
-        parity = workflow.load_compiled(tmp_path / "artifact").parity
+        parity = load_compiled(tmp_path / "artifact").parity
         assert parity is not None
         images.append(parity.images)
     assert images == [4, 3, 4]
@@ -81,8 +83,8 @@ def test_a_run_is_checked_on_its_own_images(
         return parity_pixels(model, data)
 
     monkeypatch.setattr(compile_step, "parity_pixels", spy)
-    request = workflow.RunRequest(model=str(demo_model.file.path), images=own, batches=[2])
-    record = workflow.run(request, tmp_path / "RUN").run
+    request = RunRequest(model=str(demo_model.file.path), images=own, batches=[2])
+    record = run(request, tmp_path / "RUN").run
     assert [isinstance(data, PreparedDataset) for data in seen] == [True]
     assert record.results[0].compiled.parity is not None
     assert record.results[0].compiled.parity.images == 3

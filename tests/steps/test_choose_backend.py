@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from assay import demo, workflow
+from assay import demo
 from assay.backends import registry
 from assay.cli.main import main
 from assay.errors import BackendError
 from assay.progress import Silent
 from assay.records import BackendChoice, OnnxModel
 from assay.steps import choose_backend
+from assay.steps.choose_backend import BuildRequest, resolve
+from assay.steps.compile import load_compiled
 from assay.storage import store
 from tests.backends import faulty
 from tests.messages import assert_says
@@ -41,8 +43,8 @@ def test_the_fastest_that_keeps_the_scores_wins_and_a_crash_costs_only_itself(
 ) -> None:
     use(monkeypatch, "null", "slow", "crashing", "absent", "wrong", "onnxruntime")
     notes, again = Notes(), Notes()
-    request, record = workflow.BuildRequest(backend="auto"), tmp_path / "choice.json"
-    options, _ = workflow.resolve(request, demo_model, 2, record, progress=notes)
+    request, record = BuildRequest(backend="auto"), tmp_path / "choice.json"
+    options, _ = resolve(request, demo_model, 2, record, progress=notes)
     assert options.backend == "onnxruntime"
     kept = store.read(record, BackendChoice)
     assert [trial.backend for trial in kept.trials] == ["onnxruntime", "slow", "crashing", "wrong"]
@@ -51,14 +53,14 @@ def test_the_fastest_that_keeps_the_scores_wins_and_a_crash_costs_only_itself(
     assert "crashing is out: backend crashing crashed (SIGSEGV) while trying demo at batch 2" in notes.said[1]
     assert "wrong is out: compiling demo with wrong changed the scores" in notes.said[2]
     assert notes.said[-1] == f"auto: batch 2: onnxruntime; the trials are in {record}"
-    assert workflow.resolve(request, demo_model, 2, record, progress=again)[0] == options
+    assert resolve(request, demo_model, 2, record, progress=again)[0] == options
     assert again.said == [f"auto: batch 2: onnxruntime (kept); the trials are in {record}"]
 
 
 def test_where_none_can_each_says_why(demo_model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, "null", "crashing", "greedy", "absent")
     with pytest.raises(BackendError) as caught:
-        choose_backend.choose(workflow.BuildRequest(backend="auto"), demo_model, 2, tmp_path)
+        choose_backend.choose(BuildRequest(backend="auto"), demo_model, 2, tmp_path)
     assert_says(
         caught, "no installed backend can run demo at batch 2", "crashing: ", "greedy: ", "give a smaller --batch"
     )
@@ -67,7 +69,7 @@ def test_where_none_can_each_says_why(demo_model: OnnxModel, tmp_path: Path, mon
 
 def test_a_backend_that_lacks_what_was_asked_for_is_out(demo_model: OnnxModel, tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="unknown setting of backend onnxruntime 'nonsense'"):
-        choose_backend.choose(workflow.BuildRequest(settings={"nonsense": "1"}), demo_model, 1, tmp_path)
+        choose_backend.choose(BuildRequest(settings={"nonsense": "1"}), demo_model, 1, tmp_path)
 
 
 def test_the_commands_take_it(
@@ -77,7 +79,7 @@ def test_the_commands_take_it(
     model = str(demo_model.file.path)
     assert main(["compile", model, "--backend", "auto", "--batch", "2", "-o", str(tmp_path / "artifact")]) == 0
     assert store.read(tmp_path / "artifact.choice.json", BackendChoice).chosen == "onnxruntime"
-    assert workflow.load_compiled(tmp_path / "artifact").options.backend == "onnxruntime"
+    assert load_compiled(tmp_path / "artifact").options.backend == "onnxruntime"
     bench = ["bench", model, "--backend", "auto", "--batch", "2", "--synthetic", "--iterations", "2"]
     assert main([*bench, "-o", str(tmp_path / "BENCH")]) == 0
     run = ["run", model, "--images", str(demo.IMAGES), "--labels", str(demo.LABELS), "--backend", "auto"]

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from assay import demo, workflow
+from assay import demo
 from assay.data.transform import TransformChoice
 from assay.errors import RecordError, UsageError
 from assay.records import RunRecord
-from assay.workflow import RunRequest
+from assay.steps.compare import compare_all
+from assay.steps.results import load_run
+from assay.whole_run.run import RunRequest, run
 from tests.messages import assert_says
 
 
@@ -22,12 +24,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         request = RunRequest(
             model=demo.ONNX, images=demo.IMAGES, labels=demo.LABELS, backend=backend, batches=[16], transform=choice
         )
-        workflow.run(request, folder / backend)
+        run(request, folder / backend)
     return [folder / "onnxruntime", folder / "openvino"]
 
 
 def _record(place: Path) -> RunRecord:
-    return workflow.load_run(place)
+    return load_run(place)
 
 
 def test_another_backend_is_paired_with_the_float32_model_image_by_image(runs: list[Path]) -> None:
@@ -42,11 +44,11 @@ def test_another_backend_is_paired_with_the_float32_model_image_by_image(runs: l
 
 
 def test_two_runs_on_the_same_images_are_paired_with_each_other(runs: list[Path]) -> None:
-    found, _ = workflow.compare_all([runs[1]], against=[runs[0]])
+    found, _ = compare_all([runs[1]], against=[runs[0]])
     (pairing,) = found.paired
     assert (pairing.record, pairing.batch, pairing.accuracy.images) == (str(runs[1]), 16, 240)
     assert pairing.accuracy.reference == str(runs[0])
-    without, _ = workflow.compare_all([runs[1], runs[0]])
+    without, _ = compare_all([runs[1], runs[0]])
     assert [one.accuracy.reference for one in without.paired] == [str(runs[0])]
     assert without.table is not None
     assert without.table.pairs == ((str(runs[1]), str(runs[0])),)
@@ -62,10 +64,10 @@ def test_damaged_scores_are_not_compared(runs: list[Path], tmp_path: Path) -> No
     content[-1] ^= 1
     scores.write_bytes(content)
     with pytest.raises(RecordError, match="sha256 differs"):
-        workflow.compare_all([copy], against=[runs[0]])
+        compare_all([copy], against=[runs[0]])
 
 
 def test_a_record_given_twice_is_refused(runs: list[Path]) -> None:
     with pytest.raises(UsageError) as caught:
-        workflow.compare_all([runs[0], runs[0]])
+        compare_all([runs[0], runs[0]])
     assert_says(caught, str(runs[0]), "given twice")

@@ -8,49 +8,51 @@ from typing import Any
 import msgspec
 import pytest
 
-from assay import workflow
 from assay.data.transform import TransformChoice
 from assay.errors import ModelError, RecordError
 from assay.progress import Silent
 from assay.records import BuildOptions, InputKind, OnnxModel
 from assay.steps import parity
+from assay.steps.adopt import adopt, describe
+from assay.steps.build_options import batch_sizes, build_options
+from assay.steps.compile import compile_into, load_compiled
 from tests import factories, onnx_variants
 from tests.messages import assert_says
 
 
 def options(batch: int = 2) -> BuildOptions:
-    return workflow.build_options("onnxruntime", batch=batch)[0]
+    return build_options("onnxruntime", batch=batch)[0]
 
 
 @pytest.fixture
 def with_data(tmp_path: Path, demo_choice: TransformChoice) -> OnnxModel:
     """A bare file whose weights lie beside it."""
     file = onnx_variants.save_with_data(onnx_variants.original(), tmp_path / "model.onnx", "w.bin")
-    return workflow.describe(file, demo_choice)
+    return describe(file, demo_choice)
 
 
 def test_an_artifact_of_weights_beside_the_file_is_that_of_weights_inside(
     with_data: OnnxModel, demo_choice: TransformChoice, tmp_path: Path
 ) -> None:
-    adopted = workflow.adopt(with_data.file.path, tmp_path / "adopted" / "model.onnx", choice=demo_choice)
-    one, _ = workflow.compile_into(with_data, options(), tmp_path / "one")
-    two, _ = workflow.compile_into(adopted, options(), tmp_path / "two")
+    adopted = adopt(with_data.file.path, tmp_path / "adopted" / "model.onnx", choice=demo_choice)
+    one, _ = compile_into(with_data, options(), tmp_path / "one")
+    two, _ = compile_into(adopted, options(), tmp_path / "two")
     assert (one.key, one.file.sha256) == (two.key, two.file.sha256)
 
 
 def test_weights_that_change_beside_the_file_are_compiled_anew(
     with_data: OnnxModel, demo_choice: TransformChoice, tmp_path: Path
 ) -> None:
-    first, _ = workflow.compile_into(with_data, options(), tmp_path / "compiled")
+    first, _ = compile_into(with_data, options(), tmp_path / "compiled")
     weights = with_data.data[0].path
     content = bytearray(weights.read_bytes())
     content[3] ^= 1
     weights.write_bytes(bytes(content))
     with pytest.raises(RecordError) as caught:
-        workflow.compile_into(with_data, options(4), tmp_path / "compiled")
+        compile_into(with_data, options(4), tmp_path / "compiled")
     assert_says(caught, str(weights), "is not what its record says")
-    changed = workflow.describe(with_data.file.path, demo_choice)
-    second, kept = workflow.compile_into(changed, options(), tmp_path / "compiled")
+    changed = describe(with_data.file.path, demo_choice)
+    second, kept = compile_into(changed, options(), tmp_path / "compiled")
     assert not kept
     assert first.key != second.key
 
@@ -58,7 +60,7 @@ def test_weights_that_change_beside_the_file_are_compiled_anew(
 def test_each_output_has_its_own_artifact(tmp_path: Path, demo_choice: TransformChoice) -> None:
     file = onnx_variants.save(onnx_variants.two_outputs(), tmp_path / "model.onnx")
     made = [
-        workflow.compile_into(workflow.describe(file, demo_choice, name), options(), tmp_path / "compiled")
+        compile_into(describe(file, demo_choice, name), options(), tmp_path / "compiled")
         for name in (onnx_variants.NAME, onnx_variants.AUXILIARY)
     ]
     assert [kept for _, kept in made] == [False, False]
@@ -72,11 +74,11 @@ def test_each_output_has_its_own_artifact(tmp_path: Path, demo_choice: Transform
 def test_a_model_with_another_transform_has_another_artifact_and_keeps_its_record(
     kind: InputKind, changed: dict[str, Any], demo_model: OnnxModel, tmp_path: Path
 ) -> None:
-    wanted = workflow.build_options("onnxruntime", batch=2, input_kind=kind)[0]
+    wanted = build_options("onnxruntime", batch=2, input_kind=kind)[0]
     other = msgspec.structs.replace(demo_model, transform=msgspec.structs.replace(demo_model.transform, **changed))
-    made = [workflow.compile_into(model, wanted, tmp_path)[0] for model in (demo_model, other)]
+    made = [compile_into(model, wanted, tmp_path)[0] for model in (demo_model, other)]
     assert made[0].key != made[1].key
-    assert [workflow.load_compiled(one.file.path).model.transform for one in made] == [
+    assert [load_compiled(one.file.path).model.transform for one in made] == [
         demo_model.transform,
         other.transform,
     ]
@@ -84,8 +86,8 @@ def test_a_model_with_another_transform_has_another_artifact_and_keeps_its_recor
 
 def test_the_batch_sizes_of_a_model_with_a_free_one_are_those_asked_for() -> None:
     model = factories.model()
-    assert workflow.batch_sizes(model, None, (1, 16)) == [1, 16]
-    assert workflow.batch_sizes(model, [8, 2, 8], (1, 16)) == [8, 2]
+    assert batch_sizes(model, None, (1, 16)) == [1, 16]
+    assert batch_sizes(model, [8, 2, 8], (1, 16)) == [8, 2]
 
 
 @pytest.mark.parametrize("batch", [1, 4])
@@ -97,27 +99,27 @@ def test_the_batch_size_of_a_model_with_a_fixed_one_is_that(
             said.append(message)
 
     said: list[str] = []
-    model = workflow.describe(onnx_variants.save(onnx_variants.fixed(batch), tmp_path / "model.onnx"), demo_choice)
+    model = describe(onnx_variants.save(onnx_variants.fixed(batch), tmp_path / "model.onnx"), demo_choice)
     assert model.fixed_batch == batch
-    assert workflow.batch_sizes(model, None, (1, 16), Notes()) == [batch]
+    assert batch_sizes(model, None, (1, 16), Notes()) == [batch]
     assert said == [f"batch size {batch}: the only one that the model takes"]
-    assert workflow.batch_sizes(model, [batch], (1, 16)) == [batch]
+    assert batch_sizes(model, [batch], (1, 16)) == [batch]
     with pytest.raises(ModelError) as caught:
-        workflow.batch_sizes(model, [batch, 16], (1, 16))
+        batch_sizes(model, [batch, 16], (1, 16))
     assert_says(caught, f"fixed batch size of {batch}", "cannot be compiled for batch size 16", f"--batch {batch}")
 
 
 def test_a_quantized_model_compiles_to_integers_and_another_does_not(
     demo_model: OnnxModel, demo_choice: TransformChoice, tmp_path: Path
 ) -> None:
-    integers = workflow.build_options("onnxruntime", batch=2, precision="int8")[0]
-    model = workflow.describe(onnx_variants.save(onnx_variants.quantized(), tmp_path / "model.onnx"), demo_choice)
-    compiled, _ = workflow.compile_into(model, integers, tmp_path / "compiled")
+    integers = build_options("onnxruntime", batch=2, precision="int8")[0]
+    model = describe(onnx_variants.save(onnx_variants.quantized(), tmp_path / "model.onnx"), demo_choice)
+    compiled, _ = compile_into(model, integers, tmp_path / "compiled")
     assert compiled.parity is not None
     assert compiled.parity.bound > 1e-4
     assert compiled.parity.holds
     with pytest.raises(ModelError) as caught:
-        workflow.compile_into(demo_model, integers, tmp_path / "compiled")
+        compile_into(demo_model, integers, tmp_path / "compiled")
     assert_says(caught, "demo is not quantized", "cannot be compiled to int8", "give a QDQ model")
 
 

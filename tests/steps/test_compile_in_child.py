@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from assay import workflow
 from assay.backends import registry
 from assay.errors import BackendError, ParityError
 from assay.processes import child
 from assay.records import OnnxModel
 from assay.steps import compile as compile_step
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_into, compile_to
 from tests.backends import faulty
 from tests.messages import assert_says
 
@@ -34,26 +35,26 @@ def table(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fault_of_the_vendor_leaves_nothing_behind(
     name: str, said: str, demo_model: OnnxModel, tmp_path: Path
 ) -> None:
-    options, _ = workflow.build_options(name, batch=2)
+    options, _ = build_options(name, batch=2)
     with pytest.raises(BackendError) as caught:
-        workflow.compile_into(demo_model, options, tmp_path / "compiled")
+        compile_into(demo_model, options, tmp_path / "compiled")
     assert_says(caught, name, said)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_scores_beyond_the_bound_say_by_how_much(demo_model: OnnxModel, tmp_path: Path) -> None:
-    options, _ = workflow.build_options("wrong", batch=2)
+    options, _ = build_options("wrong", batch=2)
     with pytest.raises(ParityError) as caught:
-        workflow.compile_to(demo_model, options, tmp_path / "artifact.onnx")
+        compile_to(demo_model, options, tmp_path / "artifact.onnx")
     assert_says(caught, "with wrong changed the scores", "largest difference 1", "allowed 1.0e-04")
     assert str(caught.value).endswith("; try --set optimization=extended|basic|none or another --backend")
 
 
 @pytest.mark.parametrize("batch", [6, 16])
 def test_every_row_of_a_batch_is_held_to_the_model(batch: int, demo_model: OnnxModel, tmp_path: Path) -> None:
-    options, _ = workflow.build_options("late", batch=batch)
+    options, _ = build_options("late", batch=batch)
     with pytest.raises(ParityError) as caught:
-        workflow.compile_to(demo_model, options, tmp_path / "artifact.onnx")
+        compile_to(demo_model, options, tmp_path / "artifact.onnx")
     assert_says(caught, "with late changed the scores", "of 4 images")
 
 
@@ -61,8 +62,8 @@ def test_several_batch_sizes_are_compiled_in_one_child(demo_model: OnnxModel, tm
     child.close()
     children = set()
     for batch in (1, 2):
-        options, _ = workflow.build_options("onnxruntime", batch=batch)
-        workflow.compile_into(demo_model, options, tmp_path / "compiled")
+        options, _ = build_options("onnxruntime", batch=batch)
+        compile_into(demo_model, options, tmp_path / "compiled")
         assert child._spare is not None
         children.add(id(child._spare))
     assert len(children) == 1

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from assay import workflow
 from assay.backends import registry
 from assay.render import table
 from assay.steps import doctor
+from assay.steps import doctor as doctor_step
 from tests.backends import faulty
 
 
@@ -14,7 +14,7 @@ def test_each_backend_runs_a_tiny_model_or_says_what_to_do(monkeypatch: pytest.M
     names = ("onnxruntime", "null", "crashing", "absent", "hanging", "wrong")
     monkeypatch.setattr(registry, "BACKENDS", {name: known[name] for name in names})
     monkeypatch.setattr(doctor, "PROOF_SECONDS", 4.0)
-    found = workflow.doctor()
+    found = doctor_step.doctor()
     states = {state.name: state for state in found.backends}
     proved = states["onnxruntime"]
     assert proved.problem is None
@@ -36,7 +36,7 @@ def test_each_backend_runs_a_tiny_model_or_says_what_to_do(monkeypatch: pytest.M
 def test_a_backend_that_starts_from_an_exported_program_is_given_one(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason="needs the extra `torch`")
     monkeypatch.setattr(registry, "BACKENDS", {"torch": registry.BACKENDS["torch"]})
-    (state,) = workflow.doctor().backends
+    (state,) = doctor_step.doctor().backends
     assert state.problem is None
     assert state.parity is not None
     assert state.parity.holds

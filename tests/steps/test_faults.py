@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay import demo, workflow
+from assay import demo
 from assay.records import RunRecord
+from assay.steps.results import load_run
 
 TRANSFORM = ["--resize", "72", "--crop", "64", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
 RUN = [
@@ -33,7 +34,7 @@ def finish(out: Path) -> RunRecord:
         [sys.executable, "-m", "assay", *RUN, "-o", str(out)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    return workflow.load_run(out)
+    return load_run(out)
 
 
 def assert_same_result(found: RunRecord, expected: RunRecord) -> None:

@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay import workflow
 from assay.backends.null import NullSession
 from assay.backends.onnxruntime import OnnxRuntimeSession
 from assay.errors import UsageError
 from assay.measure import stages
 from assay.records import CompiledModel, OnnxModel, PreparedDataset, RunRecord, Setting
 from assay.steps import interleave
-from assay.steps.measurement import Passage
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_into
+from assay.steps.interleave import bench_interleaved
+from assay.steps.measurement import Length, Passage
+from assay.steps.results import load_record
 from assay.storage import store
-from assay.workflow import Length
 
 Candidate = tuple[CompiledModel, dict[str, Setting]]
 
@@ -27,8 +29,8 @@ def pair(demo_model: OnnxModel, tmp_path_factory: pytest.TempPathFactory) -> lis
     folder = tmp_path_factory.mktemp("compiled")
     found: list[Candidate] = []
     for batch in (1, 4):
-        options, run_settings = workflow.build_options("onnxruntime", batch=batch)
-        found.append((workflow.compile_into(demo_model, options, folder)[0], run_settings))
+        options, run_settings = build_options("onnxruntime", batch=batch)
+        found.append((compile_into(demo_model, options, folder)[0], run_settings))
     return found
 
 
@@ -57,11 +59,11 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_each_artifact_gets_a_record_of_its_own_with_the_blocks_of_one_interleaving(
     pair: list[Candidate], tmp_path: Path
 ) -> None:
-    records = workflow.bench_interleaved(pair, None, tmp_path, length=Length(seconds=0.6))
+    records = bench_interleaved(pair, None, tmp_path, length=Length(seconds=0.6))
     assert list(records) == ["A", "B"]
     for letter, record in records.items():
         assert store.read(tmp_path / letter / "run.json", RunRecord) == record
-        assert workflow.load_record(tmp_path / letter) == record
+        assert load_record(tmp_path / letter) == record
     blocks = [record.results[0].performance.blocks for record in records.values()]
     assert all(found is not None for found in blocks)
     one, other = (found for found in blocks if found is not None)
@@ -82,9 +84,9 @@ def test_a_block_of_long_calls_has_as_many_as_may_be_in_flight(
 
     infer = NullSession.infer
     monkeypatch.setattr(NullSession, "infer", slow)
-    options, _ = workflow.build_options("null", batch=4)
-    compiled = workflow.compile_into(demo_model, options, tmp_path)[0]
-    records = workflow.bench_interleaved(
+    options, _ = build_options("null", batch=4)
+    compiled = compile_into(demo_model, options, tmp_path)[0]
+    records = bench_interleaved(
         [(compiled, {"slots": 2}), (compiled, {"slots": 1})], None, tmp_path / "bench", length=length
     )
     two, one = (record.results[0].performance for record in records.values())
@@ -94,7 +96,7 @@ def test_a_block_of_long_calls_has_as_many_as_may_be_in_flight(
 
 
 def test_the_calls_of_an_artifact_lie_one_block_after_the_other(pair: list[Candidate], tmp_path: Path) -> None:
-    records = workflow.bench_interleaved(pair, None, tmp_path, length=Length(batches=45))
+    records = bench_interleaved(pair, None, tmp_path, length=Length(batches=45))
     for batch, record in zip((1, 4), records.values(), strict=True):
         performance = record.results[0].performance
         assert performance.blocks is not None
@@ -116,7 +118,7 @@ def test_the_calls_of_an_artifact_lie_one_block_after_the_other(pair: list[Candi
 
 
 def test_the_order_turns_around_from_round_to_round(pair: list[Candidate], tmp_path: Path, order: list[int]) -> None:
-    workflow.bench_interleaved(pair, None, tmp_path, length=Length(batches=8))
+    bench_interleaved(pair, None, tmp_path, length=Length(batches=8))
     # Before the rounds, each fills a block once, to count the calls in it.
     assert order[:2] == [1, 4]
     assert order[2:] == [1, 4, 4, 1] * 4
@@ -135,7 +137,7 @@ def test_over_data_blocks_go_on_where_the_last_one_ended(
 
     monkeypatch.setattr(stages, "repeated", noted)
     monkeypatch.setattr(stages, "for_seconds", lambda seconds: lambda jobs: jobs >= 3)
-    records = workflow.bench_interleaved(pair, demo_data, tmp_path, length=Length(batches=10))
+    records = bench_interleaved(pair, demo_data, tmp_path, length=Length(batches=10))
     performance = records["B"].results[0].performance
     assert performance.source == "prepared"
     assert [stage.name for stage in performance.stages] == ["read", "preprocess", "infer", "post"]
@@ -146,13 +148,13 @@ def test_over_data_blocks_go_on_where_the_last_one_ended(
 
 
 def test_the_same_artifact_may_stand_on_both_sides(pair: list[Candidate], tmp_path: Path) -> None:
-    records = workflow.bench_interleaved([pair[0], pair[0], pair[0]], None, tmp_path, length=Length(batches=4))
+    records = bench_interleaved([pair[0], pair[0], pair[0]], None, tmp_path, length=Length(batches=4))
     assert list(records) == ["A", "B", "C"]
 
 
 def test_a_second_interleaving_stands_beside_the_first(pair: list[Candidate], tmp_path: Path) -> None:
-    first = workflow.bench_interleaved(pair, None, tmp_path, length=Length(batches=2))
-    second = workflow.bench_interleaved(pair, None, tmp_path, length=Length(batches=2))
+    first = bench_interleaved(pair, None, tmp_path, length=Length(batches=2))
+    second = bench_interleaved(pair, None, tmp_path, length=Length(batches=2))
     files = [record["A"].results[0].performance.batch_seconds.file.path for record in (first, second)]
     assert files[0] != files[1]
     assert all(path.is_file() for path in files)
@@ -160,7 +162,7 @@ def test_a_second_interleaving_stands_beside_the_first(pair: list[Candidate], tm
 
 def test_a_single_artifact_is_refused(pair: list[Candidate], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--interleave takes 2 to 26 artifacts, and here are 1"):
-        workflow.bench_interleaved(pair[:1], None, tmp_path)
+        bench_interleaved(pair[:1], None, tmp_path)
 
 
 def test_blocks_are_half_a_second_or_a_twentieth(pair: list[Candidate], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +193,7 @@ def test_it_ends_where_there_is_enough_to_tell(pair: list[Candidate], tmp_path: 
         seen.append(len(ratios))
         return len(ratios) == 4
 
-    records = workflow.bench_interleaved(pair, None, tmp_path, length=Length(seconds=60), enough=enough)
+    records = bench_interleaved(pair, None, tmp_path, length=Length(seconds=60), enough=enough)
     assert seen == [2, 4]
     for record in records.values():
         blocks = record.results[0].performance.blocks
@@ -202,7 +204,7 @@ def test_it_ends_where_there_is_enough_to_tell(pair: list[Candidate], tmp_path: 
 def test_blocks_can_be_few_and_long(pair: list[Candidate], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Calls that take the same time on any machine, busy or not.
     monkeypatch.setattr(OnnxRuntimeSession, "infer", _slowly(OnnxRuntimeSession.infer))
-    records = workflow.bench_interleaved(pair, None, tmp_path, length=Length(seconds=0.8), blocks=4)
+    records = bench_interleaved(pair, None, tmp_path, length=Length(seconds=0.8), blocks=4)
     for record in records.values():
         blocks = record.results[0].performance.blocks
         assert blocks is not None

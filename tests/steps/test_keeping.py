@@ -9,13 +9,22 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from assay import demo, workflow
+from assay import demo
 from assay.data.transform import TransformChoice
 from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
 from assay.records import InputKind, RunRecord
+from assay.steps import prepare as prepare_step
+from assay.steps.adopt import adopt, describe
+from assay.steps.bench import bench_all
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_into
+from assay.steps.measurement import Length, bench
+from assay.steps.pixel_sources import Images
+from assay.steps.results import load_run
 from assay.storage import locks
-from assay.workflow import Images, Length, RunRequest
-from tests.workflow.test_complete_run import Steps
+from assay.whole_run import run as run_step
+from assay.whole_run.run import RunRequest
+from tests.whole_run.test_run import Steps
 
 LINES = demo.LABELS.read_text().splitlines()[:24]
 
@@ -43,21 +52,21 @@ def test_another_transform_is_scored_anew_straight_from_the_images(
     part: dict[str, object], input_kind: InputKind, request_: RunRequest, tmp_path: Path
 ) -> None:
     request = replace(request_, prepare=False, input_kind=input_kind)
-    workflow.run(request, tmp_path / "RUN")
+    run_step.run(request, tmp_path / "RUN")
     steps = Steps()
     changed = replace(request, transform=msgspec.structs.replace(request.transform, **part))
-    found = workflow.run(changed, tmp_path / "RUN", steps).run
+    found = run_step.run(changed, tmp_path / "RUN", steps).run
     assert not steps.kept["bench"]
-    fresh = workflow.run(changed, tmp_path / "FRESH").run
+    fresh = run_step.run(changed, tmp_path / "FRESH").run
     assert found.results[0].accuracy == fresh.results[0].accuracy
 
 
 def test_a_corrected_label_decodes_and_measures_nothing_again(request_: RunRequest, tmp_path: Path) -> None:
-    first = workflow.run(request_, tmp_path / "RUN").run
+    first = run_step.run(request_, tmp_path / "RUN").run
     name, label = LINES[0].split()
     (tmp_path / "labels.txt").write_text("\n".join([f"{name} {(int(label) + 1) % 10}", *LINES[1:]]) + "\n")
     steps = Steps()
-    again = workflow.run(request_, tmp_path / "RUN", steps).run
+    again = run_step.run(request_, tmp_path / "RUN", steps).run
     # The page shows the labels' accuracy, and where its files lie.
     assert [step for step, kept in steps.kept.items() if not kept] == ["report"]
     assert first.results[0].accuracy is not None
@@ -70,12 +79,12 @@ def test_a_corrected_label_decodes_and_measures_nothing_again(request_: RunReque
 
 
 def test_a_run_folder_that_was_moved_goes_on_where_it_is(request_: RunRequest, tmp_path: Path) -> None:
-    first = workflow.run(request_, tmp_path / "RUN").run
+    first = run_step.run(request_, tmp_path / "RUN").run
     place = tmp_path / "deep" / "down" / "RUN"
     place.parent.mkdir(parents=True)
     shutil.move(tmp_path / "RUN", place)
     steps = Steps()
-    again = workflow.run(request_, place, steps).run
+    again = run_step.run(request_, place, steps).run
     # The page shows the labels' accuracy, and where its files lie.
     assert [step for step, kept in steps.kept.items() if not kept] == ["report"]
     assert again.dataset is not None
@@ -84,12 +93,12 @@ def test_a_run_folder_that_was_moved_goes_on_where_it_is(request_: RunRequest, t
 
 
 def test_the_folder_of_another_models_run_is_left_alone(request_: RunRequest, tmp_path: Path) -> None:
-    workflow.run(request_, tmp_path / "RUN")
+    run_step.run(request_, tmp_path / "RUN")
     before = (tmp_path / "RUN" / "model.json").read_bytes()
     other = tmp_path / "other.onnx"
     shutil.copy(demo.ONNX, other)
     with pytest.raises(RecordError, match=r"RUN holds a run of demo, not of other; choose another folder"):
-        workflow.run(replace(request_, model=str(other)), tmp_path / "RUN")
+        run_step.run(replace(request_, model=str(other)), tmp_path / "RUN")
     assert (tmp_path / "RUN" / "model.json").read_bytes() == before
 
 
@@ -106,12 +115,12 @@ def test_files_that_only_look_half_written_stay_where_they_are(tmp_path: Path) -
 def test_measurements_of_one_artifact_keep_their_raw_times_apart(
     request_: RunRequest, tmp_path: Path, demo_choice: TransformChoice
 ) -> None:
-    model = workflow.describe(demo.ONNX, demo_choice)
-    options, run_settings = workflow.build_options("onnxruntime", batch=8)
-    compiled, _ = workflow.compile_into(model, options, tmp_path / "compiled")
+    model = describe(demo.ONNX, demo_choice)
+    options, run_settings = build_options("onnxruntime", batch=8)
+    compiled, _ = compile_into(model, options, tmp_path / "compiled")
     data = Images.of(request_.images, request_.labels)
-    record = workflow.bench_all([(compiled, run_settings)] * 2, data, tmp_path / "BENCH")
-    again = workflow.bench_all([(compiled, run_settings)], data, tmp_path / "BENCH")
+    record = bench_all([(compiled, run_settings)] * 2, data, tmp_path / "BENCH")
+    again = bench_all([(compiled, run_settings)], data, tmp_path / "BENCH")
     files = {result.performance.batch_seconds.file.path for result in (*record.results, *again.results)}
     assert len(files) == 3
     for result in (*record.results, *again.results):
@@ -123,28 +132,28 @@ def test_measurements_of_one_artifact_keep_their_raw_times_apart(
 def test_fewer_images_than_a_batch_are_counted_as_what_they_are(
     length: Length, prepared: bool, request_: RunRequest, tmp_path: Path, demo_choice: TransformChoice
 ) -> None:
-    model = workflow.describe(demo.ONNX, demo_choice)
-    options, run_settings = workflow.build_options("onnxruntime", batch=32)
-    compiled, _ = workflow.compile_into(model, options, tmp_path / "compiled")
+    model = describe(demo.ONNX, demo_choice)
+    options, run_settings = build_options("onnxruntime", batch=32)
+    compiled, _ = compile_into(model, options, tmp_path / "compiled")
     source = Images.of(request_.images, request_.labels)
-    data = workflow.prepare(request_.images, model.transform, tmp_path / "prepared") if prepared else source
-    found = workflow.bench(compiled, data, tmp_path, run_settings=run_settings, length=length).performance
+    data = prepare_step.prepare(request_.images, model.transform, tmp_path / "prepared") if prepared else source
+    found = bench(compiled, data, tmp_path, run_settings=run_settings, length=length).performance
     calls = len(found.batch_seconds.load())
     assert found.images == 24 * calls
     assert calls == 3 or length.seconds is not None
 
 
 def test_no_share_of_a_stage_is_more_than_the_whole_run(request_: RunRequest, tmp_path: Path) -> None:
-    run: RunRecord = workflow.run(request_, tmp_path / "RUN").run
+    run: RunRecord = run_step.run(request_, tmp_path / "RUN").run
     for stage in run.results[0].performance.stages:
         for share in (stage.busy_share, stage.waiting_in_share, stage.waiting_out_share):
             assert 0 <= share <= 1.0
 
 
 def test_raw_times_that_are_gone_are_named(request_: RunRequest, tmp_path: Path) -> None:
-    run = workflow.run(request_, tmp_path / "RUN").run
+    run = run_step.run(request_, tmp_path / "RUN").run
     run.results[0].performance.batch_seconds.file.path.unlink()
-    loaded = workflow.load_run(tmp_path / "RUN")
+    loaded = load_run(tmp_path / "RUN")
     with pytest.raises(RecordError, match=r"cannot read .*batch_seconds.npy"):
         _ = loaded.results[0].performance.interface_throughput
 
@@ -155,20 +164,20 @@ def test_a_link_whose_image_is_gone_is_named(request_: RunRequest, tmp_path: Pat
         file.write("gone.jpg 1\n")
     for prepare in (True, False):
         with pytest.raises(DatasetError, match=r"gone.jpg"):
-            workflow.run(replace(request_, prepare=prepare), tmp_path / f"RUN-{prepare}")
+            run_step.run(replace(request_, prepare=prepare), tmp_path / f"RUN-{prepare}")
 
 
 def test_a_model_renamed_with_its_record_keeps_its_transform(request_: RunRequest, tmp_path: Path) -> None:
-    adopted = workflow.adopt(demo.ONNX, tmp_path / "model.onnx", choice=request_.transform)
+    adopted = adopt(demo.ONNX, tmp_path / "model.onnx", choice=request_.transform)
     for suffix in (".onnx", ".json"):
         (tmp_path / f"model{suffix}").rename(tmp_path / f"renamed{suffix}")
-    assert workflow.describe(tmp_path / "renamed.onnx").transform == adopted.transform
+    assert describe(tmp_path / "renamed.onnx").transform == adopted.transform
 
 
 def test_a_json_beside_the_model_that_is_no_record_of_it_is_said(request_: RunRequest, tmp_path: Path) -> None:
     shutil.copy(demo.ONNX, tmp_path / "model.onnx")
     (tmp_path / "model.json").write_text("{}")
-    found = workflow.describe(tmp_path / "model.onnx", request_.transform)
+    found = describe(tmp_path / "model.onnx", request_.transform)
     assert found.transform_source == "given (model.json beside the model is no record of it)"
 
 
@@ -185,5 +194,5 @@ def test_a_wrong_option_is_said_before_any_work(
     wrong: dict[str, object], kind: type[Exception], request_: RunRequest, tmp_path: Path
 ) -> None:
     with pytest.raises(kind):
-        workflow.run(replace(request_, **wrong), tmp_path / "RUN")  # type: ignore[arg-type]
+        run_step.run(replace(request_, **wrong), tmp_path / "RUN")  # type: ignore[arg-type]
     assert not (tmp_path / "RUN" / "model.onnx").exists()

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay import workflow
 from assay.data.transform import TransformChoice
 from assay.records import RunRecord
 from assay.score.accuracy import best
-from assay.workflow import RunRequest
+from assay.steps.compare import given_reference
+from assay.whole_run import run as run_step
+from assay.whole_run.run import RunRequest
 
 pytestmark = pytest.mark.material
 
@@ -26,7 +27,7 @@ def request_of(material: Path, model: str, **changes: object) -> RunRequest:
         model=model,
         images=material / "images",
         labels=material / "labels" / "val_label.txt",
-        references=[workflow.given_reference("top1=47.0")],
+        references=[given_reference("top1=47.0")],
     )
     return replace(whole, **changes)  # type: ignore[arg-type]
 
@@ -52,16 +53,16 @@ def assert_golden_top5(run: RunRecord, golden: Path) -> None:
 def test_squeezenet_from_its_checkpoint(material: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     weights = material / "models" / "squeezenet1_0.pth"
-    outcome = workflow.run(request_of(material, "squeezenet1_0", weights=weights), tmp_path / "RUN")
+    outcome = run_step.run(request_of(material, "squeezenet1_0", weights=weights), tmp_path / "RUN")
     assert counts(outcome.run) == [SQUEEZENET, SQUEEZENET]
     assert outcome.verdict.word == "PASS"
     assert_golden_top5(outcome.run, material / "golden" / "top5_squeezenet1_0_dc_torchvision.csv")
-    failed = workflow.run(
-        request_of(material, "squeezenet1_0", weights=weights, references=[workflow.given_reference("top1=58.1")]),
+    failed = run_step.run(
+        request_of(material, "squeezenet1_0", weights=weights, references=[given_reference("top1=58.1")]),
         tmp_path / "RUN",
     )
     assert failed.verdict.word == "FAIL"
-    unjudged = workflow.run(request_of(material, "squeezenet1_0", weights=weights, references=[]), tmp_path / "RUN")
+    unjudged = run_step.run(request_of(material, "squeezenet1_0", weights=weights, references=[]), tmp_path / "RUN")
     assert unjudged.verdict.holds
     assert unjudged.verdict.word is None
     assert "is of the 50,000 ImageNet validation images; these 200 are others" in unjudged.verdict.checks[0].reason
@@ -71,14 +72,14 @@ def test_squeezenet_from_its_checkpoint(material: Path, tmp_path: Path) -> None:
 def test_squeezenet_from_onnx_on_other_ways(material: Path, tmp_path: Path, prepare: bool, input_kind: str) -> None:
     model = str(material / "models" / "squeezenet1_0_dc_torchvision.onnx")
     request = request_of(material, model, prepare=prepare, input_kind=input_kind, batches=(16,))
-    run = workflow.run(request, tmp_path / "RUN").run
+    run = run_step.run(request, tmp_path / "RUN").run
     assert counts(run) == [SQUEEZENET]
     assert_golden_top5(run, material / "golden" / "top5_squeezenet1_0_dc_torchvision.csv")
 
 
 def test_mobilenet_from_onnx(material: Path, tmp_path: Path) -> None:
     model = str(material / "models" / "mobilenet_v1_0.25_224.onnx")
-    run = workflow.run(request_of(material, model), tmp_path / "RUN").run
+    run = run_step.run(request_of(material, model), tmp_path / "RUN").run
     assert counts(run) == [MOBILENET, MOBILENET]
     assert_golden_top5(run, material / "golden" / "top5_mobilenet_v1_0.25_224.csv")
 
@@ -92,7 +93,7 @@ def test_golden_top5_on_other_backends(
 ) -> None:
     pytest.importorskip({"mnn": "MNN"}.get(backend, backend))
     request = request_of(material, str(material / "models" / f"{model}.onnx"), backend=backend, batches=(16,))
-    run = workflow.run(request, tmp_path / "RUN").run
+    run = run_step.run(request, tmp_path / "RUN").run
     assert counts(run) == [right]
     assert_golden_top5(run, material / "golden" / f"top5_{model}.csv")
 
@@ -101,7 +102,7 @@ def test_cifar_with_an_explicit_transform(material: Path, tmp_path: Path) -> Non
     transform = TransformChoice(resize=32, crop=32, mean=(0.4914, 0.4822, 0.4465), std=(0.247, 0.2435, 0.2616))
     model = str(material / "models" / "cifar10_resnet20.onnx")
     request = request_of(material, model, labels=None, references=[], transform=transform)
-    outcome = workflow.run(request, tmp_path / "RUN")
+    outcome = run_step.run(request, tmp_path / "RUN")
     assert outcome.run.model.classes == 10
     assert outcome.run.results[0].predictions is not None
     assert outcome.run.results[0].predictions.scores.shape == (200, 10)

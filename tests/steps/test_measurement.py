@@ -6,22 +6,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay import demo, workflow
+from assay import demo
 from assay.errors import RecordError, UsageError
 from assay.records import CompiledModel, OnnxModel, PreparedDataset
-from assay.workflow import Images, Length
+from assay.steps.build_options import build_options, run_settings_of
+from assay.steps.compile import compile_into
+from assay.steps.measurement import Length, bench
+from assay.steps.pixel_sources import Images
+from assay.steps.prepare import prepare
 
 
 @pytest.fixture
 def compiled(demo_model: OnnxModel, tmp_path: Path) -> CompiledModel:
-    options, _ = workflow.build_options("onnxruntime", batch=16)
-    return workflow.compile_into(demo_model, options, tmp_path / "compiled")[0]
+    options, _ = build_options("onnxruntime", batch=16)
+    return compile_into(demo_model, options, tmp_path / "compiled")[0]
 
 
 def test_once_over_the_data_keeps_raw_times_and_scores(
     compiled: CompiledModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
-    measured = workflow.bench(compiled, demo_data, tmp_path, run_settings={})
+    measured = bench(compiled, demo_data, tmp_path, run_settings={})
     performance = measured.performance
     assert performance.images == 240
     assert performance.batch_seconds.load().shape == (15, 2)
@@ -38,13 +42,13 @@ def test_once_over_the_data_keeps_raw_times_and_scores(
 def test_iterations_go_around_the_data_without_predictions(
     compiled: CompiledModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
-    measured = workflow.bench(compiled, demo_data, tmp_path, run_settings={}, length=Length(batches=40))
+    measured = bench(compiled, demo_data, tmp_path, run_settings={}, length=Length(batches=40))
     assert measured.performance.images == 640
     assert measured.predictions is None
 
 
 def test_synthetic_pixels_measure_the_inference_call_and_nothing_else(compiled: CompiledModel, tmp_path: Path) -> None:
-    measured = workflow.bench(compiled, None, tmp_path, run_settings={}, length=Length(batches=5))
+    measured = bench(compiled, None, tmp_path, run_settings={}, length=Length(batches=5))
     assert measured.performance.source == "synthetic"
     assert [stage.name for stage in measured.performance.stages] == ["infer"]
     assert measured.performance.images == 80
@@ -53,7 +57,7 @@ def test_synthetic_pixels_measure_the_inference_call_and_nothing_else(compiled: 
 def test_a_measurement_says_what_the_machine_did_and_what_memory_it_took(
     compiled: CompiledModel, tmp_path: Path
 ) -> None:
-    found = workflow.bench(compiled, None, tmp_path, run_settings={}, length=Length(seconds=1.3)).performance
+    found = bench(compiled, None, tmp_path, run_settings={}, length=Length(seconds=1.3)).performance
     assert found.warm_up.calls >= 2
     assert found.machine.during is not None
     assert found.machine.after is not None
@@ -67,12 +71,12 @@ def test_a_measurement_says_what_the_machine_did_and_what_memory_it_took(
 
 
 def test_a_duration_ends_after_at_least_that_long(compiled: CompiledModel, tmp_path: Path) -> None:
-    measured = workflow.bench(compiled, None, tmp_path, run_settings={}, length=Length(seconds=0.2))
+    measured = bench(compiled, None, tmp_path, run_settings={}, length=Length(seconds=0.2))
     assert measured.performance.wall_seconds >= 0.2
 
 
 def test_straight_from_the_images_reads_and_decodes_on_the_way(compiled: CompiledModel, tmp_path: Path) -> None:
-    measured = workflow.bench(compiled, Images.of(demo.IMAGES, demo.LABELS), tmp_path, run_settings={})
+    measured = bench(compiled, Images.of(demo.IMAGES, demo.LABELS), tmp_path, run_settings={})
     assert measured.performance.source == "images"
     assert measured.dataset is not None
     assert measured.dataset.labels is not None
@@ -82,11 +86,11 @@ def test_straight_from_the_images_reads_and_decodes_on_the_way(compiled: Compile
 def test_several_streams_are_in_flight_at_once(
     demo_model: OnnxModel, demo_data: PreparedDataset, compiled: CompiledModel, tmp_path: Path
 ) -> None:
-    settings = workflow.run_settings_of(compiled, {"streams": "2", "threads": "1"})
-    measured = workflow.bench(compiled, demo_data, tmp_path, run_settings=settings)
+    settings = run_settings_of(compiled, {"streams": "2", "threads": "1"})
+    measured = bench(compiled, demo_data, tmp_path, run_settings=settings)
     assert measured.performance.slots == 2
     assert measured.performance.run_settings == {"streams": 2, "threads": 1}
-    alone = workflow.bench(compiled, demo_data, tmp_path, run_settings={})
+    alone = bench(compiled, demo_data, tmp_path, run_settings={})
     assert measured.predictions is not None
     assert alone.predictions is not None
     np.testing.assert_allclose(
@@ -97,9 +101,9 @@ def test_several_streams_are_in_flight_at_once(
 def test_a_prepared_set_of_another_transform_is_refused(compiled: CompiledModel, tmp_path: Path) -> None:
     from assay.data.transform import preset
 
-    other = workflow.prepare(demo.IMAGES, preset("resnet"), tmp_path / "prepared")
+    other = prepare(demo.IMAGES, preset("resnet"), tmp_path / "prepared")
     with pytest.raises(UsageError, match=r"cropped to 224 .* wants 72 and 64"):
-        workflow.bench(compiled, other, tmp_path, run_settings={})
+        bench(compiled, other, tmp_path, run_settings={})
 
 
 def test_an_artifact_whose_bytes_changed_is_refused_by_name(compiled: CompiledModel, tmp_path: Path) -> None:
@@ -107,16 +111,16 @@ def test_an_artifact_whose_bytes_changed_is_refused_by_name(compiled: CompiledMo
     content[len(content) // 2] ^= 1
     compiled.file.path.write_bytes(bytes(content))
     with pytest.raises(RecordError, match=r"artifact.onnx is damaged: it is not what its record says"):
-        workflow.bench(compiled, None, tmp_path, run_settings={})
+        bench(compiled, None, tmp_path, run_settings={})
 
 
 def test_a_shard_whose_bytes_changed_is_refused_by_name(
     compiled: CompiledModel, demo_model: OnnxModel, tmp_path: Path
 ) -> None:
-    data = workflow.prepare(demo.IMAGES, demo_model.transform, tmp_path / "prepared")
+    data = prepare(demo.IMAGES, demo_model.transform, tmp_path / "prepared")
     path = data.shards[0].file.path
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(bytes(content))
     with pytest.raises(RecordError, match=r"images-00000.npy is damaged: it is not what its record says"):
-        workflow.bench(compiled, data, tmp_path, run_settings={})
+        bench(compiled, data, tmp_path, run_settings={})

@@ -5,9 +5,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from assay import demo, workflow
+from assay import demo
 from assay.errors import DatasetError
 from assay.records import OnnxModel, PreparedDataset
+from assay.steps.bench import bench_all, require_apart
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_to
+from assay.steps.pixel_sources import Images
 from tests import factories
 from tests.messages import assert_says
 
@@ -22,23 +26,23 @@ def test_an_evaluation_on_calibration_images_is_refused_with_their_names(
     dataset = demo_data.dataset
     model = calibrated_on(demo_model, "other", *dataset.image_sha256[:2])
     with pytest.raises(DatasetError) as caught:
-        workflow.require_apart(model, dataset)
+        require_apart(model, dataset)
     assert_says(caught, f"2 of {len(dataset.names)} images", "demo was calibrated on", "evaluate it on others")
     assert caught.value.files == dataset.names[:2]
 
 
 def test_other_images_and_float_models_are_evaluated(demo_model: OnnxModel, demo_data: PreparedDataset) -> None:
-    workflow.require_apart(calibrated_on(demo_model, "other"), demo_data.dataset)
-    workflow.require_apart(demo_model, demo_data.dataset)
+    require_apart(calibrated_on(demo_model, "other"), demo_data.dataset)
+    require_apart(demo_model, demo_data.dataset)
 
 
 def test_a_bench_on_calibration_images_is_refused(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
     model = calibrated_on(demo_model, demo_data.dataset.image_sha256[0])
-    options, run_settings = workflow.build_options("onnxruntime", batch=16)
-    compiled = workflow.compile_to(model, options, tmp_path / "a.onnx")
-    for data in (demo_data, workflow.Images.of(demo.IMAGES, demo.LABELS)):
+    options, run_settings = build_options("onnxruntime", batch=16)
+    compiled = compile_to(model, options, tmp_path / "a.onnx")
+    for data in (demo_data, Images.of(demo.IMAGES, demo.LABELS)):
         with pytest.raises(DatasetError, match="was calibrated on"):
-            workflow.bench_all([(compiled, run_settings)], data, tmp_path / "BENCH")
+            bench_all([(compiled, run_settings)], data, tmp_path / "BENCH")
         assert not (tmp_path / "BENCH/run.json").exists()

@@ -13,13 +13,21 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from assay import demo, workflow
+from assay import demo
 from assay.cli.main import main
 from assay.data import labels as label_files
 from assay.page import images as page_images
 from assay.quantization import calibration
 from assay.records import CompiledModel, OnnxModel, Predictions, RunRecord
+from assay.remote.bench import Spread
+from assay.steps.build_options import build_options
 from assay.steps.check_images import parity_pixels
+from assay.steps.compile import compile_into
+from assay.steps.evaluate import evaluate
+from assay.steps.measurement import bench
+from assay.steps.pixel_sources import Images
+from assay.steps.prepare import prepare
+from assay.steps.results import load_run
 from tests import archives
 
 TRANSFORM = ["--resize", "72", "--crop", "64", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
@@ -182,15 +190,15 @@ CLASS_FOLDERS = [
 
 @pytest.fixture(scope="module")
 def compiled(demo_model: OnnxModel, tmp_path_factory: pytest.TempPathFactory) -> CompiledModel:
-    options, _ = workflow.build_options("onnxruntime", batch=1)
-    return workflow.compile_into(demo_model, options, tmp_path_factory.mktemp("compiled"))[0]
+    options, _ = build_options("onnxruntime", batch=1)
+    return compile_into(demo_model, options, tmp_path_factory.mktemp("compiled"))[0]
 
 
 @pytest.fixture(scope="module")
 def expected(compiled: CompiledModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, npt.NDArray[np.float32]]:
     """The scores of every image from the loose files."""
-    images = workflow.Images.of(demo.IMAGES, demo.LABELS)
-    predictions = workflow.bench(compiled, images, tmp_path_factory.mktemp("loose"), run_settings={}).predictions
+    images = Images.of(demo.IMAGES, demo.LABELS)
+    predictions = bench(compiled, images, tmp_path_factory.mktemp("loose"), run_settings={}).predictions
     assert predictions is not None
     return dict(zip(predictions.names, np.array(predictions.scores.load()), strict=True))
 
@@ -212,16 +220,16 @@ def test_names_labels_and_predictions_are_the_same_from_every_form(
     given = form(tmp_path)
     names = tuple(sorted(CONTENT if form in FLAT else _in_class_folders()))
     classes = tuple(CLASS_OF[name.rpartition("/")[2]] for name in names)
-    prepared = workflow.prepare(
+    prepared = prepare(
         given.images, compiled.model.transform, tmp_path / "prepared", labels=given.labels, class_list=given.class_list
     )
     assert prepared.dataset.names == names
     assert prepared.dataset.labels == classes
     assert prepared.dataset.skipped == ()
-    from_prepared = workflow.bench(compiled, prepared, tmp_path / "from prepared", run_settings={})
+    from_prepared = bench(compiled, prepared, tmp_path / "from prepared", run_settings={})
     assert _same(from_prepared.predictions, expected)
-    images = workflow.Images.of(*given)
-    straight = workflow.bench(compiled, images, tmp_path / "straight", run_settings={})
+    images = Images.of(*given)
+    straight = bench(compiled, images, tmp_path / "straight", run_settings={})
     assert straight.dataset is not None
     assert straight.dataset.names == names
     assert straight.dataset.labels == classes
@@ -233,13 +241,13 @@ def test_a_second_preparation_of_an_archive_is_kept_until_the_archive_changes(
     compiled: CompiledModel, tmp_path: Path
 ) -> None:
     images, out = _official(tmp_path), tmp_path / "prepared"
-    first = workflow.prepare(images, compiled.model.transform, out)
+    first = prepare(images, compiled.model.transform, out)
     written = (out / "images-00000.npy").stat().st_mtime_ns
-    assert workflow.prepare(images, compiled.model.transform, out) == first
+    assert prepare(images, compiled.model.transform, out) == first
     assert (out / "images-00000.npy").stat().st_mtime_ns == written
     swapped = dict(zip(CONTENT, reversed(CONTENT.values()), strict=True))
     archives.tar(images, swapped)
-    second = workflow.prepare(images, compiled.model.transform, out)
+    second = prepare(images, compiled.model.transform, out)
     assert second.dataset.image_sha256 == first.dataset.image_sha256[::-1]
 
 
@@ -248,7 +256,7 @@ def _run(given: Given, out: Path, *more: str) -> RunRecord:
     for option, path in (("--labels", given.labels), ("--class-list", given.class_list)):
         words += [option, str(path)] if path is not None else []
     assert main([*words, *more, "-o", str(out)]) == 0
-    return workflow.load_run(out)
+    return load_run(out)
 
 
 def _pictures(page: Path) -> list[str]:
@@ -281,22 +289,20 @@ def test_names_in_a_record_that_are_none_of_the_archive_have_no_picture(
 def test_calibration_and_the_check_at_compiling_take_the_same_pixels_from_an_archive(
     form: Callable[[Path], Given], demo_model: OnnxModel, tmp_path: Path
 ) -> None:
-    loose, packed = workflow.Images.of(demo.IMAGES, None), calibration.calibration_data(form(tmp_path).images)
+    loose, packed = Images.of(demo.IMAGES, None), calibration.calibration_data(form(tmp_path).images)
     places = calibration.spread(loose, 20)
     (names, hashes, pixels), found = (calibration.pick(demo_model, data, places) for data in (loose, packed))
     assert found[:2] == (names, hashes)
     assert np.array_equal(found[2], pixels)
-    assert isinstance(packed, workflow.Images)
+    assert isinstance(packed, Images)
     assert np.array_equal(parity_pixels(demo_model, packed), parity_pixels(demo_model, loose))
 
 
 def test_workers_are_sent_the_bytes_that_an_archive_holds(
     compiled: CompiledModel, expected: dict[str, npt.NDArray[np.float32]], tmp_path: Path
 ) -> None:
-    images = workflow.Images.of(*_shards(tmp_path))
-    shared = workflow.bench(
-        compiled, images, tmp_path / "shared", spread=workflow.Spread(devices=("cpu", "cpu")), run_settings={}
-    )
+    images = Images.of(*_shards(tmp_path))
+    shared = bench(compiled, images, tmp_path / "shared", spread=Spread(devices=("cpu", "cpu")), run_settings={})
     assert _same(shared.predictions, expected)
     assert len(shared.performance.shares) == 2
     assert shared.dataset is not None
@@ -305,12 +311,10 @@ def test_workers_are_sent_the_bytes_that_an_archive_holds(
 
 def test_predictions_are_evaluated_with_the_labels_of_the_devkit(compiled: CompiledModel, tmp_path: Path) -> None:
     given = _tar_with_devkit(tmp_path)
-    predictions = workflow.bench(
-        compiled, workflow.Images.of(given.images, None), tmp_path / "bench", run_settings={}
-    ).predictions
+    predictions = bench(compiled, Images.of(given.images, None), tmp_path / "bench", run_settings={}).predictions
     assert predictions is not None
     assert given.labels is not None
-    assert workflow.evaluate(predictions, given.labels) == workflow.evaluate(predictions, demo.LABELS)
+    assert evaluate(predictions, given.labels) == evaluate(predictions, demo.LABELS)
 
 
 def test_an_archive_in_the_place_of_a_prepared_set_says_how_to_make_one(

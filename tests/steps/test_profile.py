@@ -4,22 +4,26 @@ from pathlib import Path
 
 import pytest
 
-from assay import workflow
 from assay.errors import UsageError
 from assay.records import CompiledModel, OnnxModel
-from assay.workflow import Length
+from assay.steps.bench import bench_all
+from assay.steps.build_options import build_options
+from assay.steps.compile import compile_into
+from assay.steps.interleave import bench_interleaved
+from assay.steps.measurement import Length
+from assay.steps.results import load_run
 
 
 def compiled(model: OnnxModel, backend: str, folder: Path) -> CompiledModel:
-    options, _ = workflow.build_options(backend, batch=2)
-    return workflow.compile_into(model, options, folder)[0]
+    options, _ = build_options(backend, batch=2)
+    return compile_into(model, options, folder)[0]
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
 def test_the_costliest_nodes_are_in_the_record(backend: str, demo_model: OnnxModel, tmp_path: Path) -> None:
     pytest.importorskip(backend)
     artifact = compiled(demo_model, backend, tmp_path)
-    record = workflow.bench_all([(artifact, {})], None, tmp_path, length=Length(batches=5), profiled=True)
+    record = bench_all([(artifact, {})], None, tmp_path, length=Length(batches=5), profiled=True)
     found = record.results[0].profile
     assert found is not None
     assert 3 <= found.calls <= 100
@@ -30,12 +34,12 @@ def test_the_costliest_nodes_are_in_the_record(backend: str, demo_model: OnnxMod
     convolutions = [node for node in found.nodes if node.operator.startswith("Conv")]
     assert len(convolutions) >= 3
     assert all(node.gflops is not None and node.gflops > 0 for node in convolutions)
-    assert workflow.load_run(tmp_path) == record
+    assert load_run(tmp_path) == record
 
 
 def test_without_being_asked_there_is_no_profile(demo_model: OnnxModel, tmp_path: Path) -> None:
     artifact = compiled(demo_model, "onnxruntime", tmp_path)
-    record = workflow.bench_all([(artifact, {})], None, tmp_path, length=Length(batches=2))
+    record = bench_all([(artifact, {})], None, tmp_path, length=Length(batches=2))
     assert record.results[0].profile is None
 
 
@@ -44,7 +48,7 @@ def test_a_backend_without_one_says_which_have_one_before_anything_is_measured(
     interleaved: bool, demo_model: OnnxModel, tmp_path: Path
 ) -> None:
     artifact = compiled(demo_model, "null", tmp_path)
-    bench = workflow.bench_interleaved if interleaved else workflow.bench_all
+    bench = bench_interleaved if interleaved else bench_all
     with pytest.raises(UsageError, match=r"--profile: backend null does not tell .*onnxruntime.* can: leave it away"):
         bench([(artifact, {})] * 2, None, tmp_path / "bench", profiled=True)
     assert not (tmp_path / "bench").exists()

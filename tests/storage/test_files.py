@@ -9,18 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from assay import workflow
 from assay.data import class_list, labels
 from assay.errors import AssayError
+from assay.importers.import_results import import_results
 from assay.records import RunRecord
+from assay.steps.prepare import load_prepared
 from assay.storage import envelope, files, store
 from tests.messages import assert_says
 
 READERS: dict[str, Callable[[Path], object]] = {
     "labels": lambda path: labels.classes_of(["a.png"], path),
     "class list": class_list.read,
-    "import": lambda path: workflow.import_results([path], {}),
-    "prepared set": workflow.load_prepared,
+    "import": lambda path: import_results([path], {}),
+    "prepared set": load_prepared,
     "record": lambda path: store.read(path, RunRecord),
 }
 
@@ -41,14 +42,14 @@ def test_a_pipe_or_a_device_is_said_at_once(name: str, kind: str, tmp_path: Path
 def test_a_record_without_end_in_a_prepared_set_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "prepared.json").symlink_to("/dev/zero")
     with pytest.raises(AssayError) as caught:
-        workflow.load_prepared(tmp_path)
+        load_prepared(tmp_path)
     assert_says(caught, f"cannot read {tmp_path / 'prepared.json'}", "a pipe or a device")
     (tmp_path / "prepared.json").unlink()
     monkeypatch.setattr(envelope, "LARGEST", 1 << 20)
     with (tmp_path / "prepared.json").open("wb") as file:
         file.truncate(1 << 40)
     with pytest.raises(AssayError) as caught:
-        workflow.load_prepared(tmp_path)
+        load_prepared(tmp_path)
     assert_says(caught, "prepared.json has more than 1.0 MiB", "give one of assay's")
 
 

@@ -14,7 +14,7 @@ _HOLD = """
 import sys
 from pathlib import Path
 from assay import locking
-with locking.lock(Path(sys.argv[1])):
+with locks.lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -49,8 +49,8 @@ def test_a_folder_is_free_again_after_an_error(tmp_path: Path) -> None:
 
 def test_a_folder_whose_holder_was_killed_is_free(tmp_path: Path) -> None:
     _python(
-        "import os, sys; from pathlib import Path; from assay import locking\n"
-        "with locking.lock(Path(sys.argv[1])):\n"
+        "import os, sys; from pathlib import Path; from assay.storage import locks\n"
+        "with locks.lock(Path(sys.argv[1])):\n"
         "    os._exit(9)",
         str(tmp_path),
     )
@@ -68,12 +68,12 @@ def test_a_place_that_cannot_be_a_folder_cannot_be_locked(tmp_path: Path) -> Non
 def test_a_full_disk_while_locking_is_one_line(tmp_path: Path) -> None:
     pytest.importorskip("resource", reason="this system has no limit for the size of files")
     said = _python(
-        "import resource, sys; from pathlib import Path; from assay import locking\n"
+        "import resource, sys; from pathlib import Path; from assay.storage import locks\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
         "try:\n"
-        "    with locking.lock(Path(sys.argv[1])):\n"
+        "    with locks.lock(Path(sys.argv[1])):\n"
         "        pass\n"
-        "except locking.RecordError as error:\n"
+        "except locks.RecordError as error:\n"
         "    print(error)\n"
         "except OSError as error:\n"
         "    print('not translated:', error)",

@@ -63,7 +63,7 @@ def test_a_process_that_is_killed_while_writing_leaves_the_old_content(tmp_path:
     path = tmp_path / "file.bin"
     path.write_bytes(b"old")
     _python(
-        "import os, sys; from pathlib import Path; from assay import store\n"
+        "import os, sys; from pathlib import Path; from assay.storage import store\n"
         "with store.replacing(Path(sys.argv[1])) as beside:\n"
         "    beside.write_bytes(b'half of the n')\n"
         "    os._exit(9)",
@@ -91,7 +91,7 @@ def test_a_file_that_outgrows_its_limit_leaves_the_old_content_and_no_part(tmp_p
     path = tmp_path / "array.npy"
     path.write_bytes(b"old")
     said = _python(
-        "import resource, sys; from pathlib import Path; import numpy as np; from assay import store\n"
+        "import resource, sys; from pathlib import Path; import numpy as np; from assay.storage import store\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try:\n"
         "    store.save_array(Path(sys.argv[1]), np.zeros(10_000))\n"
@@ -141,7 +141,7 @@ def test_different_parts_have_different_hashes(parts: tuple[object, ...], others
 
 def test_another_process_finds_the_same_hash() -> None:
     here = store.hash_of("a", {"x": 1.5, "y": None}, ["b"])
-    there = _python("from assay import store; print(store.hash_of('a', {'y': None, 'x': 1.5}, ['b']))")
+    there = _python("from assay.storage import store; print(store.hash_of('a', {'y': None, 'x': 1.5}, ['b']))")
     assert there.strip() == here
 
 

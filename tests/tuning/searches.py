@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assay.progress import Silent
-from assay.workflow import TuneRequest
+from assay.tuning.request import TuneRequest
 
 # The end of a search takes its share of the budget; how many trials there are is for `Enough` to say.
 BOTH = TuneRequest(backends=["onnxruntime"], batches=[1, 16], budget_seconds=30.0)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from assay import workflow
+from assay.steps.adopt import describe
+from assay.steps.prepare import load_prepared, prepare
 from assay.tuning import text as render
 from assay.tuning.eight_bit_models import Quantizer
-from assay.workflow import TuneRequest
+from assay.tuning.request import TuneRequest
+from assay.tuning.tune import tune
 from tests.tuning.searches import Enough
 
 pytest.importorskip("optuna", reason="needs the extra `tune`")
@@ -22,11 +24,11 @@ STARTS = 5
 def test_mobilenet_is_found_to_be_lost_with_one_scale_a_layer_whatever_its_speed(
     material: Path, tmp_path: Path
 ) -> None:
-    model = workflow.describe(material / "models" / "mobilenet_v1_0.25_224.onnx")
+    model = describe(material / "models" / "mobilenet_v1_0.25_224.onnx")
     labels = material / "labels" / "val_label.txt"
-    data = workflow.prepare(material / "images", model.transform, tmp_path / "prepared", labels=labels)
+    data = prepare(material / "images", model.transform, tmp_path / "prepared", labels=labels)
     request = TuneRequest(backends=["onnxruntime"], batches=[16], budget_seconds=900.0, max_drop=3.0)
-    found = workflow.tune(model, data, tmp_path / "T", request, Enough(STARTS))
+    found = tune(model, data, tmp_path / "T", request, Enough(STARTS))
     quantized = [one for one in found.trials if one.candidate.calibrator is not None]
     assert len(quantized) == STARTS - 1
     assert all(one.state in ("right", "wrong") for one in quantized)
@@ -36,7 +38,7 @@ def test_mobilenet_is_found_to_be_lost_with_one_scale_a_layer_whatever_its_speed
     assert bare.sample_agreement < 0.2
     # What has to stay float is ranked for the scales that it is kept for.
     (kept,) = (one for one in quantized if not one.candidate.per_channel and one.candidate.float_layers)
-    calibration = workflow.load_prepared(tmp_path / "T/data/calibration")
+    calibration = load_prepared(tmp_path / "T/data/calibration")
     two = Quantizer(model, calibration, tmp_path / "T/models", 0.001).model("minmax", False, 2, 600.0).quantization
     assert two is not None
     assert set(two.float_layers) == {"Conv_4", "Conv_8"} <= set(kept.kept_float)

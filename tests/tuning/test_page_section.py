@@ -6,9 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from assay import workflow
 from assay.cli.main import main
 from assay.errors import RecordError
+from assay.page.report import write_report
+from assay.steps.results import load_run
 from assay.storage import store
 from assay.tuning import page_section
 from assay.tuning.page_section import SearchReport
@@ -18,7 +19,7 @@ from tests import searches
 
 def _found(folder: Path, found: Tuning) -> SearchReport:
     store.write(folder / "tuning.json", found)
-    report, notes = page_section.search(workflow.load_run(folder), folder)
+    report, notes = page_section.search(load_run(folder), folder)
     assert report is not None
     assert notes == ()
     return report
@@ -59,7 +60,7 @@ def test_a_search_that_found_nothing_belongs_to_a_run_of_its_model(tmp_path: Pat
     found = searches.fruitless(record, *searches.trials()[3:])
     assert _found(tmp_path, found).best is None
     store.write(tmp_path / "tuning.json", searches.of_another_model(found))
-    page = workflow.write_report([tmp_path]).path.read_text(encoding="utf-8")
+    page = write_report([tmp_path]).path.read_text(encoding="utf-8")
     assert "tuning.json is left out: it is of another model, net" in page
     assert "The search" not in page
 
@@ -67,13 +68,13 @@ def test_a_search_that_found_nothing_belongs_to_a_run_of_its_model(tmp_path: Pat
 def test_a_search_without_a_run_has_a_page_of_its_own_with_the_picture(tmp_path: Path) -> None:
     found = searches.fruitless(searches.run(tmp_path / "other"), *searches.trials()[3:6])
     store.write(tmp_path / "T/tuning.json", found)
-    page = workflow.write_report([tmp_path / "T"]).path
+    page = write_report([tmp_path / "T"]).path
     assert page == tmp_path / "T/report.html"
     text = page.read_text(encoding="utf-8")
     assert "chart-frontier" in text
     assert "No trial passed the gate" in text
     os.utime(page, ns=(1, 1))
-    assert workflow.write_report([tmp_path / "T"], reuse=True).path.stat().st_mtime_ns == 1
+    assert write_report([tmp_path / "T"], reuse=True).path.stat().st_mtime_ns == 1
 
 
 def test_every_trial_is_in_the_picture_or_in_a_count(tmp_path: Path) -> None:
@@ -142,12 +143,12 @@ def test_a_damaged_record_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_a_page_is_made_again_where_its_search_has_changed(tmp_path: Path) -> None:
     record = searches.run(tmp_path)
-    page = workflow.write_report([tmp_path]).path
+    page = write_report([tmp_path]).path
     os.utime(page, ns=(1, 1))
-    assert workflow.write_report([tmp_path], reuse=True).path.stat().st_mtime_ns == 1
+    assert write_report([tmp_path], reuse=True).path.stat().st_mtime_ns == 1
     for place in ("tuning.json", "tune/tuning.json"):
         store.write(tmp_path / place, searches.search(record))
-        made = workflow.write_report([tmp_path], reuse=True).path
+        made = write_report([tmp_path], reuse=True).path
         assert made.stat().st_mtime_ns != 1
         assert "The search" in made.read_text(encoding="utf-8")
         os.utime(made, ns=(1, 1))

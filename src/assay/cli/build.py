@@ -149,15 +149,16 @@ def _add_quantize(commands: Commands) -> None:
 
 def export(options: argparse.Namespace) -> int:
     """`assay export`."""
-    from assay import workflow
     from assay.progress import on_standard_error
+    from assay.steps import export as export_step
+    from assay.whole_run.repair import repair
 
     if (options.checkpoint is None) != options.random_weights:
         raise UsageError("give a CHECKPOINT, or --random-weights for speed only")
     with on_standard_error() as progress:
         if options.repair:
-            workflow.repair(options.output, "export", progress)
-        model = workflow.export(
+            repair(options.output, "export", progress)
+        model = export_step.export(
             options.arch,
             options.output,
             weights=options.checkpoint,
@@ -174,9 +175,13 @@ def export(options: argparse.Namespace) -> int:
 
 def quantize(options: argparse.Namespace) -> int:
     """`assay quantize`."""
-    from assay import workflow
     from assay.progress import on_standard_error
     from assay.quantization import layer_costs
+    from assay.quantization import quantize as quantize_step
+    from assay.quantization.calibration import calibration_data
+    from assay.quantization.layer_costs import measure_sensitivity
+    from assay.steps.adopt import describe
+    from assay.whole_run.repair import repair
 
     if options.sensitivity and options.keep_float:
         raise UsageError("--sensitivity measures every layer; leave --keep-float away")
@@ -184,51 +189,59 @@ def quantize(options: argparse.Namespace) -> int:
     how |= {"reduce_range": options.reduce_range}
     how |= {"images": options.images} if options.images is not None else {}
     with on_standard_error() as progress:
-        model = workflow.describe(options.model, choice(options), options.output)
+        model = describe(options.model, choice(options), options.output)
         progress.note(f"transform: {model.transform_source}")
-        data = workflow.calibration_data(options.calibration)
+        data = calibration_data(options.calibration)
         if options.sensitivity:
-            costs = workflow.measure_sensitivity(model, data, **how, progress=progress)
+            costs = measure_sensitivity(model, data, **how, progress=progress)
             answer(options, costs, layer_costs.table(costs))
             return EXIT_DONE
         if options.repair:
-            workflow.repair(options.out, "quantize", progress)
-        made = workflow.quantize(model, data, options.out, **how, float_layers=options.keep_float, progress=progress)
+            repair(options.out, "quantize", progress)
+        made = quantize_step.quantize(
+            model, data, options.out, **how, float_layers=options.keep_float, progress=progress
+        )
     answer(options, made, f"{options.out} and its record {options.out.with_suffix('.json').name}")
     return EXIT_DONE
 
 
 def compile_model(options: argparse.Namespace) -> int:
     """`assay compile`."""
-    from assay import workflow
     from assay.progress import on_standard_error
+    from assay.steps import compile as compile_step
+    from assay.steps.adopt import describe
+    from assay.steps.build_options import batch_sizes
+    from assay.steps.choose_backend import AUTO, BuildRequest, resolve
+    from assay.steps.compile import choice_of, compile_to
+    from assay.steps.pixel_sources import Images
+    from assay.whole_run.repair import repair
 
     if options.dry_run and options.json:
         raise UsageError("--json: --dry-run makes no record; leave one of them away")
     if "," in (options.device or ""):
         raise UsageError(f"--device {options.device}: an artifact is for one device; several are for run and bench")
     asked = None if options.batch is None else [options.batch]
-    data = None if options.images is None else workflow.Images.of(options.images, None)
-    request = workflow.BuildRequest(**build_arguments(options))
-    if request.backend != workflow.AUTO:
+    data = None if options.images is None else Images.of(options.images, None)
+    request = BuildRequest(**build_arguments(options))
+    if request.backend != AUTO:
         first = (asked or [_USUAL_BATCH])[0]
         _refuse_run_settings(options, request.options(first, for_command=options.dry_run)[1])
     with on_standard_error() as progress:
-        model = workflow.describe(options.model, choice(options), options.output)
+        model = describe(options.model, choice(options), options.output)
         progress.note(f"transform: {model.transform_source}")
-        (batch,) = workflow.batch_sizes(model, asked, [_USUAL_BATCH], progress)
+        (batch,) = batch_sizes(model, asked, [_USUAL_BATCH], progress)
         if options.dry_run:
             build, _ = request.options(batch, for_command=True)
-            words = workflow.command(model, build, options.out)
+            words = compile_step.command(model, build, options.out)
             progress.note(f"not run; the graph that it reads is {options.out.name}.onnx")
             print(shlex.join(words))  # noqa: T201 - the answer
             return EXIT_DONE
         if options.repair:
-            workflow.repair(options.out, "compile", progress)
-        trials = workflow.choice_of(options.out)
-        build, run_settings = workflow.resolve(request, model, batch, trials, progress=progress, data=data)
+            repair(options.out, "compile", progress)
+        trials = choice_of(options.out)
+        build, run_settings = resolve(request, model, batch, trials, progress=progress, data=data)
         _refuse_run_settings(options, run_settings)
-        compiled = workflow.compile_to(model, build, options.out, progress, data=data)
+        compiled = compile_to(model, build, options.out, progress, data=data)
     answer(options, compiled, f"{options.out} and its record {options.out.name}.json")
     return EXIT_DONE
 
@@ -241,21 +254,23 @@ def _refuse_run_settings(options: argparse.Namespace, run_settings: Mapping[str,
 
 def prepare(options: argparse.Namespace) -> int:
     """`assay prepare`."""
-    from assay import workflow
     from assay.data.transform import choose
     from assay.progress import on_standard_error
+    from assay.steps import prepare as prepare_step
+    from assay.steps.adopt import transform_of
+    from assay.whole_run.repair import repair
 
     if options.like is not None and options.preset is not None:
         raise UsageError("--like and --preset both name a whole transform; give one of them")
     if options.like is not None:
-        transform, source = workflow.transform_of(options.like, choice(options))
+        transform, source = transform_of(options.like, choice(options))
     else:
         transform, source = choose(choice(options), None, None)
     with on_standard_error() as progress:
         progress.note(f"transform: {source}")
         if options.repair:
-            workflow.repair(options.output, "prepare", progress, [options.images])
-        prepared = workflow.prepare(
+            repair(options.output, "prepare", progress, [options.images])
+        prepared = prepare_step.prepare(
             options.images,
             transform,
             options.output,

@@ -39,14 +39,15 @@ def add(commands: Commands) -> None:
 
 def import_results(options: argparse.Namespace) -> int:
     """`assay import`."""
-    from assay import workflow
+    from assay.importers import import_results as import_results_step
+    from assay.importers.import_results import default_output
     from assay.importers.text import imported
 
     settings: dict[str, str] = {}
     for key, value in options.set:
         if settings.setdefault(key, value) != value:
             raise UsageError(f"--set {key} is given twice, as {settings[key]} and {value}; give one")
-    written = options.output or workflow.default_output(options.files[0])
-    run = workflow.import_results(options.files, settings, written)
+    written = options.output or default_output(options.files[0])
+    run = import_results_step.import_results(options.files, settings, written)
     answer(options, run, imported(run, str(written)))
     return EXIT_DONE

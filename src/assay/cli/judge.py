@@ -32,7 +32,7 @@ from assay.cli.options import (
 from assay.errors import EXIT_DONE, EXIT_GATE, UsageError
 
 if TYPE_CHECKING:
-    from assay.records import Outcome
+    from assay.whole_run.outcome import Outcome
 
 
 def add_whole_way(commands: Commands) -> None:
@@ -142,20 +142,24 @@ def _gate_options(made: argparse.ArgumentParser) -> None:
 
 def demo(options: argparse.Namespace) -> int:
     """`assay demo`."""
-    from assay import workflow
     from assay.progress import on_standard_error
+    from assay.whole_run.demo import run_demo
 
     with on_standard_error() as progress:
-        outcome = workflow.run_demo(options.output, progress, command=options.command_line)
+        outcome = run_demo(options.output, progress, command=options.command_line)
     return _end(options, outcome, options.output, allow_inconclusive=False)
 
 
 def run(options: argparse.Namespace) -> int:
     """`assay run`."""
-    from assay import workflow
     from assay.progress import on_standard_error
+    from assay.steps.choose_backend import AUTO
+    from assay.steps.compare import given_reference
+    from assay.whole_run import run as run_step
+    from assay.whole_run.repair import repair
+    from assay.whole_run.run import RunRequest
 
-    request = workflow.RunRequest(
+    request = RunRequest(
         model=options.model,
         images=options.images,
         labels=options.labels,
@@ -165,7 +169,7 @@ def run(options: argparse.Namespace) -> int:
         random_weights=options.random_weights,
         batches=options.batch,
         output=options.output,
-        **{**build_arguments(options), **({"backend": options.backend or workflow.AUTO} if options.tune else {})},
+        **{**build_arguments(options), **({"backend": options.backend or AUTO} if options.tune else {})},
         tune_seconds=options.tune,
         calibration=options.calibration,
         prepare=not options.no_prepare,
@@ -173,7 +177,7 @@ def run(options: argparse.Namespace) -> int:
         on_error=options.on_error,
         transform=choice(options),
         opset=options.opset,
-        references=[workflow.given_reference(options.reference)] if options.reference else [],
+        references=[given_reference(options.reference)] if options.reference else [],
         max_drop=options.max_drop,
         gates=options.gate,
         wait_idle=options.wait_idle,
@@ -185,16 +189,16 @@ def run(options: argparse.Namespace) -> int:
     with on_standard_error() as progress:
         if options.repair:
             given = [Path(request.model), *filter(None, [request.images, request.calibration])]
-            workflow.repair(options.out, "run", progress, given)
-        outcome = workflow.run(request, options.out, progress)
+            repair(options.out, "run", progress, given)
+        outcome = run_step.run(request, options.out, progress)
     return _end(options, outcome, options.out, options.allow_inconclusive)
 
 
 def _end(options: argparse.Namespace, outcome: Outcome, folder: Path, allow_inconclusive: bool) -> int:
-    from assay.render import table
     from assay.tuning import text
+    from assay.whole_run import outcome as outcomes
 
-    parts = [table.run(outcome, f"{folder}/verdict.json")]
+    parts = [outcomes.text(outcome, f"{folder}/verdict.json")]
     found = outcome.tuning
     if found is not None:
         parts.insert(0, text.tuning(found, f"{folder}/tune/tuning.json"))
@@ -206,25 +210,29 @@ def _end(options: argparse.Namespace, outcome: Outcome, folder: Path, allow_inco
 
 def evaluate(options: argparse.Namespace) -> int:
     """`assay evaluate`."""
-    from assay import workflow
     from assay.guide.formats import result_json
     from assay.progress import on_standard_error
     from assay.records import Evaluation, NamedAccuracy
     from assay.render import table
     from assay.render.predictions_csv import predictions_csv
+    from assay.score.accuracy import SHIFTED
+    from assay.steps import evaluate as evaluate_step
+    from assay.steps.evaluate import ranked
+    from assay.steps.results import load_predictions
     from assay.storage import store
 
-    found = workflow.load_predictions(options.predictions)
+    found = load_predictions(options.predictions)
     with on_standard_error() as progress:
         results = [
-            (name, workflow.evaluate(predictions, options.labels, options.class_list)) for name, predictions in found
+            (name, evaluate_step.evaluate(predictions, options.labels, options.class_list))
+            for name, predictions in found
         ]
         if any(accuracy.label_shift for _, accuracy in results):
-            progress.note(workflow.SHIFTED)
+            progress.note(SHIFTED)
     if options.output is not None:
         store.write_bytes(options.output, result_json(results[0][1]).encode())
     if options.csv is not None:
-        images = workflow.ranked(found[0][1], options.labels, options.class_list)
+        images = ranked(found[0][1], options.labels, options.class_list)
         store.write_bytes(options.csv, predictions_csv(images).encode())
     record = Evaluation(results=tuple(NamedAccuracy(name=name, accuracy=accuracy) for name, accuracy in results))
     # A run of several batch sizes has an accuracy each, and a file holds one: the first, which is said.
@@ -236,15 +244,15 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def compare(options: argparse.Namespace) -> int:
     """`assay compare`."""
-    from assay import workflow
     from assay.records import RunRecord
     from assay.render import table
     from assay.render.comparison import comparison, comparison_csv
     from assay.render.junit import junit
     from assay.render.markdown import markdown
+    from assay.steps.compare import compare_all, figures
     from assay.storage import store
 
-    found, loaded = workflow.compare_all(
+    found, loaded = compare_all(
         options.records,
         given=options.reference,
         against=options.against,
@@ -258,9 +266,7 @@ def compare(options: argparse.Namespace) -> int:
             raise UsageError(f"--csv {options.csv}: these records have no speeds to compare; give a second one")
         store.write_bytes(options.csv, comparison_csv(found.table).encode())
     results = {
-        name: table.results(record.results, workflow.figures(record))
-        for name, record in loaded
-        if isinstance(record, RunRecord)
+        name: table.results(record.results, figures(record)) for name, record in loaded if isinstance(record, RunRecord)
     }
     answer(options, found, markdown(found) if options.markdown else comparison(found, results))
     passed = all(verdict.passes(options.allow_inconclusive) for verdict in found.verdicts)

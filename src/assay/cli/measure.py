@@ -100,11 +100,11 @@ def add(commands: Commands) -> None:
 
 def predict(options: argparse.Namespace) -> int:
     """`assay predict`."""
-    from assay import workflow
     from assay.progress import on_standard_error
     from assay.render import table
+    from assay.steps import predict as predict_step
 
-    found = workflow.predict(
+    found = predict_step.predict(
         options.model,
         options.images,
         output=options.output,
@@ -119,18 +119,20 @@ def predict(options: argparse.Namespace) -> int:
 
 def doctor(options: argparse.Namespace) -> int:
     """`assay doctor`."""
-    from assay import workflow
     from assay.render import table
+    from assay.steps import doctor as doctor_step
 
-    found = workflow.doctor()
+    found = doctor_step.doctor()
     answer(options, found, table.diagnosis(found))
     return EXIT_DONE
 
 
 def bench(options: argparse.Namespace) -> int:
     """`assay bench`."""
-    from assay import workflow
     from assay.progress import on_standard_error
+    from assay.steps.bench import bench_all
+    from assay.steps.results import held
+    from assay.whole_run.repair import repair
 
     for name, value in (("--duration", options.duration), ("--iterations", options.iterations)):
         if value is not None and value <= 0:
@@ -147,10 +149,10 @@ def bench(options: argparse.Namespace) -> int:
     if options.gate:
         raise UsageError("--gate judges artifacts that are measured in turn; add --interleave, or give it to compare")
     data = _data(options)
-    with on_standard_error() as progress, workflow.held(options.out, "run"):
+    with on_standard_error() as progress, held(options.out, "run"):
         if options.repair:
-            workflow.repair(options.out, "bench", progress, what_is_given(options))
-        record = workflow.bench_all(
+            repair(options.out, "bench", progress, what_is_given(options))
+        record = bench_all(
             _artifacts(options, data, progress),
             data,
             options.out,
@@ -165,20 +167,22 @@ def bench(options: argparse.Namespace) -> int:
 
 def _bench_interleaved(options: argparse.Namespace) -> int:
     """`assay bench --interleave`."""
-    from assay import workflow
     from assay.progress import on_standard_error
     from assay.records import InterleavedOutcome
     from assay.render.comparison import comparison
+    from assay.steps.compare import compare_in_turn
+    from assay.steps.interleave import bench_interleaved
     from assay.storage import locks
+    from assay.whole_run.repair import repair
 
     data = _data(options)
     with on_standard_error() as progress, locks.lock(options.out):
         if options.repair:
-            workflow.repair(options.out, "bench", progress, what_is_given(options))
-        records = workflow.bench_interleaved(
+            repair(options.out, "bench", progress, what_is_given(options))
+        records = bench_interleaved(
             _artifacts(options, data, progress), data, options.out, **_how(options), progress=progress
         )
-    compared = workflow.compare_in_turn(records, options.gate)
+    compared = compare_in_turn(records, options.gate)
     outcome = InterleavedOutcome(
         outcomes={letter: _outcome(record) for letter, record in records.items()}, comparison=compared
     )
@@ -193,10 +197,10 @@ def _bench_interleaved(options: argparse.Namespace) -> int:
 
 def _how(options: argparse.Namespace) -> dict[str, Any]:
     """How long to measure, what to wait for, and whether with a profile."""
-    from assay import workflow
+    from assay.steps.measurement import Length
 
     return {
-        "length": workflow.Length(seconds=options.duration, batches=options.iterations, timeout=options.timeout),
+        "length": Length(seconds=options.duration, batches=options.iterations, timeout=options.timeout),
         "wait_idle": options.wait_idle,
         "profiled": options.profile,
         "command": options.command_line,
@@ -204,10 +208,10 @@ def _how(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _outcome(record: RunRecord) -> BenchOutcome:
-    from assay import workflow
     from assay.records import BenchOutcome
+    from assay.steps.compare import figures
 
-    return BenchOutcome(run=record, figures=workflow.figures(record))
+    return BenchOutcome(run=record, figures=figures(record))
 
 
 def _measurements(found: BenchOutcome) -> list[str]:
@@ -227,22 +231,26 @@ def _artifacts(
     options: argparse.Namespace, data: Data, progress: Progress
 ) -> list[tuple[CompiledModel, dict[str, Setting]]]:
     """The artifacts that were named, and those compiled from a model that was, each with its run settings."""
-    from assay import workflow
+    from assay.steps.adopt import describe
+    from assay.steps.build_options import batch_sizes, run_settings_of
+    from assay.steps.choose_backend import BuildRequest, resolve
+    from assay.steps.compile import compile_into, find_compiled, load_compiled
+    from assay.whole_run.run import USUAL_BATCHES
 
     found = []
     for given in options.artifacts:
         # Only a model may come without a record.
         is_model = given.suffix == ".onnx" or not given.exists()
-        compiled = workflow.find_compiled(given) if is_model else workflow.load_compiled(given)
+        compiled = find_compiled(given) if is_model else load_compiled(given)
         if compiled is not None:
             _refuse_build_options(options, given)
-            found.append((compiled, workflow.run_settings_of(compiled, dict(options.set))))
+            found.append((compiled, run_settings_of(compiled, dict(options.set))))
             continue
-        model = workflow.describe(given, choice(options), options.output)
+        model = describe(given, choice(options), options.output)
         progress.note(f"transform: {model.transform_source}")
-        for batch in workflow.batch_sizes(model, options.batch, workflow.USUAL_BATCHES, progress):
-            build, run_settings = workflow.resolve(
-                workflow.BuildRequest(**build_arguments(options)),
+        for batch in batch_sizes(model, options.batch, USUAL_BATCHES, progress):
+            build, run_settings = resolve(
+                BuildRequest(**build_arguments(options)),
                 model,
                 batch,
                 options.out / f"choice-{batch}.json",
@@ -250,7 +258,7 @@ def _artifacts(
                 progress,
                 data,
             )
-            compiled, _ = workflow.compile_into(model, build, options.out / "compiled", data)
+            compiled, _ = compile_into(model, build, options.out / "compiled", data)
             found.append((compiled, run_settings))
     return found
 
@@ -267,12 +275,13 @@ def _refuse_build_options(options: argparse.Namespace, artifact: Path) -> None:
 
 
 def _data(options: argparse.Namespace) -> Data:
-    from assay import workflow
+    from assay.steps.pixel_sources import Images
+    from assay.steps.prepare import load_prepared
 
     if options.images is None and (options.labels or options.class_list) is not None:
         raise UsageError("--labels and --class-list go with --images; a prepared data set holds its labels")
     if options.data is not None:
-        return workflow.load_prepared(options.data)
+        return load_prepared(options.data)
     if options.images is None:
         return None
-    return workflow.Images.of(options.images, options.labels, options.class_list)
+    return Images.of(options.images, options.labels, options.class_list)

@@ -16,7 +16,7 @@ from assay.units import visible_json, visible_lines
 if TYPE_CHECKING:
     from assay.data.transform import TransformChoice
     from assay.records import Record
-    from assay.workflow import Spread
+    from assay.remote.bench import Spread
 
 _COLOURS = {
     r"(?m)^(verdict )?PASS\b": "bold green",
@@ -188,7 +188,7 @@ def spread(options: argparse.Namespace) -> Spread | None:
         return None
     if options.cluster is not None and len(devices) > 1:
         raise UsageError("--cluster takes every device of a kind; give one --device, or several without --cluster")
-    from assay.workflow import Spread
+    from assay.remote.bench import Spread
 
     return Spread(cluster=options.cluster, devices=devices if options.cluster is None else ())
 

@@ -29,9 +29,10 @@ def add(commands: Commands) -> None:
 
 def report(options: argparse.Namespace) -> int:
     """`assay report`."""
-    from assay import units, workflow
+    from assay import units
+    from assay.page.report import write_report
 
-    written = workflow.write_report(options.records, options.output, images=not options.no_images)
+    written = write_report(options.records, options.output, images=not options.no_images)
     answer(options, written, f"{_shown(written.path)} · {units.memory(written.size)}")
     return EXIT_DONE
 

@@ -46,9 +46,13 @@ def refuse_without_scenario(options: argparse.Namespace) -> None:
 
 def bench_scenario(options: argparse.Namespace, artifacts: Artifacts) -> int:
     """`assay bench --scenario`."""
-    from assay import workflow
+    from assay.loadgen import bench
     from assay.loadgen import text as render
+    from assay.loadgen.request import ScenarioRequest
     from assay.progress import on_standard_error
+    from assay.steps.prepare import load_prepared, prepare
+    from assay.steps.results import held
+    from assay.whole_run.repair import repair
 
     for name in ("interleave", "profile", "iterations", "timeout"):
         if getattr(options, name):
@@ -57,7 +61,7 @@ def bench_scenario(options: argparse.Namespace, artifacts: Artifacts) -> int:
         raise UsageError("--scenario tests one device; leave --cluster and further devices away")
     if options.target_qps is not None and options.target_qps <= 0:
         raise UsageError(f"--target-qps {options.target_qps:g}: give more than 0")
-    request = workflow.ScenarioRequest(
+    request = ScenarioRequest(
         scenario=options.scenario,
         official=options.mlperf,
         seconds=options.duration,
@@ -68,19 +72,19 @@ def bench_scenario(options: argparse.Namespace, artifacts: Artifacts) -> int:
     request.check()
     if options.mlperf and options.synthetic:
         raise UsageError("--mlperf runs the accuracy mode too, which needs images; give --data or --images")
-    with on_standard_error() as progress, workflow.held(options.out, "scenario"):
+    with on_standard_error() as progress, held(options.out, "scenario"):
         if options.repair:
-            workflow.repair(options.out, "bench", progress, what_is_given(options))
+            repair(options.out, "bench", progress, what_is_given(options))
         found = artifacts(_with_one_batch(options, request.load.scenario.usual_batch), None, progress)
         if len(found) > 1:
             raise UsageError(f"--scenario tests one artifact, and these are {len(found)}; give one, or one --batch")
         compiled, run_settings = found[0]
         data = None
         if options.data is not None:
-            data = workflow.load_prepared(options.data)
+            data = load_prepared(options.data)
         elif options.images is not None:
             # Images are in memory before a query asks for them; how they got there is no part of a scenario's time.
-            data = workflow.prepare(
+            data = prepare(
                 options.images,
                 compiled.model.transform,
                 options.out / "prepared",
@@ -88,7 +92,7 @@ def bench_scenario(options: argparse.Namespace, artifacts: Artifacts) -> int:
                 class_list=options.class_list,
                 progress=progress,
             )
-        outcome = workflow.bench_scenario(
+        outcome = bench.bench_scenario(
             compiled,
             data,
             options.out,
@@ -109,9 +113,9 @@ def what_is_given(options: argparse.Namespace) -> list[Path]:
 
 def _with_one_batch(options: argparse.Namespace, usual: int) -> argparse.Namespace:
     """The options with the scenario's usual batch size for a model that is given without one."""
-    from assay import workflow
+    from assay.steps.compile import find_compiled
 
-    is_artifact = any(given.exists() and workflow.find_compiled(given) is not None for given in options.artifacts)
+    is_artifact = any(given.exists() and find_compiled(given) is not None for given in options.artifacts)
     batch = options.batch if options.batch is not None or is_artifact else [usual]
     return argparse.Namespace(**{**vars(options), "batch": batch})
 

@@ -24,7 +24,7 @@ from assay.errors import EXIT_DONE, EXIT_GATE
 if TYPE_CHECKING:
     from assay.progress import Progress
     from assay.records import OnnxModel
-    from assay.workflow import TuneRequest
+    from assay.tuning.request import TuneRequest
 
 _SIZES = {"MiB": 1 << 20, "GiB": 1 << 30}
 
@@ -79,43 +79,49 @@ def search_options(made: argparse.ArgumentParser) -> None:
 
 def tune(options: argparse.Namespace) -> int:
     """`assay tune`."""
-    from assay import workflow
+    from assay.page.report import write_report
     from assay.progress import on_standard_error
+    from assay.steps.adopt import describe
+    from assay.steps.prepare import load_prepared
     from assay.tuning import text as tuning_text
+    from assay.tuning import tune as tune_step
+    from assay.whole_run.repair import repair
 
     with on_standard_error() as progress:
         if options.repair:
             given = [options.model, options.data, *([options.calibration] if options.calibration else [])]
-            workflow.repair(options.out, "tune", progress, given)
-        model = workflow.describe(options.model, choice(options), options.output)
+            repair(options.out, "tune", progress, given)
+        model = describe(options.model, choice(options), options.output)
         progress.note(f"transform: {model.transform_source}")
-        found = workflow.tune(
+        found = tune_step.tune(
             model,
-            workflow.load_prepared(options.data),
+            load_prepared(options.data),
             options.out,
             request_of(options, model, progress),
             progress,
             command=options.command_line,
         )
-        workflow.write_report([options.out], progress=progress)
+        write_report([options.out], progress=progress)
     answer(options, found, tuning_text.tuning(found, f"{options.out}/tuning.json"))
     return EXIT_DONE if found.best is not None else EXIT_GATE
 
 
 def request_of(options: argparse.Namespace, model: OnnxModel, progress: Progress) -> TuneRequest:
     """What the search's options ask for."""
-    from assay import workflow
+    from assay.steps.prepare import prepared
     from assay.storage import locks
+    from assay.tuning import request
+    from assay.tuning.request import TUNED_BATCHES
 
     calibration = None
     if options.calibration is not None:
         # A search that is at work there is not to find other images in the place of its own.
         with locks.lock(options.out):
             place = options.out / "calibration"
-            calibration = workflow.prepared(options.calibration, model.transform, place, progress)
-    return workflow.TuneRequest(
+            calibration = prepared(options.calibration, model.transform, place, progress)
+    return request.TuneRequest(
         backends=options.backends,
-        batches=options.batch or workflow.TUNED_BATCHES,
+        batches=options.batch or TUNED_BATCHES,
         objective=options.objective,
         budget_seconds=options.budget,
         max_drop=options.max_drop,

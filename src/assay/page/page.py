@@ -115,7 +115,7 @@ def _templates() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(
-        loader=PackageLoader("assay.render"),
+        loader=PackageLoader("assay.page"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,

@@ -8,7 +8,6 @@ from typing import Literal
 from assay.records.base import Record, ThroughputKind, VerdictWord
 from assay.records.measurement import Figures, PairedAccuracy, RunRecord
 from assay.records.model import PublishedAccuracy
-from assay.tuning.records import Tuning
 
 
 class Reference(Record, frozen=True, kw_only=True):
@@ -75,18 +74,6 @@ class Verdict(Record, frozen=True, kw_only=True):
     def passes(self, allow_inconclusive: bool = False) -> bool:
         """Whether the verdict holds, or is in doubt alone where that is allowed."""
         return self.holds or (allow_inconclusive and self.word == "INCONCLUSIVE")
-
-
-class Outcome(Record, frozen=True, kw_only=True):
-    """A run with the verdict on it, and the figures that both are about."""
-
-    run: RunRecord
-    verdict: Verdict
-    word: VerdictWord | None
-    """The verdict of the whole; None where there was nothing to judge."""
-    figures: tuple[Figures, ...]
-    tuning: Tuning | None = None
-    """The search for the artifact, where there was one."""
 
 
 class BenchOutcome(Record, frozen=True, kw_only=True):

@@ -13,14 +13,12 @@ from assay.records import (
     Diagnosis,
     Estimate,
     Figures,
-    Outcome,
     PredictionList,
     Profile,
     StageTime,
     Verdict,
 )
 from assay.render.columns import aligned
-from assay.render.paired import line
 from assay.units import visible
 
 
@@ -123,14 +121,6 @@ def verdict(found: Verdict, place: str) -> str:
     if found.artifact_sha256:
         parts.append(f"artifacts {', '.join(units.short_hash(sha256) for sha256 in found.artifact_sha256)}")
     return "\n".join([*lines, " · ".join([*parts, visible(place)])])
-
-
-def run(outcome: Outcome, place: str) -> str:
-    """What `assay run` ends with."""
-    warnings = [f"warning  {visible(warning)}" for warning in outcome.run.warnings]
-    found = results(outcome.run.results, outcome.figures)
-    pairs = [line(result.batch, result.paired) for result in outcome.run.results if result.paired is not None]
-    return "\n".join(["", found, "", *([*pairs, ""] if pairs else []), *warnings, verdict(outcome.verdict, place)])
 
 
 def accuracies(found: Sequence[tuple[str, Accuracy]]) -> str:

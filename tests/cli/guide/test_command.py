@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from assay import demo, workflow
+from assay import demo
 from assay.backends import registry
 from assay.cli.main import main
 from assay.records import CompiledModel
+from assay.steps.results import load_run
 from assay.storage import store
 from assay.tuning import trial
+from assay.tuning.tune import load_tuning
 
 ATC = (
     "atc --framework=5 --model=demo.onnx --output=demo_bs16 --input_format=NCHW "
@@ -164,16 +166,16 @@ def test_the_tuner_writes_an_artifact_that_the_benchmark_runs_as_it_was_tuned(
     assert "Interface throughputRate: " in printed
     made = store.read(there / "demo_aoe.om.json", CompiledModel)
     assert (made.options.batch, made.options.input_kind) == (1, "float32")
-    search = workflow.load_tuning(there / "demo_aoe.om.tuning")
+    search = load_tuning(there / "demo_aoe.om.tuning")
     assert search.best is not None
     best = next(one for one in search.trials if one.number == search.best)
     assert made.run_settings == best.candidate.run
     assert guide("./benchmark.x86_64 -round=20 -om_path=demo_aoe.om -device_id=0 -batch_size=1") == 0
-    measured = workflow.load_run(there / "result/assay_device_0/pure_batchsize_1").results[0].performance
+    measured = load_run(there / "result/assay_device_0/pure_batchsize_1").results[0].performance
     assert measured.run_settings == best.candidate.run
     # What was found is not searched again.
     assert main(words) == 0
-    assert workflow.load_tuning(there / "demo_aoe.om.tuning") == search
+    assert load_tuning(there / "demo_aoe.om.tuning") == search
 
 
 def test_where_nothing_tuned_is_right_the_artifact_is_untuned_and_that_is_said(

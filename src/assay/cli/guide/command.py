@@ -159,9 +159,10 @@ def _list(line: _Line) -> int:
 
 def _benchmark(line: _Line) -> int:
     from assay import guide as assay_guide
-    from assay import workflow
     from assay.progress import on_standard_error
     from assay.records import BenchOutcome
+    from assay.steps.compare import figures
+    from assay.steps.compile import load_compiled
 
     given = guide_options.benchmark().parse_args(line.words)
     if given.useDvpp:
@@ -169,7 +170,7 @@ def _benchmark(line: _Line) -> int:
             "-useDvpp=True asks for the decoder of an Ascend device, whose pixels differ from Pillow's; prepare the "
             "images with imagenet_torch_preprocess.py and give -useDvpp=False"
         )
-    compiled = workflow.load_compiled(given.om_path)
+    compiled = load_compiled(given.om_path)
     with on_standard_error() as progress:
         _tell_ignored(given, progress.note)
         if given.round is not None:
@@ -194,7 +195,7 @@ def _benchmark(line: _Line) -> int:
                 binary=bool(given.output_binary),
                 progress=progress,
             )
-    outcome = BenchOutcome(run=record, figures=workflow.figures(record))
+    outcome = BenchOutcome(run=record, figures=figures(record))
     answer(line.options, outcome, assay_guide.report(record).rstrip("\n"))
     return EXIT_DONE
 

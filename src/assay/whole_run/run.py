@@ -14,7 +14,7 @@ from assay.errors import RecordError, UsageError
 from assay.measure.machine import Patience
 from assay.page import report
 from assay.progress import Progress, Silent, Stopwatch
-from assay.records import CompiledModel, OnnxModel, Outcome, PreparedDataset, Setting
+from assay.records import CompiledModel, OnnxModel, PreparedDataset, Setting
 from assay.steps import bench, build_options, choose_backend, compare, pair, prepare
 from assay.steps import compile as compile_step
 from assay.steps import results as results_step
@@ -28,7 +28,8 @@ from assay.storage import store
 from assay.tuning.records import Tuning
 from assay.tuning.request import TUNED_BATCHES, TuneRequest
 from assay.tuning.tune import tune
-from assay.workflow.run_request import USUAL_BATCHES, RunRequest
+from assay.whole_run.outcome import Outcome
+from assay.whole_run.request import USUAL_BATCHES, RunRequest
 
 __all__ = ["USUAL_BATCHES", "RunRequest", "run"]
 

@@ -10,9 +10,10 @@ import msgspec
 from assay import demo, environment
 from assay.data.transform import TransformChoice
 from assay.progress import Progress, Silent
-from assay.records import Outcome, Reference
+from assay.records import Reference
 from assay.steps.check_images import demo_transform
-from assay.workflow.complete_run import RunRequest, run
+from assay.whole_run.outcome import Outcome
+from assay.whole_run.run import RunRequest, run
 
 
 def run_demo(out: Path, progress: Progress = Silent(), *, command: str | None = None) -> Outcome:

@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay import demo, workflow
+from assay import demo
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError, CheckpointError, DatasetError, UsageError
 from assay.progress import Silent
 from assay.records import InputKind, RunRecord, Verdict
+from assay.steps.compare import given_reference
+from assay.steps.evaluate import evaluate
+from assay.steps.results import load_run
 from assay.storage import store
-from assay.workflow import RunRequest
+from assay.whole_run import run as run_step
+from assay.whole_run.demo import run_demo
+from assay.whole_run.run import RunRequest
 
 
 class Steps(Silent):
@@ -51,7 +56,7 @@ def request_(images: Path, demo_choice: TransformChoice) -> RunRequest:
 
 def test_the_demo_is_right_as_often_as_when_it_was_made(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    outcome = workflow.run_demo(tmp_path / "RUN")
+    outcome = run_demo(tmp_path / "RUN")
     for result in outcome.run.results:
         assert result.accuracy is not None
         assert list(result.accuracy.correct_at) == demo.measured()["correct_at"]
@@ -64,7 +69,7 @@ def test_the_demo_is_right_as_often_as_when_it_was_made(tmp_path: Path) -> None:
 
 def test_every_record_is_on_disk_and_reads_back(request_: RunRequest, tmp_path: Path) -> None:
     out = tmp_path / "RUN"
-    outcome = workflow.run(request_, out)
+    outcome = run_step.run(request_, out)
     assert store.read(out / "run.json", RunRecord) == outcome.run
     assert store.read(out / "verdict.json", Verdict) == outcome.verdict
     assert {path.name for path in out.iterdir()} >= {
@@ -83,8 +88,8 @@ def test_every_record_is_on_disk_and_reads_back(request_: RunRequest, tmp_path: 
 def test_scores_do_not_depend_on_the_way_of_the_pixels(
     input_kind: InputKind, prepare: bool, request_: RunRequest, tmp_path: Path
 ) -> None:
-    usual = workflow.run(request_, tmp_path / "usual").run
-    other = workflow.run(
+    usual = run_step.run(request_, tmp_path / "usual").run
+    other = run_step.run(
         replace(request_, prepare=prepare, input_kind=input_kind),
         tmp_path / "other",
     ).run
@@ -100,7 +105,7 @@ def test_scores_do_not_depend_on_the_way_of_the_pixels(
 
 
 def test_padding_of_the_last_batch_never_reaches_the_predictions(request_: RunRequest, tmp_path: Path) -> None:
-    run = workflow.run(replace(request_, batches=(16, 40)), tmp_path / "RUN").run
+    run = run_step.run(replace(request_, batches=(16, 40)), tmp_path / "RUN").run
     padded, whole = run.results
     assert padded.predictions is not None
     assert whole.predictions is not None
@@ -110,35 +115,35 @@ def test_padding_of_the_last_batch_never_reaches_the_predictions(request_: RunRe
 
 
 def test_a_second_run_does_nothing_again_and_says_the_same(request_: RunRequest, tmp_path: Path) -> None:
-    first = workflow.run(request_, tmp_path / "RUN")
+    first = run_step.run(request_, tmp_path / "RUN")
     steps = Steps()
-    again = workflow.run(request_, tmp_path / "RUN", steps)
+    again = run_step.run(request_, tmp_path / "RUN", steps)
     assert steps.kept == {"model": True, "prepare": True, "compile": True, "bench": True, "report": True}
     assert again.run.results == first.run.results
     assert again.verdict == first.verdict
 
 
 def test_another_reference_judges_anew_and_measures_nothing(request_: RunRequest, tmp_path: Path) -> None:
-    workflow.run(request_, tmp_path / "RUN")
+    run_step.run(request_, tmp_path / "RUN")
     steps = Steps()
-    request = replace(request_, references=[workflow.given_reference("top1=99.9")], max_drop=0.1)
-    assert workflow.run(request, tmp_path / "RUN", steps).verdict.word == "FAIL"
+    request = replace(request_, references=[given_reference("top1=99.9")], max_drop=0.1)
+    assert run_step.run(request, tmp_path / "RUN", steps).verdict.word == "FAIL"
     assert steps.kept == {"model": True, "prepare": True, "compile": True, "bench": True, "report": False}
 
 
 def test_a_new_batch_size_measures_only_that_one(request_: RunRequest, tmp_path: Path) -> None:
-    first = workflow.run(request_, tmp_path / "RUN").run
-    second = workflow.run(replace(request_, batches=(1, 16, 4)), tmp_path / "RUN").run
+    first = run_step.run(request_, tmp_path / "RUN").run
+    second = run_step.run(replace(request_, batches=(1, 16, 4)), tmp_path / "RUN").run
     assert second.results[:2] == first.results
     assert second.results[2].batch == 4
 
 
 def test_an_image_that_changes_is_prepared_and_scored_again(request_: RunRequest, tmp_path: Path) -> None:
-    before = workflow.run(request_, tmp_path / "RUN").run
+    before = run_step.run(request_, tmp_path / "RUN").run
     names = sorted(path.name for path in request_.images.iterdir())
     shutil.copy(request_.images / names[1], request_.images / names[0])
     steps = Steps()
-    after = workflow.run(request_, tmp_path / "RUN", steps).run
+    after = run_step.run(request_, tmp_path / "RUN", steps).run
     assert steps.kept == {"model": True, "prepare": False, "compile": True, "bench": False, "report": False}
     assert before.dataset is not None
     assert after.dataset is not None
@@ -146,25 +151,25 @@ def test_an_image_that_changes_is_prepared_and_scored_again(request_: RunRequest
 
 
 def test_a_lost_artifact_is_made_again_with_the_same_bytes(request_: RunRequest, tmp_path: Path) -> None:
-    first = workflow.run(request_, tmp_path / "RUN").run
+    first = run_step.run(request_, tmp_path / "RUN").run
     first.results[0].compiled.file.path.unlink()
-    again = workflow.run(request_, tmp_path / "RUN").run
+    again = run_step.run(request_, tmp_path / "RUN").run
     assert again.results[0].compiled.file.sha256 == first.results[0].compiled.file.sha256
 
 
 def test_a_run_folder_can_be_moved_as_a_whole(request_: RunRequest, tmp_path: Path) -> None:
-    workflow.run(request_, tmp_path / "RUN")
+    run_step.run(request_, tmp_path / "RUN")
     (tmp_path / "elsewhere").mkdir()
     shutil.move(tmp_path / "RUN", tmp_path / "elsewhere" / "RUN")
-    moved = workflow.load_run(tmp_path / "elsewhere" / "RUN")
+    moved = load_run(tmp_path / "elsewhere" / "RUN")
     assert moved.results[0].predictions is not None
     assert moved.results[0].predictions.scores.load().shape == (40, 10)
-    accuracy = workflow.evaluate(moved.results[0].predictions, tmp_path / "labels.txt")
+    accuracy = evaluate(moved.results[0].predictions, tmp_path / "labels.txt")
     assert accuracy == moved.results[0].accuracy
 
 
 def test_images_without_labels_are_scored_and_not_judged(request_: RunRequest, tmp_path: Path) -> None:
-    outcome = workflow.run(replace(request_, labels=None), tmp_path / "RUN")
+    outcome = run_step.run(replace(request_, labels=None), tmp_path / "RUN")
     assert outcome.run.results[0].accuracy is None
     assert outcome.run.results[0].predictions is not None
     assert outcome.verdict.word is None
@@ -178,7 +183,7 @@ def test_class_folders_give_the_labels(tmp_path: Path, demo_choice: TransformCho
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(demo.IMAGES / name, folder)
     request = RunRequest(model=str(demo.ONNX), images=tmp_path / "images", transform=demo_choice, batches=(4,))
-    run = workflow.run(request, tmp_path / "RUN").run
+    run = run_step.run(request, tmp_path / "RUN").run
     assert run.results[0].accuracy is not None
     assert run.results[0].accuracy.correct_at[0] >= 50
     assert run.dataset is not None
@@ -186,10 +191,10 @@ def test_class_folders_give_the_labels(tmp_path: Path, demo_choice: TransformCho
 
 
 def test_a_fault_leaves_no_verdict_of_an_earlier_run(request_: RunRequest, tmp_path: Path) -> None:
-    workflow.run(request_, tmp_path / "RUN")
+    run_step.run(request_, tmp_path / "RUN")
     (tmp_path / "labels.txt").write_text("absent.jpg 1\n")
     with pytest.raises(DatasetError, match="40 of 40 images have no label"):
-        workflow.run(request_, tmp_path / "RUN")
+        run_step.run(request_, tmp_path / "RUN")
     assert not (tmp_path / "RUN" / "verdict.json").exists()
 
 
@@ -200,7 +205,7 @@ def test_an_image_that_cannot_be_decoded_stops_the_run_by_its_name(
     name = sorted(path.name for path in request_.images.iterdir())[5]
     (request_.images / name).write_bytes(b"this is no image")
     with pytest.raises(DatasetError, match=name):
-        workflow.run(replace(request_, prepare=prepare), tmp_path / "RUN")
+        run_step.run(replace(request_, prepare=prepare), tmp_path / "RUN")
     assert not (tmp_path / "RUN" / "verdict.json").exists()
 
 
@@ -209,8 +214,8 @@ def test_skipped_images_are_in_the_record_and_keep_the_accuracy_from_being_judge
 ) -> None:
     name = sorted(path.name for path in request_.images.iterdir())[5]
     (request_.images / name).write_bytes(b"this is no image")
-    request = replace(request_, on_error="skip", references=[workflow.given_reference("top1=50.0")])
-    outcome = workflow.run(request, tmp_path / "RUN")
+    request = replace(request_, on_error="skip", references=[given_reference("top1=50.0")])
+    outcome = run_step.run(request, tmp_path / "RUN")
     assert outcome.run.dataset is not None
     assert [failure.name for failure in outcome.run.dataset.failures] == [name]
     assert outcome.run.results[0].performance.images == 39
@@ -221,14 +226,14 @@ def test_skipped_images_are_in_the_record_and_keep_the_accuracy_from_being_judge
 
 def test_a_file_that_is_no_image_by_its_name_is_listed(request_: RunRequest, tmp_path: Path) -> None:
     (request_.images / "README.md").write_text("hello")
-    run = workflow.run(request_, tmp_path / "RUN").run
+    run = run_step.run(request_, tmp_path / "RUN").run
     assert run.dataset is not None
     assert run.dataset.skipped == ("README.md",)
     assert any("README.md" in warning for warning in run.warnings)
 
 
 def test_the_null_backend_goes_the_same_way_without_parity(request_: RunRequest, tmp_path: Path) -> None:
-    run = workflow.run(replace(request_, backend="null"), tmp_path / "RUN").run
+    run = run_step.run(replace(request_, backend="null"), tmp_path / "RUN").run
     assert run.results[0].compiled.parity is None
     assert run.results[0].performance.images == 40
 
@@ -251,7 +256,7 @@ def test_a_fault_of_the_input_says_what_to_do(
     changes: dict[str, object], kind: type[AssayError], message: str, request_: RunRequest, tmp_path: Path
 ) -> None:
     with pytest.raises(kind, match=message):
-        workflow.run(replace(request_, **changes), tmp_path / "RUN")  # type: ignore[arg-type]
+        run_step.run(replace(request_, **changes), tmp_path / "RUN")  # type: ignore[arg-type]
     assert not (tmp_path / "RUN" / "verdict.json").exists()
 
 
@@ -260,12 +265,12 @@ def test_weights_of_another_architecture_name_the_first_keys(request_: RunReques
     pytest.importorskip("torch")
     request = replace(request_, model="squeezenet1_0", weights=demo.CHECKPOINT, transform=TransformChoice())
     with pytest.raises(CheckpointError, match=r"keys missing \(features.0.weight"):
-        workflow.run(request, tmp_path / "RUN")
+        run_step.run(request, tmp_path / "RUN")
     assert not (tmp_path / "RUN" / "model.onnx").exists()
 
 
 def test_records_hold_relative_paths(request_: RunRequest, tmp_path: Path) -> None:
-    workflow.run(request_, tmp_path / "RUN")
+    run_step.run(request_, tmp_path / "RUN")
     record = json.loads((tmp_path / "RUN" / "model.json").read_text())
     assert record["record"] == "OnnxModel"
     assert record["body"]["file"]["path"] == "model.onnx"
@@ -274,7 +279,7 @@ def test_records_hold_relative_paths(request_: RunRequest, tmp_path: Path) -> No
 def test_a_run_can_be_of_the_artifact_that_a_search_finds(request_: RunRequest, tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="needs the extra `tune`")
     wanted = replace(request_, tune_seconds=20.0)
-    outcome = workflow.run(wanted, tmp_path / "RUN")
+    outcome = run_step.run(wanted, tmp_path / "RUN")
     assert outcome.tuning is not None
     assert outcome.tuning.compiled is not None
     (result,) = outcome.run.results
@@ -283,7 +288,7 @@ def test_a_run_can_be_of_the_artifact_that_a_search_finds(request_: RunRequest, 
     assert result.accuracy.count == 40
     assert "The search" in (tmp_path / "RUN/report.html").read_text()
     again = Steps()
-    workflow.run(wanted, tmp_path / "RUN", again)
+    run_step.run(wanted, tmp_path / "RUN", again)
     assert all(again.kept.values())
     assert again.kept["tune"]
 
@@ -302,4 +307,4 @@ def test_what_a_search_settles_is_not_asked_for_beside_it(
     request_: RunRequest, tmp_path: Path, changes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(UsageError, match=said):
-        workflow.run(replace(request_, **{"tune_seconds": 20.0, **changes}), tmp_path / "RUN")
+        run_step.run(replace(request_, **{"tune_seconds": 20.0, **changes}), tmp_path / "RUN")

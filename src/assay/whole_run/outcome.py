@@ -1,0 +1,31 @@
+"""What a whole run came to."""
+
+from __future__ import annotations
+
+from assay.records import Figures, Record, RunRecord, Verdict, VerdictWord
+from assay.render import table
+from assay.render.paired import line
+from assay.tuning.records import Tuning
+from assay.units import visible
+
+
+class Outcome(Record, frozen=True, kw_only=True):
+    """A run with the verdict on it, and the figures that both are about."""
+
+    run: RunRecord
+    verdict: Verdict
+    word: VerdictWord | None
+    """The verdict of the whole; None where there was nothing to judge."""
+    figures: tuple[Figures, ...]
+    tuning: Tuning | None = None
+    """The search for the artifact, where there was one."""
+
+
+def text(outcome: Outcome, place: str) -> str:
+    """What `assay run` ends with."""
+    warnings = [f"warning  {visible(warning)}" for warning in outcome.run.warnings]
+    found = table.results(outcome.run.results, outcome.figures)
+    pairs = [line(result.batch, result.paired) for result in outcome.run.results if result.paired is not None]
+    return "\n".join(
+        ["", found, "", *([*pairs, ""] if pairs else []), *warnings, table.verdict(outcome.verdict, place)]
+    )
