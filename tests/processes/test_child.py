@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from assay.errors import AssayError, BackendError, UnknownNameError
-from assay.processes import child as processes_child
+from assay.errors import AssayError, BackendError, Remedy, UnknownNameError
+from assay.processes import child as child_processes
 
 
 def add(one: int, two: int) -> int:
@@ -79,15 +79,17 @@ def noisy() -> str:
 
 
 def test_a_function_gives_its_result_and_its_noise_is_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
-    assert processes_child.run(add, 2, 3, name="backend x", doing="adding", timeout=20) == 5
-    assert processes_child.run(noisy, name="backend x", doing="talking", timeout=20) == "result"
+    assert child_processes.run(add, 2, 3, call=child_processes.Call(name="backend x", doing="adding", timeout=20)) == 5
+    assert (
+        child_processes.run(noisy, call=child_processes.Call(name="backend x", doing="talking", timeout=20)) == "result"
+    )
     assert capfd.readouterr() == ("", "")
 
 
 def test_the_last_words_are_those_of_the_call_that_crashed() -> None:
-    processes_child.run(noisy, name="backend x", doing="talking", timeout=20)
+    child_processes.run(noisy, call=child_processes.Call(name="backend x", doing="talking", timeout=20))
     with pytest.raises(BackendError, match=r"while compiling m \(the vendor's \{last\} words\); "):
-        processes_child.run(abort, name="backend x", doing="compiling m", timeout=20)
+        child_processes.run(abort, call=child_processes.Call(name="backend x", doing="compiling m", timeout=20))
 
 
 @pytest.mark.parametrize(
@@ -106,60 +108,70 @@ def test_the_last_words_are_those_of_the_call_that_crashed() -> None:
 )
 def test_what_ends_badly_is_one_line(function: object, said: str) -> None:
     with pytest.raises(BackendError) as caught:
-        processes_child.run(
+        child_processes.run(
             function,  # type: ignore[arg-type]
-            name="backend x",
-            doing="compiling m",
-            timeout=1.5 if function is hang else 20,
-            memory_bytes=300 << 20,
-            remedy="do this",
+            call=child_processes.Call(
+                name="backend x",
+                doing="compiling m",
+                timeout=1.5 if function is hang else 20,
+                memory_bytes=300 << 20,
+                remedy=Remedy("do this"),
+            ),
         )
     assert str(caught.value) == f"backend x {said}; do this"
-    assert processes_child.run(add, 1, 1, name="backend x", doing="adding", timeout=20) == 2
+    assert child_processes.run(add, 1, 1, call=child_processes.Call(name="backend x", doing="adding", timeout=20)) == 2
 
 
 def test_an_error_of_ours_is_raised_as_itself() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        processes_child.run(unknown, name="backend x", doing="opening", timeout=20)
+        child_processes.run(unknown, call=child_processes.Call(name="backend x", doing="opening", timeout=20))
     assert str(caught.value) == "unknown device 'gpu'; known: cpu"
     assert isinstance(caught.value, AssayError)
 
 
 def test_calls_of_one_name_share_a_child_and_those_of_another_do_not() -> None:
     one, two, other = (
-        processes_child.run(process, name=name, doing="looking", timeout=20)
+        child_processes.run(process, call=child_processes.Call(name=name, doing="looking", timeout=20))
         for name in ("backend x", "backend x", "backend y")
     )
     assert one == two != other
     assert not psutil.pid_exists(one)
-    processes_child.close()
+    child_processes.close()
     assert not psutil.pid_exists(other)
 
 
 def test_a_kept_child_that_has_died_is_replaced() -> None:
-    first = processes_child.run(process, name="backend x", doing="looking", timeout=20)
+    first = child_processes.run(process, call=child_processes.Call(name="backend x", doing="looking", timeout=20))
     os.kill(first, signal.SIGKILL)
     psutil.Process(first).wait(5)
-    assert processes_child.run(process, name="backend x", doing="looking", timeout=20) != first
+    assert (
+        child_processes.run(process, call=child_processes.Call(name="backend x", doing="looking", timeout=20)) != first
+    )
 
 
 def test_the_child_works_where_its_parent_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert processes_child.run(Path.cwd, name="backend x", doing="looking", timeout=20) == tmp_path
+    assert (
+        child_processes.run(Path.cwd, call=child_processes.Call(name="backend x", doing="looking", timeout=20))
+        == tmp_path
+    )
 
 
 def test_what_the_child_started_ends_with_it(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="did not end"):
-        processes_child.run(child_of_child, tmp_path / "pid", name="backend x", doing="x", timeout=2)
+        child_processes.run(
+            child_of_child, tmp_path / "pid", call=child_processes.Call(name="backend x", doing="x", timeout=2)
+        )
     assert _gone(int((tmp_path / "pid").read_text()))
 
 
 PARENT = """
 import sys
 from assay.processes import child
-print(child.run(process, name="backend x", doing="looking", timeout=20), flush=True)
+from tests.processes.test_child import child_of_child, process
+print(child.run(process, call=child.Call(name="backend x", doing="looking", timeout=20)), flush=True)
 from pathlib import Path
-child.run(child_of_child, Path(sys.argv[1]), name="backend x", doing="x", timeout=60)
+child.run(child_of_child, Path(sys.argv[1]), call=child.Call(name="backend x", doing="x", timeout=60))
 """
 
 

@@ -13,7 +13,7 @@ from tests.messages import assert_says
 _HOLD = """
 import sys
 from pathlib import Path
-from assay import locking
+from assay.storage import locks
 with locks.lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()

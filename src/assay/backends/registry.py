@@ -11,7 +11,7 @@ from typing import cast
 
 from assay import environment
 from assay.backends.base import Backend, Names, Settings
-from assay.errors import BackendError, MissingExtraError, UnknownNameError, UsageError
+from assay.errors import BackendError, MissingExtraError, Remedy, UnknownNameError, UsageError
 from assay.processes import child
 from assay.records import Setting
 
@@ -47,7 +47,7 @@ def get(name: str) -> Backend:
     except (Exception, SystemExit) as error:
         # What a vendor's package does as it is imported may fail in any way.
         why = " ".join(f"{type(error).__name__}: {error}".split())[:400]
-        raise BackendError(f"backend {name} cannot be imported ({why}); {remedy(name)}") from error
+        raise BackendError(f"backend {name} cannot be imported ({why})", remedy=remedy(name)) from error
 
 
 def import_first(name: str) -> None:
@@ -61,10 +61,7 @@ def import_first(name: str) -> None:
         _import_alone,
         name,
         dict(BACKENDS),
-        name=f"backend {name}",
-        doing="importing it",
-        timeout=_IMPORT_SECONDS,
-        remedy=remedy(name),
+        call=child.Call(name=f"backend {name}", doing="importing it", timeout=_IMPORT_SECONDS, remedy=remedy(name)),
     )
 
 
@@ -73,7 +70,7 @@ def _import_alone(name: str, table: Mapping[str, str]) -> None:
     get(name)
 
 
-def remedy(name: str) -> str:
+def remedy(name: str) -> Remedy:
     """What to do about a backend whose package is broken: the command that installs that package again."""
     try:
         listed = importlib.metadata.requires("assay") or []
@@ -83,7 +80,7 @@ def remedy(name: str) -> str:
     found = [re.split(r"[^\w.-]", one, maxsplit=1)[0] for one in of_the_extra]
     found = found or [name for one in listed if re.match(rf"{re.escape(name)}\b", one)]
     how = f"pip install --force-reinstall {' '.join(found)}" if found else "docs/backends.md says what it needs"
-    return f"install it again ({how}) or choose another backend"
+    return Remedy("install it again ({}) or choose another backend", how)
 
 
 def most_of_a_count() -> int:
@@ -152,5 +149,5 @@ def _parsed(key: str, text: str, values: Sequence[Setting]) -> Setting:
     if isinstance(values, Names):
         if re.fullmatch(values.form, text):
             return text
-        raise UnknownNameError(f"value of setting {key}", text, shown, f"or another name that {values.where}")
+        raise UnknownNameError(f"value of setting {key}", text, shown, Remedy("or another name that {}", values.where))
     raise UnknownNameError(f"value of setting {key}", text, shown)

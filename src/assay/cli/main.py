@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from assay.cli import build, exchange, judge, measure, report, tune
 from assay.cli.guide import command
+from assay.cli.words import flag
 from assay.errors import EXIT_FAULT, EXIT_INTERRUPTED, AssayError
 from assay.processes import interrupts
 
@@ -60,7 +61,7 @@ def _status(words: Sequence[str]) -> int:
     try:
         return int(options.command(options))
     except AssayError as error:
-        print(f"assay: {error}", file=sys.stderr)  # noqa: T201 - the one place for messages
+        print(f"assay: {error.worded(flag)}", file=sys.stderr)  # noqa: T201 - the one place for messages
         return error.exit_code
     except KeyboardInterrupt:
         interrupts.told.set()

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from assay.data import text_file
 from assay.data.class_list import ClassList
 from assay.data.sources import tar_headers
-from assay.errors import BackendError, DatasetError
+from assay.errors import BackendError, DatasetError, Remedy
 from assay.processes import child
 
 KAGGLE_HEADER = "ImageId,PredictionString"
@@ -193,14 +193,16 @@ def _synsets(content: bytes, called: str) -> dict[int, str]:
             read_meta,
             content,
             called,
-            name="the reader of MATLAB files",
-            doing=f"reading {called}",
-            timeout=_READING_SECONDS,
-            memory_bytes=_READING_BYTES,
-            remedy="fetch the devkit again",
+            call=child.Call(
+                name="the reader of MATLAB files",
+                doing=f"reading {called}",
+                timeout=_READING_SECONDS,
+                memory_bytes=_READING_BYTES,
+                remedy=Remedy("fetch the devkit again"),
+            ),
         )
     except BackendError as error:
-        raise DatasetError(error.message) from error
+        raise DatasetError(error.message, remedy=error.remedy) from error
 
 
 def read_meta(content: bytes, called: str) -> dict[int, str]:

@@ -18,7 +18,7 @@ import numpy as np
 from assay.backends import opening
 from assay.backends.base import Session
 from assay.data.prepared import Reader
-from assay.errors import BackendError, MissingExtraError
+from assay.errors import BackendError, MissingExtraError, Remedy
 from assay.loadgen.queries import Library, Noise, Sample, SystemUnderTest
 from assay.loadgen.records import ScenarioMode
 from assay.loadgen.scenarios import BENCHMARK, OFFICIAL_SAMPLES, Load
@@ -100,11 +100,13 @@ def run(test: Test) -> Driven:
         return child.run(
             drive,
             test,
-            name=_NAME,
-            doing=f"running {scenario} on {test.compiled.model.name}",
-            timeout=_LONGEST_SECONDS,
-            look_seconds=_LOOK_SECONDS,
-            remedy=f"its logs are in {test.folder}",
+            call=child.Call(
+                name=_NAME,
+                doing=f"running {scenario} on {test.compiled.model.name}",
+                timeout=_LONGEST_SECONDS,
+                look_seconds=_LOOK_SECONDS,
+                remedy=Remedy("its logs are in {}", test.folder),
+            ),
         )
     finally:
         # The next test begins with a process of its own, and a failed one may still be at work.

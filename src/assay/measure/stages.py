@@ -195,7 +195,8 @@ def infer(session: Session, name_of: Callable[[int], str]) -> Stage[Slot]:
         try:
             slot.scores = session.infer(slot.batch)
         except AssayError as error:
-            raise type(error)(f"{error.message} (batch from image {name_of(job.first)} on)") from error
+            error.message = f"{error.message} (batch from image {name_of(job.first)} on)"
+            raise
 
     return Stage("infer", work, session.slots)
 

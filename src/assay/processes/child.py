@@ -22,6 +22,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import TypeVar, cast
@@ -29,11 +30,16 @@ from typing import TypeVar, cast
 import psutil
 
 from assay import units
-from assay.errors import AssayError, BackendError
+from assay.errors import AssayError, BackendError, Option, Remedy
 
 T = TypeVar("T")
 
-REMEDY = "try another --set, --precision or --batch, or another backend: assay doctor shows them"
+REMEDY = Remedy(
+    "try another {}, {} or {}, or another backend: assay doctor shows them",
+    Option("set"),
+    Option("precision"),
+    Option("batch"),
+)
 """What to do where nobody knows better."""
 
 _LOOK_SECONDS = 0.2
@@ -50,29 +56,38 @@ _spare: _Child | None = None
 _serving = False
 
 
+@dataclass(frozen=True)
+class Call:
+    """What a call is of, how long and how much it may take, and what to do where it ends badly."""
+
+    name: str
+    """Of what is called; a child is kept for the next call of the same name."""
+    doing: str
+    timeout: float
+    """Seconds."""
+    memory_bytes: int | None = None
+    """By default what the machine has at hand."""
+    remedy: Remedy = REMEDY
+    look_seconds: float = _LOOK_SECONDS
+    """Between two looks at time and memory."""
+
+
 def run(
     function: Callable[..., T],
     *arguments: object,
-    name: str,
-    doing: str,
-    timeout: float,
-    memory_bytes: int | None = None,
-    remedy: str = REMEDY,
-    look_seconds: float = _LOOK_SECONDS,
+    call: Call,
 ) -> T:
     """The function's result; function and arguments are picklable, and so importable.
 
-    An `AssayError` of the function is raised as itself. A crash, another exception, more than `timeout` seconds or more
-    than `memory_bytes` (by default what the machine has at hand) are a `BackendError` that begins with `name`. The last
-    two are looked for every `look_seconds`. Within such a child the function is simply called: the child is the
-    protection already.
+    An `AssayError` of the function is raised as itself. A crash, another exception, too many seconds or too much memory
+    are a `BackendError` that begins with the call's name. Within such a child the function is simply called: the child
+    is the protection already.
     """
     if _serving:
         return function(*arguments)
-    child = _taken(name)
+    child = _taken(call.name)
     try:
-        most = memory_bytes or child.memory() + _at_hand()
-        result = child.call(function, arguments, doing, timeout, most, remedy, look_seconds)
+        result = child.call(function, arguments, call)
     except AssayError:
         _give_back(child)
         raise
@@ -194,45 +209,43 @@ class _Child:
         self,
         function: Callable[..., object],
         arguments: tuple[object, ...],
-        doing: str,
-        timeout: float,
-        memory_bytes: int,
-        remedy: str,
-        look_seconds: float,
+        call: Call,
     ) -> object:
         """One call's result; a `BackendError` that ends the child where it ends badly."""
+        memory_bytes = call.memory_bytes or self.memory() + _at_hand()
         work = pickle.dumps((function, arguments))
         # The child writes where this shared offset stands: truncated alone, its next words would follow a hole.
         os.lseek(self._log.fileno(), 0, os.SEEK_SET)
         os.ftruncate(self._log.fileno(), 0)
         try:
             self._connection.send_bytes(pickle.dumps((str(Path.cwd()), dict(os.environ), sys.path, work)))
-            problem = self._wait(timeout, memory_bytes, look_seconds)
+            problem = self._wait(call, memory_bytes)
             if problem is None:
                 result, error, other = pickle.loads(self._connection.recv_bytes())  # noqa: S301 - our own child's
         except (EOFError, OSError):
             problem = self._death()
         if problem is not None:
             self.end()
-            raise BackendError(f"{self.name} {problem.format(doing=doing)}; {remedy}")
+            raise BackendError(f"{self.name} {problem.format(doing=call.doing)}", remedy=call.remedy)
         if error is not None:
             raise cast(AssayError, error)
         if other is not None:
             line, trace = other
+            out_of_memory = is_about_memory(line)
             what = (
-                f"ran out of memory while {doing}" if is_about_memory(line) else f"failed while {doing}: {line[:400]}"
+                f"ran out of memory while {call.doing}" if out_of_memory else f"failed while {call.doing}: {line[:400]}"
             )
-            raise BackendError(f"{self.name} {what}; {remedy}") from _RemoteTraceback(f"\n{trace}")
+            raise BackendError(f"{self.name} {what}", remedy=call.remedy) from _RemoteTraceback(f"\n{trace}")
         return result
 
-    def _wait(self, timeout: float, memory_bytes: int, look_seconds: float) -> str | None:
+    def _wait(self, call: Call, memory_bytes: int) -> str | None:
         """Waits for the answer; what is wrong where none will come in time or in the memory allowed."""
-        ends = time.monotonic() + timeout
-        while not self._connection.poll(look_seconds):
+        ends = time.monotonic() + call.timeout
+        while not self._connection.poll(call.look_seconds):
             if self.memory() > memory_bytes:
                 return f"took more than {units.memory(memory_bytes)} of memory while {{doing}} and was ended"
             if time.monotonic() > ends:
-                return f"did not end within {timeout:g} s while {{doing}} and was ended"
+                return f"did not end within {call.timeout:g} s while {{doing}} and was ended"
         return None
 
     def _death(self) -> str:

@@ -17,7 +17,7 @@ import onnx
 from assay import environment, units
 from assay.data.prepared import Reader
 from assay.data.transform import normalise, pixels
-from assay.errors import UnknownNameError, UsageError
+from assay.errors import Option, Remedy, UnknownNameError, UsageError
 from assay.models import onnx_file
 from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
@@ -81,10 +81,12 @@ def calibrate(
         graph,
         batch,
         calibrator,
-        name="the calibration",
-        doing=f"calibrating {model.name} ({calibrator})",
-        timeout=STEP_SECONDS,
-        remedy="give fewer --images, or another --calibrator",
+        call=child.Call(
+            name="the calibration",
+            doing=f"calibrating {model.name} ({calibrator})",
+            timeout=STEP_SECONDS,
+            remedy=Remedy("give fewer {}, or another {}", Option("images"), Option("calibrator")),
+        ),
     )
     assert graph.parity is not None  # noqa: S101 - it was made ready
     calibration = Calibration(
@@ -140,10 +142,12 @@ def make_ready(model: OnnxModel, folder: Path) -> OnnxModel:
             _made_ready,
             model,
             beside,
-            name="the quantizer",
-            doing=f"raising the opset of {model.name}",
-            timeout=STEP_SECONDS,
-            remedy=f"export the model with --opset {ready.OPSET}",
+            call=child.Call(
+                name="the quantizer",
+                doing=f"raising the opset of {model.name}",
+                timeout=STEP_SECONDS,
+                remedy=Remedy("export the model with {}", Option("opset", ready.OPSET)),
+            ),
         )
     described = msgspec.structs.replace(described, file=store.reference(file))
     store.write(record, described, made_from)

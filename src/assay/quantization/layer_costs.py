@@ -52,9 +52,9 @@ def measure_sensitivity(
             reduced,
             chosen,
             dearest,
-            name="the quantizer",
-            doing=f"measuring what each layer of {model.name} costs",
-            timeout=STEP_SECONDS,
+            call=child.Call(
+                name="the quantizer", doing=f"measuring what each layer of {model.name} costs", timeout=STEP_SECONDS
+            ),
         )
     progress.finish("costs", f"{len(costs)} layers of {model.name}", units.counted(len(chosen), "image"), watch.seconds)
     return Sensitivity(

@@ -10,7 +10,7 @@ import msgspec
 import onnx
 
 from assay import environment, units
-from assay.errors import ModelError, UsageError
+from assay.errors import ModelError, Option, Remedy, UsageError
 from assay.models import onnx_file
 from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
@@ -96,10 +96,12 @@ def quantize(
                 kept_float,
                 checked,
                 beside,
-                name="the quantizer",
-                doing=f"quantizing {model.name}",
-                timeout=STEP_SECONDS,
-                remedy="keep layers in float with --keep-float, or give another model",
+                call=child.Call(
+                    name="the quantizer",
+                    doing=f"quantizing {model.name}",
+                    timeout=STEP_SECONDS,
+                    remedy=Remedy("keep layers in float with {}, or give another model", Option("keep_float")),
+                ),
             )
     quantized = msgspec.structs.replace(
         model,

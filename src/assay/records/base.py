@@ -73,7 +73,7 @@ class ArrayFile(Record, frozen=True, kw_only=True):
             array: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
         except Exception as error:  # numpy reads the header as Python, and raises whatever that makes it trip over
             if isinstance(error, OSError):
-                raise RecordError(f"cannot read {path}: {error}; {RecordError.AGAIN}") from error
+                raise RecordError(f"cannot read {path}: {error}", remedy=RecordError.AGAIN) from error
             raise RecordError.damaged(path, f"{type(error).__name__}: {error}") from error
         if check and found != self.file.sha256:
             raise RecordError.damaged(path)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from assay.errors import UnknownNameError, UsageError
+from assay.errors import Option, Remedy, UnknownNameError, UsageError
 from assay.records import Gate, ThroughputKind
 
 THROUGHPUTS: Mapping[str, ThroughputKind] = {
@@ -78,5 +78,9 @@ def check(gate: Gate, references: Iterable[str]) -> None:
         raise UsageError(f"gate {gate.text!r}: {gate.metric} is compared with another run's, not with {gate.reference}")
     known = [*references, *(THROUGHPUTS if gate.metric in THROUGHPUTS else ())]
     if gate.reference not in known:
-        remedy = "a record has the name that it is given with in --against, or its letter in --interleave"
+        remedy = Remedy(
+            "a record has the name that it is given with in {}, or its letter in {}",
+            Option("against"),
+            Option("interleave"),
+        )
         raise UnknownNameError(f"reference in gate {gate.text!r}", gate.reference, known, remedy)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from assay.backends import registry
 from assay.backends.base import Backend, RunsCommand
-from assay.errors import UnknownNameError, UsageError
+from assay.errors import Option, Remedy, UnknownNameError, UsageError
 from assay.models import preprocess_fusion
 from assay.progress import Progress, Silent
 from assay.records import BuildOptions, CompiledModel, InputKind, OnnxModel, Precision, Setting
@@ -36,7 +36,10 @@ def build_options(
     if precision not in runtime.precisions(chosen):
         known = runtime.precisions(chosen)
         raise UnknownNameError(
-            f"precision of {backend} on {chosen}", precision, known, f"give --precision {usual_precision(known)}"
+            f"precision of {backend} on {chosen}",
+            precision,
+            known,
+            Remedy("give {}", Option("precision", usual_precision(known))),
         )
     build, run = registry.split_settings(runtime, chosen, settings or {})
     options = BuildOptions(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from assay import environment, units
 from assay.backends import registry
-from assay.errors import AssayError, BackendError, MissingExtraError
+from assay.errors import AssayError, BackendError, MissingExtraError, Remedy
 from assay.processes import child
 from assay.progress import Progress, Silent
 from assay.records import (
@@ -169,13 +169,15 @@ def _tried(
                 Path(scratch),
                 TRIAL_SECONDS,
                 data,
-                name=f"backend {name}",
-                doing=f"trying {model.name} at batch {batch}",
-                timeout=compile_step.COMPILE_SECONDS,
-                remedy="the others are tried without it",
+                call=child.Call(
+                    name=f"backend {name}",
+                    doing=f"trying {model.name} at batch {batch}",
+                    timeout=compile_step.COMPILE_SECONDS,
+                    remedy=Remedy("the others are tried without it"),
+                ),
             )
         except AssayError as error:
-            return BackendTrial(backend=name, problem=error.message)
+            return BackendTrial(backend=name, problem=error.line())
 
 
 def _told(trial: BackendTrial) -> str:

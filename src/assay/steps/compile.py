@@ -240,9 +240,11 @@ def _made(
         described,
         file,
         images,
-        name=f"backend {backend.name}",
-        doing=f"compiling {described.model.name} for batch {described.options.batch}",
-        timeout=COMPILE_SECONDS,
+        call=child.Call(
+            name=f"backend {backend.name}",
+            doing=f"compiling {described.model.name} for batch {described.options.batch}",
+            timeout=COMPILE_SECONDS,
+        ),
     )
 
 

@@ -39,13 +39,15 @@ def _state(name: str) -> BackendState:
                 name,
                 dict(registry.BACKENDS),
                 Path(folder),
-                name=f"backend {name}",
-                doing="running a tiny model",
-                timeout=PROOF_SECONDS,
-                remedy=registry.remedy(name),
+                call=child.Call(
+                    name=f"backend {name}",
+                    doing="running a tiny model",
+                    timeout=PROOF_SECONDS,
+                    remedy=registry.remedy(name),
+                ),
             )
         except AssayError as error:
-            return BackendState(name=name, version=None, devices=(), problem=error.message)
+            return BackendState(name=name, version=None, devices=(), problem=error.line())
 
 
 def look(name: str, table: Mapping[str, str], folder: Path) -> BackendState:
@@ -54,14 +56,14 @@ def look(name: str, table: Mapping[str, str], folder: Path) -> BackendState:
     try:
         backend = registry.get(name)
     except MissingExtraError as error:
-        return BackendState(name=name, version=None, devices=(), problem=error.message, installed=False)
+        return BackendState(name=name, version=None, devices=(), problem=error.line(), installed=False)
     version = backend.version()
     devices = tuple(backend.devices())
     try:
         parity = _proof(backend, folder)
         problem = None
     except AssayError as error:
-        parity, problem = None, error.message
+        parity, problem = None, error.line()
     return BackendState(name=name, version=version, devices=devices, problem=problem, parity=parity)
 
 

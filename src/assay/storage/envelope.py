@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from assay import units
-from assay.errors import RecordError
+from assay.errors import RecordError, Remedy
 from assay.storage import files
 
 _FIRST_HASHED = 3
@@ -80,8 +80,8 @@ def read(path: Path) -> Envelope:
         ) from error
     if envelope.schema > SCHEMA:
         raise RecordError(
-            f"{path} was made by a newer assay (schema version {envelope.schema}; this one knows {SCHEMA}): "
-            f"update assay, or {RecordError.AGAIN}"
+            f"{path} was made by a newer assay (schema version {envelope.schema}; this one knows {SCHEMA})",
+            remedy=Remedy(f"update assay, or {RecordError.AGAIN.text}", *RecordError.AGAIN.values),
         )
     if envelope.schema < 1 or ((envelope.schema >= _FIRST_HASHED or envelope.sha256) and not _is_whole(envelope)):
         raise RecordError.damaged(path, "its content is not what was written (the sha256 differs)")

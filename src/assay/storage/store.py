@@ -161,8 +161,8 @@ def read(path: Path, kind: type[R]) -> R:
     except msgspec.DecodeError as error:
         if found.older:
             raise RecordError(
-                f"{path} is of an earlier assay (schema version {found.schema}) and cannot be read any more: {error}; "
-                f"{RecordError.AGAIN}"
+                f"{path} is of an earlier assay (schema version {found.schema}) and cannot be read any more: {error}",
+                remedy=RecordError.AGAIN,
             ) from error
         raise RecordError.damaged(path, str(error)) from error
 

@@ -134,12 +134,12 @@ def _measured(hunt: Hunt, finalists: Sequence[TuningTrial], seconds: float) -> t
             hunt.bench.folder / "end",
             length,
             _BLOCKS,
-            name="the result",
-            doing="measuring end to end",
-            timeout=_MOST_SHARES * seconds + _GRACE_SECONDS,
+            call=child.Call(
+                name="the result", doing="measuring end to end", timeout=_MOST_SHARES * seconds + _GRACE_SECONDS
+            ),
         )
     except AssayError as error:
-        hunt.progress.note(f"not measured end to end: {error.message}")
+        hunt.progress.note(f"not measured end to end: {error.line()}")
         return {}, 0.0
     # They go around and around the data, so what they have right is what each had when it went over it once.
     return {

@@ -70,7 +70,7 @@ def space_of(model: OnnxModel, request: TuneRequest) -> Space:
         except AssayError as error:
             if request.backends is not None:
                 raise
-            problems.append(f"{name}: {error.message}")
+            problems.append(f"{name}: {error.line()}")
     if not found:
         raise BackendError(f"no backend can run {model.name} ({'; '.join(problems)}); see assay doctor")
     wanted = None if tuple(request.batches) == TUNED_BATCHES else request.batches

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from assay import units
 from assay.backends import registry
-from assay.errors import AssayError
+from assay.errors import AssayError, Remedy
 from assay.processes import child
 from assay.progress import Stopwatch
 from assay.records import BatchResult, BuildOptions, CompiledModel, Estimate, OnnxModel, PairedAccuracy
@@ -78,7 +78,7 @@ class Attempt:
         except AssayError as error:
             if self._left() <= 0:
                 raise OutOfTime from error
-            state, reason = "failed", " ".join(error.message.split())
+            state, reason = "failed", " ".join(error.line().split())
             if self._ended is not None:
                 found["cut_seconds"] = self.most_seconds
                 took, most = units.seconds(self.watch.seconds), units.seconds(self.most_seconds)
@@ -214,10 +214,12 @@ class Attempt:
                 dict(registry.BACKENDS),
                 function,
                 *arguments,
-                name=f"backend {self.candidate.backend}",
-                doing=doing,
-                timeout=timeout,
-                remedy="the search goes on without it",
+                call=child.Call(
+                    name=f"backend {self.candidate.backend}",
+                    doing=doing,
+                    timeout=timeout,
+                    remedy=Remedy("the search goes on without it"),
+                ),
             )
         except AssayError:
             if share < left and watch.seconds >= timeout:

@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from assay.errors import AssayError, RecordError
+from assay.errors import AssayError
 
 _WORDS = tuple(
     (re.compile(ours), theirs)
     for ours, theirs in (
-        (re.escape(RecordError.AGAIN), "remove it, and run the guide's line that made it again"),
         (
             r"; where classes stand by their names, give --class-list FILE",
             "; write the numbers of the classes, which this script reads",
