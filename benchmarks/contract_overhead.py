@@ -18,8 +18,8 @@ from assay import environment
 from assay.backends import registry
 from assay.backends.base import Batch
 from assay.records import CompiledModel, OnnxModel
+from assay.steps.artifact import compile_into
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into
 from benchmarks.harness import WORK, Row, alternating, row
 from benchmarks.models import small_for
 

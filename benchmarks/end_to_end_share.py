@@ -9,8 +9,8 @@ from pathlib import Path
 
 from assay import demo
 from assay.records import OnnxModel, PreparedDataset
+from assay.steps.artifact import compile_into
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into
 from assay.steps.measurement import Length, bench
 from assay.steps.prepare import prepare
 from benchmarks.harness import MATERIAL, WORK, Row, alternating, row

@@ -21,8 +21,8 @@ from assay import demo, environment
 from assay.models import program
 from assay.progress import on_standard_error
 from assay.records import OnnxModel, PreparedDataset
+from assay.steps.artifact import compile_into
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into
 from assay.steps.export import export
 from assay.steps.measurement import Length, bench
 from assay.steps.prepare import prepare

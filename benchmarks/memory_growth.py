@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from assay.records import Dataset, PreparedDataset
+from assay.steps.artifact import compile_into
 from assay.steps.bench import bench_all
 from assay.steps.build_options import build_options
 from assay.steps.compare import compare, gates_of
-from assay.steps.compile import compile_into
 from assay.storage import store
 from benchmarks.harness import WORK, Row, row
 from benchmarks.models import classifier_of

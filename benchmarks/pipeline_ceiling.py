@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from assay.records import ArrayFile, CompiledModel, Dataset, ImageTransform, PreparedDataset, Setting
+from assay.steps.artifact import compile_into
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into
 from assay.steps.measurement import bench
 from assay.storage import store
 from benchmarks.harness import WORK, Row, row

@@ -10,9 +10,9 @@ import msgspec
 
 from assay.records import CompiledModel, PreparedDataset, Setting
 from assay.remote.bench import Spread
+from assay.steps.artifact import compile_into
 from assay.steps.bench import bench_all
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into
 from assay.storage import store
 from benchmarks import subjects
 from benchmarks.harness import WORK

@@ -13,7 +13,7 @@ from assay.measure import stages
 from assay.progress import Lines, Silent
 from assay.records import BuildOptions, CompiledModel, Performance, Setting
 from assay.score import figures
-from assay.steps.compile import compile_into
+from assay.steps.artifact import compile_into
 from assay.steps.interleave import bench_interleaved
 from assay.steps.measurement import Length, Passage
 from assay.steps.pixel_sources import source_of

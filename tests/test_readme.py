@@ -13,8 +13,8 @@ import pytest
 
 from assay.backends import registry
 from assay.records import OnnxModel
+from assay.steps.artifact import compile_into
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into
 from assay.steps.measurement import Length, bench
 from tests.test_imports import WITHOUT_TORCH
 

@@ -1,10 +1,9 @@
 """assay deploys a trained image classifier to an inference backend and proves that it arrived.
 
-The functions here are the steps of the command line; each takes and returns records (`assay.records`):
+Each function here is a command. It takes keyword arguments named as the command's options are, or a request that holds
+them, and returns the record that the command prints with `--json` (see `assay.records`):
 
-    model = assay.export("squeezenet1_0", Path("model.onnx"), weights=Path("squeezenet1_0.pth"))
-    prepared = assay.prepare(Path("val"), model.transform, Path("prepared"), labels=Path("val_label.txt"))
-    outcome = assay.run(assay.RunRequest(model="model.onnx", images=Path("val")), Path("RUN"))
+    outcome = assay.run("model.onnx", images="val", labels="val.txt", batch=[1, 16], out="RUN")
     assay.load("RUN").at(16).latency(99)  # seconds
     assay.to_rows(["RUN", "guide:T4"])  # for a data frame
 
@@ -14,92 +13,59 @@ Importing this package imports no runtime and no vendor: a function's home is lo
 from __future__ import annotations
 
 import importlib
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from assay.data.transform import TransformChoice as TransformChoice
+if TYPE_CHECKING:  # the one list of public names: what runs reads it below
+    from assay.environment import __version__ as __version__
     from assay.errors import AssayError as AssayError
+    from assay.importers.import_results import ImportRequest as ImportRequest
     from assay.importers.import_results import import_results as import_results
-    from assay.loadgen.bench import bench_scenario as bench_scenario
     from assay.loadgen.request import ScenarioRequest as ScenarioRequest
+    from assay.page.report import ReportRequest as ReportRequest
+    from assay.page.report import report as report
+    from assay.quantization.quantize import QuantizeRequest as QuantizeRequest
     from assay.quantization.quantize import quantize as quantize
+    from assay.records import Runnable as Runnable
+    from assay.steps.adopt import AdoptRequest as AdoptRequest
     from assay.steps.adopt import adopt as adopt
-    from assay.steps.adopt import describe as describe
-    from assay.steps.bench import bench_all as bench_all
-    from assay.steps.build_options import build_options as build_options
+    from assay.steps.compare import CompareRequest as CompareRequest
     from assay.steps.compare import compare as compare
-    from assay.steps.compare import compare_all as compare_all
-    from assay.steps.compare import gates_of as gates_of
-    from assay.steps.compare import given_reference as given_reference
-    from assay.steps.compare import speed_table as speed_table
-    from assay.steps.compile import compile_to as compile_to
-    from assay.steps.compile import load_compiled as load_compiled
+    from assay.steps.compile import CompileRequest as CompileRequest
+    from assay.steps.compile import compile as compile  # noqa: A004 - the command's name
     from assay.steps.doctor import doctor as doctor
+    from assay.steps.evaluate import EvaluateRequest as EvaluateRequest
     from assay.steps.evaluate import evaluate as evaluate
+    from assay.steps.export import ExportRequest as ExportRequest
     from assay.steps.export import export as export
-    from assay.steps.interleave import bench_interleaved as bench_interleaved
-    from assay.steps.measurement import Length as Length
-    from assay.steps.measurement import bench as bench
-    from assay.steps.pixel_sources import Images as Images
+    from assay.steps.measurement import Measuring as Measuring
+    from assay.steps.predict import PredictRequest as PredictRequest
     from assay.steps.predict import predict as predict
-    from assay.steps.prepare import load_prepared as load_prepared
+    from assay.steps.prepare import PrepareRequest as PrepareRequest
     from assay.steps.prepare import prepare as prepare
-    from assay.steps.results import load as load
-    from assay.steps.results import load_predictions as load_predictions
-    from assay.steps.results import load_record as load_record
-    from assay.steps.results import load_run as load_run
-    from assay.steps.results import record_reference as record_reference
     from assay.steps.rows import to_rows as to_rows
+    from assay.tuning.request import TuneRequest as TuneRequest
+    from assay.tuning.tune import tune as tune
+    from assay.whole_run.bench import BenchRequest as BenchRequest
+    from assay.whole_run.bench import bench as bench
     from assay.whole_run.demo import run_demo as run_demo
-    from assay.whole_run.run import RunRequest as RunRequest
+    from assay.whole_run.load import load as load
+    from assay.whole_run.repair import repair as repair
+    from assay.whole_run.request import RunRequest as RunRequest
     from assay.whole_run.run import run as run
 
-_HOMES = {
-    "AssayError": "assay.errors",
-    "Images": "assay.steps.pixel_sources",
-    "Length": "assay.steps.measurement",
-    "RunRequest": "assay.whole_run.run",
-    "ScenarioRequest": "assay.loadgen.request",
-    "TransformChoice": "assay.data.transform",
-    "adopt": "assay.steps.adopt",
-    "bench": "assay.steps.measurement",
-    "bench_all": "assay.steps.bench",
-    "bench_interleaved": "assay.steps.interleave",
-    "bench_scenario": "assay.loadgen.bench",
-    "build_options": "assay.steps.build_options",
-    "compare": "assay.steps.compare",
-    "compare_all": "assay.steps.compare",
-    "compile_to": "assay.steps.compile",
-    "describe": "assay.steps.adopt",
-    "doctor": "assay.steps.doctor",
-    "evaluate": "assay.steps.evaluate",
-    "export": "assay.steps.export",
-    "gates_of": "assay.steps.compare",
-    "given_reference": "assay.steps.compare",
-    "import_results": "assay.importers.import_results",
-    "load": "assay.steps.results",
-    "load_compiled": "assay.steps.compile",
-    "load_predictions": "assay.steps.results",
-    "load_prepared": "assay.steps.prepare",
-    "load_record": "assay.steps.results",
-    "load_run": "assay.steps.results",
-    "predict": "assay.steps.predict",
-    "prepare": "assay.steps.prepare",
-    "quantize": "assay.quantization.quantize",
-    "record_reference": "assay.steps.results",
-    "run": "assay.whole_run.run",
-    "run_demo": "assay.whole_run.demo",
-    "speed_table": "assay.steps.compare",
-    "to_rows": "assay.steps.rows",
-}
+_LISTED = re.compile(r"^    from (\S+) import (\w+) as \2\b", re.MULTILINE)
+_HOMES = {name: home for home, name in _LISTED.findall(Path(__file__).read_text(encoding="utf-8"))}
+"""From a public name to its module."""
 
 __all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'assay' has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'assay' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -42,10 +42,13 @@ def version(package: str) -> str | None:
         return None
 
 
+__version__ = version("assay") or "unknown"
+
+
 def describe() -> Environment:
     """The machine and the versions of what takes part in a run."""
     return Environment(
-        assay=version("assay") or "unknown",
+        assay=__version__,
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()}",
         machine=platform.machine(),

@@ -19,9 +19,9 @@ from assay.cli.main import main
 from assay.errors import BackendError, UnknownNameError, UsageError
 from assay.records import BuildOptions, OnnxModel
 from assay.steps import choose_backend
+from assay.steps.artifact import command, compile_to, load_compiled
 from assay.steps.build_options import build_options
 from assay.steps.choose_backend import BuildRequest
-from assay.steps.compile import command, compile_to, load_compiled
 from assay.steps.doctor import doctor
 from tests.messages import assert_says
 from tests.test_examples import EXAMPLES

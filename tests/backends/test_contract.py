@@ -25,8 +25,8 @@ from assay.errors import BackendError, MissingExtraError, ModelError, ParityErro
 from assay.records import CompiledModel, InputKind, OnnxModel, Precision, PreparedDataset
 from assay.steps import parity
 from assay.steps.adopt import describe
+from assay.steps.artifact import compile_into
 from assay.steps.build_options import build_options, usual_precision
-from assay.steps.compile import compile_into
 from assay.steps.export import export
 from assay.steps.measurement import Length, bench
 from assay.storage import store

@@ -12,8 +12,8 @@ from assay.data.transform import TransformChoice
 from assay.errors import BackendError, ParityError
 from assay.records import OnnxModel
 from assay.steps.adopt import describe
+from assay.steps.artifact import compile_into, compile_to
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into, compile_to
 from tests.messages import assert_says
 from tests.onnx_variants import save
 

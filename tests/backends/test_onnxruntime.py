@@ -16,8 +16,8 @@ from assay.backends.onnxruntime import OnnxRuntime
 from assay.errors import BackendError, UnknownNameError
 from assay.quantization.quantize import quantize
 from assay.records import BuildOptions, CompiledModel, OnnxModel, PreparedDataset
+from assay.steps.artifact import compile_into, compile_to
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into, compile_to
 from tests.messages import assert_says
 
 

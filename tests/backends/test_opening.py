@@ -14,8 +14,8 @@ from assay.data.transform import TransformChoice
 from assay.errors import AssayError, BackendError, RecordError
 from assay.records import CompiledModel, OnnxModel
 from assay.steps.adopt import describe
+from assay.steps.artifact import compile_to, load_compiled
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_to, load_compiled
 from assay.steps.measurement import Length, bench
 from tests import onnx_variants
 from tests.messages import assert_says

@@ -14,8 +14,8 @@ from assay.data.transform import TransformChoice
 from assay.errors import BackendError, ModelError
 from assay.records import CompiledModel, OnnxModel
 from assay.steps.adopt import describe
+from assay.steps.artifact import compile_to
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_to
 from tests.onnx_variants import save
 
 pytest.importorskip("openvino")

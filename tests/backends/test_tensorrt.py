@@ -21,8 +21,8 @@ from assay.backends.base import Backend
 from assay.data.prepared import Reader
 from assay.errors import BackendError, MissingExtraError, UnknownNameError
 from assay.records import OnnxModel, PreparedDataset
+from assay.steps.artifact import compile_to
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_to
 from assay.storage import store
 from tests.backends import fake_tensorrt
 from tests.messages import assert_says

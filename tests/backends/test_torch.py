@@ -21,8 +21,8 @@ from assay.data.transform import normalise
 from assay.errors import BackendError, ModelError
 from assay.records import CompiledModel, OnnxModel, PreparedDataset
 from assay.steps.adopt import adopt, describe
+from assay.steps.artifact import compile_to
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_to
 from assay.steps.export import export
 from assay.storage import store
 from tests.messages import assert_says

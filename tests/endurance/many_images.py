@@ -17,8 +17,8 @@ from assay import demo
 from assay.data.transform import TransformChoice
 from assay.records import Dataset, OnnxModel, PreparedDataset
 from assay.steps.adopt import describe
+from assay.steps.artifact import compile_into
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into
 from assay.steps.measurement import bench
 from assay.storage import store
 

@@ -23,8 +23,8 @@ from assay.page.report import write_report
 from assay.progress import Silent
 from assay.records import BuildOptions, OnnxModel, PreparedDataset, RunRecord
 from assay.steps.adopt import adopt
+from assay.steps.artifact import compile_into, load_compiled
 from assay.steps.compare import figures
-from assay.steps.compile import compile_into, load_compiled
 from assay.steps.evaluate import evaluate
 from assay.steps.measurement import Length, bench
 from assay.steps.prepare import load_prepared

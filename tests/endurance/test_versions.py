@@ -14,7 +14,7 @@ from assay.cli.main import main
 from assay.errors import RecordError
 from assay.records import Dataset, OnnxModel, Performance, Predictions, PreparedDataset, Verdict
 from assay.steps import compare
-from assay.steps.compile import load_compiled
+from assay.steps.artifact import load_compiled
 from assay.steps.results import load_predictions, load_run
 from assay.storage import envelope as storage_envelope
 from assay.storage import store

@@ -15,8 +15,8 @@ from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
 from assay.guide import dumps
 from assay.progress import Lines
 from assay.records import CompiledModel, OnnxModel, RunRecord
+from assay.steps.artifact import compile_to
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_to
 from assay.steps.results import load_run
 from assay.storage import store
 from tests import factories

@@ -25,10 +25,10 @@ from assay.processes import child
 from assay.records import CompiledModel, OnnxModel, PreparedDataset
 from assay.records.reported import ReportedRun
 from assay.steps import measurement
+from assay.steps.artifact import compile_into
 from assay.steps.bench import bench_all
 from assay.steps.build_options import build_options
 from assay.steps.compare import compare_all
-from assay.steps.compile import compile_into
 from assay.steps.evaluate import evaluate
 from assay.steps.measurement import Length
 from assay.steps.results import load_predictions, load_record

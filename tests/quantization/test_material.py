@@ -14,9 +14,9 @@ from assay.quantization.quantize import quantize
 from assay.records import OnnxModel, PreparedDataset
 from assay.score import accuracy
 from assay.steps.adopt import describe
+from assay.steps.artifact import compile_into
 from assay.steps.bench import require_apart
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into
 from assay.steps.measurement import bench
 from assay.steps.prepare import prepare
 from assay.storage import store

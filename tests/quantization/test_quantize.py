@@ -23,8 +23,8 @@ from assay.quantization.layer_costs import measure_sensitivity
 from assay.records import OnnxModel, PreparedDataset
 from assay.steps import pair
 from assay.steps.adopt import adopt, describe, float_model_of
+from assay.steps.artifact import compile_into
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into
 from assay.steps.measurement import bench
 from assay.steps.prepare import prepare
 from assay.storage import store

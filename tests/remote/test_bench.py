@@ -32,9 +32,9 @@ from assay.remote import ray_cluster as clusters
 from assay.remote.bench import Spread
 from assay.remote.records import ShardAnswer
 from assay.remote.worker import Answer, Content, Introduction, Task, Worker
+from assay.steps.artifact import compile_into
 from assay.steps.bench import bench_all
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into
 from assay.steps.measurement import Length
 from assay.steps.pixel_sources import Images
 from assay.storage import store
@@ -212,7 +212,7 @@ from assay.backends import registry
 from tests.backends import spread as slow
 from assay.remote.bench import Spread
 from assay.steps import bench
-from assay.steps.compile import load_compiled
+from assay.steps.artifact import load_compiled
 from assay.steps.prepare import load_prepared
 registry.BACKENDS.update(slow.TABLE)
 artifact, data = load_compiled(Path(sys.argv[1])), load_prepared(Path(sys.argv[2]))

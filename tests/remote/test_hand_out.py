@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,22 +67,24 @@ class Taken:
 
     shards: list[Shard] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    names: Sequence[str] = ()
+
+    def load(self, shard: Shard, worker: str) -> Content:
+        return [b""] * shard.images
+
+    def take(self, shard: Shard, worker: str, answer: Answer) -> None:
+        assert answer.scores[0, 0] == shard.first
+        self.shards.append(shard)
+
+    def joined(self, workers: Mapping[str, Introduction]) -> None:
+        pass
+
+    def lose(self, worker: str) -> None:
+        self.lost.append(worker)
 
     def run(self, crew: Crew, images: int, size: int, workers: Sequence[str]) -> None:
-        def take(shard: Shard, worker: str, answer: Answer) -> None:
-            assert answer.scores[0, 0] == shard.first
-            self.shards.append(shard)
-
-        hand_out(
-            divided([Shard(0, images)], size),
-            workers,
-            crew,
-            [str(number) for number in range(images)],
-            lambda shard, worker: [b""] * shard.images,
-            take,
-            lambda new: None,
-            self.lost.append,
-        )
+        self.names = [str(number) for number in range(images)]
+        hand_out(divided([Shard(0, images)], size), workers, crew, self)
 
 
 def once_each(shards: Sequence[Shard], images: int) -> bool:

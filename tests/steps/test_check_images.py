@@ -14,9 +14,8 @@ from assay.cli.main import main
 from assay.data.transform import pixels
 from assay.errors import DatasetError, UsageError
 from assay.records import OnnxModel, PreparedDataset
-from assay.steps import compile as compile_step
+from assay.steps.artifact import load_compiled
 from assay.steps.check_images import parity_pixels
-from assay.steps.compile import load_compiled
 from assay.steps.pixel_sources import Data, Images
 from assay.whole_run.run import RunRequest, run
 from tests.messages import assert_says

@@ -13,8 +13,8 @@ from assay.errors import BackendError
 from assay.progress import Silent
 from assay.records import BackendChoice, OnnxModel
 from assay.steps import choose_backend
+from assay.steps.artifact import load_compiled
 from assay.steps.choose_backend import BuildRequest, resolve
-from assay.steps.compile import load_compiled
 from assay.storage import store
 from tests.backends import faulty
 from tests.messages import assert_says

@@ -10,9 +10,8 @@ from assay.backends import registry
 from assay.errors import BackendError, ParityError
 from assay.processes import child
 from assay.records import OnnxModel
-from assay.steps import compile as compile_step
+from assay.steps.artifact import compile_into, compile_to
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into, compile_to
 from tests.backends import faulty
 from tests.messages import assert_says
 

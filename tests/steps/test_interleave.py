@@ -13,8 +13,8 @@ from assay.errors import UsageError
 from assay.measure import stages
 from assay.records import CompiledModel, OnnxModel, PreparedDataset, RunRecord, Setting
 from assay.steps import interleave
+from assay.steps.artifact import compile_into
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into
 from assay.steps.interleave import bench_interleaved
 from assay.steps.measurement import Length, Passage
 from assay.steps.results import load_record

@@ -15,9 +15,9 @@ from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
 from assay.records import InputKind, RunRecord
 from assay.steps import prepare as prepare_step
 from assay.steps.adopt import adopt, describe
+from assay.steps.artifact import compile_into
 from assay.steps.bench import bench_all
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into
 from assay.steps.measurement import Length, bench
 from assay.steps.pixel_sources import Images
 from assay.steps.results import load_run

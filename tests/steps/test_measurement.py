@@ -9,8 +9,8 @@ import pytest
 from assay import demo
 from assay.errors import RecordError, UsageError
 from assay.records import CompiledModel, OnnxModel, PreparedDataset
+from assay.steps.artifact import compile_into
 from assay.steps.build_options import build_options, run_settings_of
-from assay.steps.compile import compile_into
 from assay.steps.measurement import Length, bench
 from assay.steps.pixel_sources import Images
 from assay.steps.prepare import prepare

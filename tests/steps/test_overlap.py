@@ -8,9 +8,9 @@ import pytest
 from assay import demo
 from assay.errors import DatasetError
 from assay.records import OnnxModel, PreparedDataset
+from assay.steps.artifact import compile_to
 from assay.steps.bench import bench_all, require_apart
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_to
 from assay.steps.pixel_sources import Images
 from tests import factories
 from tests.messages import assert_says

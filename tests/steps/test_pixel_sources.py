@@ -20,9 +20,9 @@ from assay.page import images as page_images
 from assay.quantization import calibration
 from assay.records import CompiledModel, OnnxModel, Predictions, RunRecord
 from assay.remote.bench import Spread
+from assay.steps.artifact import compile_into
 from assay.steps.build_options import build_options
 from assay.steps.check_images import parity_pixels
-from assay.steps.compile import compile_into
 from assay.steps.evaluate import evaluate
 from assay.steps.measurement import bench
 from assay.steps.pixel_sources import Images

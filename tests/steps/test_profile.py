@@ -6,9 +6,9 @@ import pytest
 
 from assay.errors import UsageError
 from assay.records import CompiledModel, OnnxModel
+from assay.steps.artifact import compile_into
 from assay.steps.bench import bench_all
 from assay.steps.build_options import build_options
-from assay.steps.compile import compile_into
 from assay.steps.interleave import bench_interleaved
 from assay.steps.measurement import Length
 from assay.steps.results import load_run

@@ -177,16 +177,16 @@ def test_a_trial_that_the_time_did_not_suffice_for_is_tried_again_by_the_next_se
 def test_work_that_the_time_did_not_suffice_for_is_no_overhead(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried = trial.Attempt.tried
+    tried = trial.Trial.tried
 
-    def unfinished(self: trial.Attempt, *others: Any) -> object:
+    def unfinished(self: trial.Trial, *others: Any) -> object:
         if self.number == 0:
             return tried(self, *others)
         time.sleep(5.0)
         self.working += 5.0
         raise OutOfTime
 
-    monkeypatch.setattr(trial.Attempt, "tried", unfinished)
+    monkeypatch.setattr(trial.Trial, "tried", unfinished)
     found = tune(demo_model, demo_data, tmp_path, replace(SHORT, budget_seconds=600.0), Enough(9))
     worked = (1 - found.overhead_share) * found.seconds
     assert worked > 5.0 + found.trials[0].working_seconds
@@ -288,7 +288,7 @@ def test_an_interrupt_before_the_first_trial_is_one(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(progress_of_search.Hunt, "attempt", interrupted)
+    monkeypatch.setattr(progress_of_search.Search, "attempt", interrupted)
     with pytest.raises(KeyboardInterrupt):
         tune(demo_model, demo_data, tmp_path, SHORT)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from assay.cli.options import Commands, answer, command, path, setting
+from assay.cli.options import Commands, answer, command, path, request_of, setting
 from assay.errors import EXIT_DONE, UsageError
 
 
@@ -34,20 +34,22 @@ def add(commands: Commands) -> None:
         help="what the files do not say: name, batch, dies, model, precision, device, input_side, pixels, transfers, "
         "dataset ('ImageNet validation' is what published accuracies are of) or images",
     )
-    made.add_argument("-o", "--output", type=path, metavar="RECORD.json", help="default: <first FILE>.assay.json")
+    made.add_argument(
+        "-o", "--output", dest="out", type=path, metavar="RECORD.json", help="default: <first FILE>.assay.json"
+    )
 
 
 def import_results(options: argparse.Namespace) -> int:
     """`assay import`."""
-    from assay.importers import import_results as import_results_step
-    from assay.importers.import_results import default_output
+    import assay
+    from assay.importers.import_results import ImportRequest, default_output
     from assay.importers.text import imported
 
     settings: dict[str, str] = {}
     for key, value in options.set:
         if settings.setdefault(key, value) != value:
             raise UsageError(f"--set {key} is given twice, as {settings[key]} and {value}; give one")
-    written = options.output or default_output(options.files[0])
-    run = import_results_step.import_results(options.files, settings, written)
+    written = options.out or default_output(options.files[0])
+    run = assay.import_results(request_of(ImportRequest, options, out=written))
     answer(options, run, imported(run, str(written)))
     return EXIT_DONE

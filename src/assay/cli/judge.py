@@ -11,9 +11,7 @@ from assay.cli.options import (
     Commands,
     answer,
     batches,
-    build_arguments,
     build_options,
-    choice,
     cluster_option,
     command,
     gate_options,
@@ -24,7 +22,7 @@ from assay.cli.options import (
     path,
     positive_seconds,
     repair_option,
-    spread,
+    request_of,
     timeout_option,
     transform_options,
     weights,
@@ -44,7 +42,9 @@ def add_whole_way(commands: Commands) -> None:
         "go the whole way on the small model inside the package",
         "  assay demo -o RUN",
     )
-    made.add_argument("-o", "--output", type=path, default=Path("RUN-demo"), metavar="RUN", help="default: RUN-demo")
+    made.add_argument(
+        "-o", "--output", dest="out", type=path, default=Path("RUN-demo"), metavar="RUN", help="default: RUN-demo"
+    )
 
     made = command(
         commands,
@@ -110,7 +110,7 @@ def add(commands: Commands) -> None:
     )
     made.add_argument("predictions", type=path, metavar="RUN|PREDICTIONS")
     label_options(made, required=True)
-    made.add_argument("-o", "--output", type=path, metavar="result.json", help="in the guide's form")
+    made.add_argument("-o", "--output", dest="result", type=path, metavar="result.json", help="in the guide's form")
     made.add_argument("--csv", type=path, metavar="FILE", help="name, label, five classes, five scores")
 
     made = command(
@@ -142,132 +142,91 @@ def _gate_options(made: argparse.ArgumentParser) -> None:
 
 def demo(options: argparse.Namespace) -> int:
     """`assay demo`."""
+    import assay
     from assay.progress import on_standard_error
-    from assay.whole_run.demo import run_demo
+    from assay.whole_run.demo import DemoRequest
 
     with on_standard_error() as progress:
-        outcome = run_demo(options.output, progress, command=options.command_line)
-    return _end(options, outcome, options.output, allow_inconclusive=False)
+        outcome = assay.run_demo(request_of(DemoRequest, options, progress=progress))
+    return _end(options, outcome, allow_inconclusive=False)
 
 
 def run(options: argparse.Namespace) -> int:
     """`assay run`."""
+    import assay
     from assay.progress import on_standard_error
-    from assay.steps.choose_backend import AUTO
-    from assay.steps.compare import given_reference
-    from assay.whole_run import run as run_step
-    from assay.whole_run.repair import repair
-    from assay.whole_run.run import RunRequest
+    from assay.whole_run.request import RunRequest
 
-    request = RunRequest(
-        model=options.model,
-        images=options.images,
-        labels=options.labels,
-        class_list=options.class_list,
-        weights=options.weights,
-        weights_entry=options.weights_entry,
-        random_weights=options.random_weights,
-        batches=options.batch,
-        output=options.output,
-        **{**build_arguments(options), **({"backend": options.backend or AUTO} if options.tune else {})},
-        tune_seconds=options.tune,
-        calibration=options.calibration,
-        prepare=not options.no_prepare,
-        paired=options.paired,
-        on_error=options.on_error,
-        transform=choice(options),
-        opset=options.opset,
-        references=[given_reference(options.reference)] if options.reference else [],
-        max_drop=options.max_drop,
-        gates=options.gate,
-        wait_idle=options.wait_idle,
-        timeout=options.timeout,
-        spread=spread(options),
-        page_images=not options.no_images,
-        command=options.command_line,
-    )
     with on_standard_error() as progress:
         if options.repair:
-            given = [Path(request.model), *filter(None, [request.images, request.calibration])]
-            repair(options.out, "run", progress, given)
-        outcome = run_step.run(request, options.out, progress)
-    return _end(options, outcome, options.out, options.allow_inconclusive)
+            given = [Path(options.model), *filter(None, [options.images, options.calibration])]
+            assay.repair(options.out, "run", given=given, progress=progress)
+        outcome = assay.run(request_of(RunRequest, options, progress=progress))
+    return _end(options, outcome, options.allow_inconclusive)
 
 
-def _end(options: argparse.Namespace, outcome: Outcome, folder: Path, allow_inconclusive: bool) -> int:
-    from assay.tuning import text
+def _end(options: argparse.Namespace, outcome: Outcome, allow_inconclusive: bool) -> int:
+    from assay.tuning import text as tuning_text
     from assay.whole_run import outcome as outcomes
 
-    parts = [outcomes.text(outcome, f"{folder}/verdict.json")]
-    found = outcome.tuning
-    if found is not None:
-        parts.insert(0, text.tuning(found, f"{folder}/tune/tuning.json"))
+    parts = [outcomes.text(outcome, f"{options.out}/verdict.json")]
+    search = outcome.tuning
+    if search is not None:
+        parts.insert(0, tuning_text.tuning(search, f"{options.out}/tune/tuning.json"))
     answer(options, outcome, "\n".join(parts))
-    # Where no candidate was right, what ran is the reference, and not what was asked for.
-    passed = outcome.verdict.passes(allow_inconclusive) and (found is None or found.best is not None)
+    # If no candidate was right, what ran is the reference, and not what was asked for.
+    passed = outcome.verdict.passes(allow_inconclusive) and (search is None or search.best is not None)
     return EXIT_DONE if passed else EXIT_GATE
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """`assay evaluate`."""
+    import assay
     from assay.guide.formats import result_json
     from assay.progress import on_standard_error
-    from assay.records import Evaluation, NamedAccuracy
     from assay.render import table
     from assay.render.predictions_csv import predictions_csv
-    from assay.score.accuracy import SHIFTED
-    from assay.steps import evaluate as evaluate_step
-    from assay.steps.evaluate import ranked
-    from assay.steps.results import load_predictions
+    from assay.steps.evaluate import EvaluateRequest, ranked
     from assay.storage import store
 
-    found = load_predictions(options.predictions)
     with on_standard_error() as progress:
-        results = [
-            (name, evaluate_step.evaluate(predictions, options.labels, options.class_list))
-            for name, predictions in found
-        ]
-        if any(accuracy.label_shift for _, accuracy in results):
-            progress.note(SHIFTED)
-    if options.output is not None:
-        store.write_bytes(options.output, result_json(results[0][1]).encode())
+        request = request_of(EvaluateRequest, options, progress=progress)
+        evaluation = assay.evaluate(request)
+    results = [(one.name, one.accuracy) for one in evaluation.results]
+    if options.result is not None:
+        store.write_bytes(options.result, result_json(results[0][1]).encode())
     if options.csv is not None:
-        images = ranked(found[0][1], options.labels, options.class_list)
+        images = ranked(request.named()[0][1], options.labels, options.class_list)
         store.write_bytes(options.csv, predictions_csv(images).encode())
-    record = Evaluation(results=tuple(NamedAccuracy(name=name, accuracy=accuracy) for name, accuracy in results))
     # A run of several batch sizes has an accuracy each, and a file holds one: the first, which is said.
     of_which = f" (of {results[0][0]})" if len(results) > 1 else ""
-    written = [f"{file}{of_which}" for file in (options.output, options.csv) if file is not None]
-    answer(options, record, "\n\n".join([table.accuracies(results), *([" · ".join(written)] if written else [])]))
+    written = [f"{file}{of_which}" for file in (options.result, options.csv) if file is not None]
+    answer(options, evaluation, "\n\n".join([table.accuracies(results), *([" · ".join(written)] if written else [])]))
     return EXIT_DONE
 
 
 def compare(options: argparse.Namespace) -> int:
     """`assay compare`."""
+    import assay
     from assay.records import RunRecord
     from assay.render import table
     from assay.render.comparison import comparison, comparison_csv
     from assay.render.junit import junit
     from assay.render.markdown import markdown
-    from assay.steps.compare import compare_all, figures
+    from assay.steps.compare import CompareRequest, figures
     from assay.storage import store
 
-    found, loaded = compare_all(
-        options.records,
-        given=options.reference,
-        against=options.against,
-        gates=options.gate,
-        max_drop=options.max_drop,
-    )
+    compared = assay.compare(request_of(CompareRequest, options))
     if options.junit is not None:
-        store.write_bytes(options.junit, junit(found, options.allow_inconclusive).encode())
+        store.write_bytes(options.junit, junit(compared, options.allow_inconclusive).encode())
     if options.csv is not None:
-        if found.table is None:
+        if compared.table is None:
             raise UsageError(f"--csv {options.csv}: these records have no speeds to compare; give a second one")
-        store.write_bytes(options.csv, comparison_csv(found.table).encode())
+        store.write_bytes(options.csv, comparison_csv(compared.table).encode())
+    loaded = zip(compared.records, map(assay.load, options.records), strict=True)
     results = {
         name: table.results(record.results, figures(record)) for name, record in loaded if isinstance(record, RunRecord)
     }
-    answer(options, found, markdown(found) if options.markdown else comparison(found, results))
-    passed = all(verdict.passes(options.allow_inconclusive) for verdict in found.verdicts)
+    answer(options, compared, markdown(compared) if options.markdown else comparison(compared, results))
+    passed = all(verdict.passes(options.allow_inconclusive) for verdict in compared.verdicts)
     return EXIT_DONE if passed else EXIT_GATE

@@ -7,16 +7,18 @@ import math
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from assay.errors import UsageError
 from assay.units import visible_json, visible_lines
 
 if TYPE_CHECKING:
-    from assay.data.transform import TransformChoice
+    from _typeshed import DataclassInstance
+
     from assay.records import Record
-    from assay.remote.bench import Spread
+
+    Request = TypeVar("Request", bound=DataclassInstance)
 
 _COLOURS = {
     r"(?m)^(verdict )?PASS\b": "bold green",
@@ -163,47 +165,20 @@ def build_options(made: argparse.ArgumentParser) -> None:
     )
 
 
-def build_arguments(options: argparse.Namespace) -> dict[str, Any]:
-    """What the backend's options say, with the defaults for what they do not."""
-    return {
-        "backend": options.backend or "onnxruntime",
-        "device": options.device.partition(",")[0] if options.device is not None else None,
-        "precision": options.precision or "fp32",
-        "input_kind": options.input or "uint8",
-        "settings": dict(options.set),
-    }
+def request_of(kind: type[Request], options: argparse.Namespace, **more: object) -> Request:
+    """The request that the options make: they have the names of its fields, and None stands for a field's default."""
+    given = {one.name: value for one in fields(kind) if (value := getattr(options, one.name, None)) is not None}
+    if isinstance(given.get("set"), list):
+        given["set"] = dict(given["set"])
+    if "command" in given:
+        given["command"] = options.command_line
+    return kind(**{**given, **more})
 
 
 def cluster_option(made: argparse.ArgumentParser) -> None:
     """Where a run's workers are."""
     made.add_argument(
         "--cluster", metavar="ADDRESS|local", help="share the data set among the devices of a Ray cluster"
-    )
-
-
-def spread(options: argparse.Namespace) -> Spread | None:
-    """Which workers share a run; None where it is this process alone."""
-    devices = tuple((options.device or "").split(",")) if options.device is not None else ()
-    if options.cluster is None and len(devices) < 2:
-        return None
-    if options.cluster is not None and len(devices) > 1:
-        raise UsageError("--cluster takes every device of a kind; give one --device, or several without --cluster")
-    from assay.remote.bench import Spread
-
-    return Spread(cluster=options.cluster, devices=devices if options.cluster is None else ())
-
-
-def choice(options: argparse.Namespace) -> TransformChoice:
-    """What the transform options say."""
-    from assay.data.transform import TransformChoice
-
-    return TransformChoice(
-        preset=options.preset,
-        resize=options.resize,
-        crop=options.crop,
-        interpolation=options.interpolation,
-        mean=options.mean,
-        std=options.std,
     )
 
 

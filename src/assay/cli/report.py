@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from assay.cli.options import Commands, answer, command, path
+from assay.cli.options import Commands, answer, command, path, request_of
 from assay.errors import EXIT_DONE
 
 
@@ -22,17 +22,23 @@ def add(commands: Commands) -> None:
         "records", nargs="+", type=path, metavar="RUN", help="a run, a file of reported figures, or guide:NAME"
     )
     made.add_argument(
-        "-o", "--output", type=path, metavar="report.html", help="default: RUN/report.html; of several, report.html"
+        "-o",
+        "--output",
+        dest="out",
+        type=path,
+        metavar="report.html",
+        help="default: RUN/report.html; of several, report.html",
     )
     made.add_argument("--no-images", action="store_true", help="leave out pictures of the images")
 
 
 def report(options: argparse.Namespace) -> int:
     """`assay report`."""
+    import assay
     from assay import units
-    from assay.page.report import write_report
+    from assay.page.report import ReportRequest
 
-    written = write_report(options.records, options.output, images=not options.no_images)
+    written = assay.report(request_of(ReportRequest, options))
     answer(options, written, f"{_shown(written.path)} · {units.memory(written.size)}")
     return EXIT_DONE
 

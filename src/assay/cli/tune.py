@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING
 
 from assay.cli.options import (
     Commands,
     answer,
     batches,
-    choice,
     command,
     number,
     output_option,
     path,
     positive_seconds,
     repair_option,
+    request_of,
     transform_options,
 )
 from assay.errors import EXIT_DONE, EXIT_GATE
-
-if TYPE_CHECKING:
-    from assay.progress import Progress
-    from assay.records import OnnxModel
-    from assay.tuning.request import TuneRequest
 
 _SIZES = {"MiB": 1 << 20, "GiB": 1 << 30}
 
@@ -79,57 +73,19 @@ def search_options(made: argparse.ArgumentParser) -> None:
 
 def tune(options: argparse.Namespace) -> int:
     """`assay tune`."""
-    from assay.page.report import write_report
+    import assay
     from assay.progress import on_standard_error
-    from assay.steps.adopt import describe
-    from assay.steps.prepare import load_prepared
-    from assay.tuning import text as tuning_text
-    from assay.tuning import tune as tune_step
-    from assay.whole_run.repair import repair
+    from assay.tuning import text
+    from assay.tuning.request import TuneRequest
 
     with on_standard_error() as progress:
         if options.repair:
             given = [options.model, options.data, *([options.calibration] if options.calibration else [])]
-            repair(options.out, "tune", progress, given)
-        model = describe(options.model, choice(options), options.output)
-        progress.note(f"transform: {model.transform_source}")
-        found = tune_step.tune(
-            model,
-            load_prepared(options.data),
-            options.out,
-            request_of(options, model, progress),
-            progress,
-            command=options.command_line,
-        )
-        write_report([options.out], progress=progress)
-    answer(options, found, tuning_text.tuning(found, f"{options.out}/tuning.json"))
-    return EXIT_DONE if found.best is not None else EXIT_GATE
-
-
-def request_of(options: argparse.Namespace, model: OnnxModel, progress: Progress) -> TuneRequest:
-    """What the search's options ask for."""
-    from assay.steps.prepare import prepared
-    from assay.storage import locks
-    from assay.tuning import request
-    from assay.tuning.request import TUNED_BATCHES
-
-    calibration = None
-    if options.calibration is not None:
-        # A search that is at work there is not to find other images in the place of its own.
-        with locks.lock(options.out):
-            place = options.out / "calibration"
-            calibration = prepared(options.calibration, model.transform, place, progress)
-    return request.TuneRequest(
-        backends=options.backends,
-        batches=options.batch or TUNED_BATCHES,
-        objective=options.objective,
-        budget_seconds=options.budget,
-        max_drop=options.max_drop,
-        max_memory=options.max_memory,
-        int8=not options.no_int8,
-        calibration=calibration,
-        seed=options.seed,
-    )
+            assay.repair(options.out, "tune", given=given, progress=progress)
+        tuning = assay.tune(request_of(TuneRequest, options, progress=progress))
+        assay.report(options.out, progress=progress)
+    answer(options, tuning, text.tuning(tuning, f"{options.out}/tuning.json"))
+    return EXIT_DONE if tuning.best is not None else EXIT_GATE
 
 
 def names(text: str) -> list[str]:

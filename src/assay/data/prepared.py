@@ -24,8 +24,9 @@ from assay.errors import DatasetError, ImageError
 from assay.processes import watchdog
 from assay.processes.watchdog import Holds
 from assay.progress import Progress
-from assay.records import ArrayFile, Dataset, ImageFailure, ImageTransform, ImageWarning, PreparedDataset, Record
+from assay.records import ArrayFile, ImageFailure, ImageTransform, ImageWarning, PreparedDataset, Record
 from assay.storage import store
+from assay.storage.layout import Folder, Place
 
 SHARD_IMAGES = 128
 """19 MB at 224×224: little is lost when a run is killed, little memory is held, and little is left to write last."""
@@ -33,6 +34,7 @@ SHARD_IMAGES = 128
 RECORD = "prepared.json"
 
 _SHARD = "images-{}.npy"
+_NUMBER = "[0-9]" * 5
 _AT_ONCE = 4
 """Images a worker takes at once: handing over single ones costs more than it evens out."""
 
@@ -52,6 +54,16 @@ class Shard(Record, frozen=True, kw_only=True):
     image_sha256: tuple[str, ...]
     failures: tuple[ImageFailure, ...]
     warnings: tuple[ImageWarning, ...] = ()
+
+
+LAYOUT = Folder(
+    (
+        Place(RECORD, PreparedDataset),
+        Place(_SHARD.format(_NUMBER)),
+        Place(f"{_SHARD.format(_NUMBER).removesuffix('.npy')}.shard.json", Shard),
+    )
+)
+"""The folder of a prepared data set."""
 
 
 def prepare(
@@ -88,20 +100,12 @@ def prepare(
     return shards, failures
 
 
-def complete(
-    folder: Path, dataset: Dataset, transform: ImageTransform, shards: Sequence[Shard], made_from: str
-) -> PreparedDataset:
-    """Writes the record of a whole data set; the shards' own records have then served their time.
-
-    Shards of an earlier, larger set go too.
-    """
-    prepared = PreparedDataset(dataset=dataset, transform=transform, shards=tuple(shard.pixels for shard in shards))
-    store.write(folder / RECORD, prepared, made_from)
+def clean_up(folder: Path, shards: Sequence[Shard]) -> None:
+    """Removes the shards' own records, once that of the whole set is written, and shards of an earlier, larger set."""
     ours = {shard.pixels.file.path.name for shard in shards}
     for path in [*folder.glob(_SHARD.format("*")), *folder.glob(_record_path(Path(_SHARD.format("*"))).name)]:
         if path.name not in ours:
             path.unlink(missing_ok=True)
-    return prepared
 
 
 class Reader:

@@ -8,7 +8,8 @@ EXIF orientation is not applied, as in the guide.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from PIL import Image
 
 from assay.data import decoder
 from assay.errors import ImageError, UnknownNameError, UsageError
-from assay.records import LARGEST_SIDE, ImageTransform, Interpolation, Record
+from assay.records import LARGEST_SIDE, ImageTransform, Interpolation
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -43,21 +44,32 @@ def preset(name: str) -> ImageTransform:
         raise UnknownNameError("preset", name, PRESETS) from None
 
 
-class TransformChoice(Record, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class TransformChoice:
     """What the user said of the transform; None where nothing was said."""
 
     preset: str | None = None
+    """The transform of a kind of model: `resnet`, `inceptionv3`, `inceptionv4` or `efficientnetb3`."""
     resize: int | None = None
+    """Pixels of the short side."""
     crop: int | None = None
+    """Pixels of the square cut from the middle."""
     interpolation: Interpolation | None = None
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
+    mean: Sequence[float] | None = None
+    """Of red, green and blue, of pixels from 0 to 1."""
+    std: Sequence[float] | None = None
+    """Likewise."""
+
+    @property
+    def transform(self) -> TransformChoice:
+        """This part of a larger request."""
+        return TransformChoice(**{one.name: getattr(self, one.name) for one in fields(TransformChoice)})
 
     @property
     def given(self) -> dict[str, Any]:
         """The single values that were said."""
-        values = msgspec.structs.asdict(self)
-        return {key: value for key, value in values.items() if key != "preset" and value is not None}
+        values = {one.name: getattr(self, one.name) for one in fields(TransformChoice) if one.name != "preset"}
+        return {key: value for key, value in values.items() if value is not None}
 
 
 def choose(
@@ -75,7 +87,8 @@ def choose(
         base, source = known
     else:
         base, source = _assumed(choice, side)
-    transform = msgspec.structs.replace(base, **choice.given)
+    single = {key: _three(key, value) if key in ("mean", "std") else value for key, value in choice.given.items()}
+    transform = msgspec.structs.replace(base, **single)
     if choice.given:
         complete = {"resize", "crop", "mean", "std"} <= set(choice.given)
         source = "given" if complete else f"{', '.join(choice.given)} given, the rest from: {source}"
@@ -86,6 +99,14 @@ def choose(
             f"give --preset, or --resize and --crop {side}"
         )
     return transform, source
+
+
+def _three(name: str, values: Sequence[float]) -> tuple[float, float, float]:
+    """A value for each of red, green and blue."""
+    if len(values) != 3:
+        raise UsageError(f"{name} has {len(values)} values; give three, of red, green and blue")
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
 
 
 def _assumed(choice: TransformChoice, side: int | None) -> tuple[ImageTransform, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from assay import units
@@ -14,31 +15,33 @@ from assay.errors import RecordError, UnknownNameError, UsageError
 from assay.guide import dumps, formats
 from assay.measure.stages import Scores
 from assay.progress import Progress, Silent, Stopwatch
-from assay.records import BatchResult, CompiledModel, RunRecord
-from assay.steps import build_options, measurement, results
+from assay.records import BatchResult, CompiledModel, Runnable, RunRecord
+from assay.steps import build_options, results
 from assay.steps.bench import bench_all, record_of
-from assay.steps.measurement import Length
+from assay.steps.measurement import Length, Measuring, measure
 from assay.storage import locks, store
 
 RESULT = Path("result")
 """Where the benchmark tool writes, below the folder that it runs in."""
 
 
-def benchmark(
-    compiled: CompiledModel,
-    listed: Path,
-    *,
-    batch: int,
-    device: int,
-    sides: tuple[int, int],
-    binary: bool,
-    out: Path = RESULT,
-    progress: Progress = Silent(),
-) -> RunRecord:
-    """Runs every tensor of a list once; writes a dump an image, the performance file and the run's record.
+@dataclass(frozen=True)
+class Wanted:
+    """What the benchmark tool is told of a run."""
 
-    `sides` are width and height in pixels; they must be those of the list and of the artifact.
-    """
+    batch: int
+    device: int
+    sides: tuple[int, int]
+    """Width and height in pixels; they must be those of the list and of the artifact."""
+    binary: bool
+    """Whether dumps are of float32, not of text."""
+
+
+def benchmark(
+    compiled: CompiledModel, listed: Path, wanted: Wanted, out: Path = RESULT, progress: Progress = Silent()
+) -> RunRecord:
+    """Runs every tensor of a list once; writes a dump an image, the performance file and the run's record."""
+    batch, device, sides = wanted.batch, wanted.device, wanted.sides
     _check(compiled, batch, device)
     tensors = info_file.read(listed)
     if (tensors.width, tensors.height) != sides:
@@ -51,7 +54,7 @@ def benchmark(
         # What stands in the way of the dumps is better known before the run than after it.
         (out / f"dumpOutput_device{device}").mkdir(parents=True, exist_ok=True)
         with locks.lock(home), tempfile.TemporaryDirectory(prefix=".dumps-", dir=out) as scratch:
-            writer = _DumpWriter(Path(scratch), tensors.names, binary)
+            writer = _DumpWriter(Path(scratch), tensors.names, wanted.binary)
             record = _run(compiled, tensors, home / f"batchsize_{batch}", writer, progress)
             writer.move_to(out / f"dumpOutput_device{device}", progress)
     except OSError as error:
@@ -64,7 +67,6 @@ def benchmark(
 
 def pure_inference(
     compiled: CompiledModel,
-    *,
     batch: int,
     device: int,
     rounds: int,
@@ -74,8 +76,8 @@ def pure_inference(
     """Runs made-up pixels so many times, the inference call alone, and writes the file of its two figures."""
     _check(compiled, batch, device)
     home = out / f"assay_device_{device}" / f"pure_batchsize_{batch}"
-    settings = build_options.run_settings_of(compiled, {})
-    record = bench_all([(compiled, settings)], None, home, length=Length(batches=rounds), progress=progress)
+    runnable = Runnable(compiled, build_options.run_settings_of(compiled, {}))
+    record = bench_all([runnable], None, home, Measuring(length=Length(batches=rounds), progress=progress))
     name = formats.pure_inference_name(compiled.file.path.stem, device)
     store.write_bytes(out / name, report(record).encode())
     return record
@@ -103,14 +105,8 @@ def _check(compiled: CompiledModel, batch: int, device: int) -> None:
 
 def _run(compiled: CompiledModel, tensors: InfoFile, home: Path, writer: _DumpWriter, progress: Progress) -> RunRecord:
     watch = Stopwatch()
-    measured = measurement.bench(
-        compiled,
-        tensors,
-        home / "bench",
-        run_settings=build_options.run_settings_of(compiled, {}),
-        sinks=[writer.write],
-        progress=progress,
-    )
+    runnable = Runnable(compiled, build_options.run_settings_of(compiled, {}))
+    measured = measure(runnable, tensors, home / "bench", Measuring(progress=progress), [writer.write])
     result = BatchResult(
         compiled=compiled, performance=measured.performance, predictions=measured.predictions, accuracy=None
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from assay import demo
@@ -11,10 +12,10 @@ from assay.errors import CheckpointError, UsageError
 from assay.progress import Progress, Silent
 from assay.published.guide import FLAGSHIP
 from assay.records import BuildOptions, CompiledModel, OnnxModel
-from assay.steps import build_options
-from assay.steps import compile as compile_step
+from assay.steps import artifact, build_options
 from assay.steps.adopt import describe, record_of
-from assay.steps.export import export
+from assay.steps.build_options import BuildRequest
+from assay.steps.export import ExportRequest, export
 from assay.storage import store
 
 _OPSET = 11
@@ -30,15 +31,21 @@ def export_checkpoint(checkpoint: Path, out: Path, progress: Progress = Silent()
     if store.hash_file(checkpoint) == store.hash_file(demo.CHECKPOINT):
         architecture = demo.NAME
         progress.note(f"{checkpoint.name} holds the demo's weights, so the model is {demo.NAME}")
-    return export(architecture, out, weights=checkpoint, opset=_OPSET, progress=progress)
+    return export(ExportRequest(checkpoint, arch=architecture, out=out, opset=_OPSET, progress=progress))
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The input that a model is compiled for: its name, and N×3×H×W."""
+
+    name: str
+    shape: tuple[int, int, int, int]
 
 
 def compile_offline(
     model: Path,
     out: Path,
-    *,
-    input_name: str,
-    shape: tuple[int, int, int, int],
+    tensors: Tensors,
     backend: str,
     wanted_target: str | None = None,
     progress: Progress = Silent(),
@@ -48,17 +55,18 @@ def compile_offline(
     `wanted_target` is the processor that the user named, for a backend that compiles for one; what another backend
     compiles is for this machine, and says so.
     """
-    described, batch = taken(model, input_name, shape, progress)
+    described, batch = taken(model, tensors, progress)
     options = _options(backend, batch, wanted_target)
     notes = []
     if wanted_target is not None and _PROCESSOR not in options.settings:
         notes.append(f"compiled for {options.device} of this machine, not for the {wanted_target} that was named")
         progress.note(f"--soc_version={wanted_target}: {notes[0]}")
-    return compile_step.compile_to(described, options, out, progress, notes=tuple(notes))
+    return artifact.compile_to(described, options, out, progress, kept=artifact.Kept(notes=tuple(notes)))
 
 
-def taken(model: Path, input_name: str, shape: tuple[int, int, int, int], progress: Progress) -> tuple[OnnxModel, int]:
+def taken(model: Path, tensors: Tensors, progress: Progress) -> tuple[OnnxModel, int]:
     """The model that takes such an input, and the batch size; raises where it takes another."""
+    input_name, shape = tensors.name, tensors.shape
     batch, channels, height, width = shape
     if channels != 3 or height != width:
         raise UsageError(f"--input_shape {'×'.join(map(str, shape))}: images are N×3×H×W with H equal to W")
@@ -77,15 +85,14 @@ def _options(backend: str, batch: int, processor: str | None) -> BuildOptions:
     runtime = registry.get(backend)
     device = registry.device(runtime, None)
     precisions = runtime.precisions(device)
-    options, _ = build_options.build_options(
-        backend,
-        batch=batch,
+    request = BuildRequest(
+        backend=backend,
         device=device,
-        precision="fp32" if "fp32" in precisions else precisions[0],
-        input_kind="float32",
-        settings={_PROCESSOR: processor} if processor and _PROCESSOR in runtime.build_settings(device) else {},
+        precision=build_options.usual_precision(precisions),
+        input="float32",
+        set={_PROCESSOR: processor} if processor and _PROCESSOR in runtime.build_settings(device) else {},
     )
-    return options
+    return request.options(batch)[0]
 
 
 def _choice(model: Path, side: int) -> TransformChoice:

@@ -7,18 +7,17 @@ from pathlib import Path
 
 from assay import demo
 from assay.guide import formats
-from assay.guide.compilation import compile_offline, taken
+from assay.guide.compilation import Tensors, compile_offline, taken
 from assay.progress import Progress, Silent
 from assay.quantization import calibration
 from assay.records import BatchResult, BuildOptions, CompiledModel
-from assay.steps import compile as compile_step
-from assay.steps import prepare
+from assay.steps import artifact, prepare
 from assay.tuning import image_split
 from assay.tuning import text as render
 from assay.tuning.optuna_search import require_optuna
 from assay.tuning.records import Tuning
-from assay.tuning.request import TuneRequest
-from assay.tuning.tune import tune
+from assay.tuning.request import Goal
+from assay.tuning.tune import SearchFolder, find_fastest
 
 IMAGES = 64
 """Of the demo, since the tuner of the guide is given none: enough to see that scores stay what they were."""
@@ -36,11 +35,9 @@ class Tuned:
 def tune_offline(
     model: Path,
     out: Path,
-    *,
-    input_name: str,
-    shape: tuple[int, int, int, int],
-    backend: str | None = None,
+    tensors: Tensors,
     budget_seconds: float,
+    backend: str | None = None,
     progress: Progress = Silent(),
 ) -> Tuned:
     """Searches the fastest artifact for normalised float32 N×3×H×W of one shape, and writes it with its record beside.
@@ -49,10 +46,12 @@ def tune_offline(
     in the folder `OUT.tuning`, where a search that was killed goes on.
     """
     require_optuna()
-    described, batch = taken(model, input_name, shape, progress)
+    described, batch = taken(model, tensors, progress)
     folder = out.with_name(f"{out.name}.tuning")
-    images = prepare.prepare(demo.IMAGES, described.transform, folder / "images", progress=progress)
-    request = TuneRequest(
+    images = prepare.prepare_with(
+        prepare.PrepareRequest(demo.IMAGES, out=folder / "images", progress=progress), described.transform
+    )
+    goal = Goal(
         backends=[backend] if backend is not None else None,
         batches=[batch],
         budget_seconds=budget_seconds,
@@ -61,17 +60,15 @@ def tune_offline(
         beside=backend or _UNTUNED,
     )
     data = image_split.part(images, calibration.spread(images, IMAGES), folder / "evaluation")
-    found = tune(described, data, folder, request, progress, reuse=True)
+    found = find_fastest(described, data, SearchFolder(folder, reuse=True), goal, progress)
     if found.compiled is None:
-        untuned = compile_offline(
-            model, out, input_name=input_name, shape=shape, backend=backend or _UNTUNED, progress=progress
-        )
+        untuned = compile_offline(model, out, tensors, backend or _UNTUNED, progress=progress)
         return Tuned(found, untuned)
     options: BuildOptions = found.compiled.options
     best = next(one for one in found.trials if one.number == found.best)
     return Tuned(
         found,
-        compile_step.compile_to(described, options, out, progress, run_settings=best.candidate.run),
+        artifact.compile_to(described, options, out, progress, kept=artifact.Kept(run_settings=best.candidate.run)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ from assay.importers import ais_bench, ascend_benchmark, benchmark_app, loadgen,
 from assay.importers.report_file import ReportFile
 from assay.records import Precision, Record
 from assay.records.reported import ReportedPixels, ReportedResult, ReportedRun
+from assay.steps.keywords import StrPath, path, paths, takes
 from assay.storage import files as storage_files
 from assay.storage import store
 
@@ -65,23 +66,38 @@ _SHARED = (
 _OF_ACCURACY = ("dataset", "images")
 
 
-def import_results(files: Sequence[Path], settings: Mapping[str, str], out: Path | None = None) -> ReportedRun:
+@dataclass(frozen=True)
+class ImportRequest:
+    """Other tools' results, to be read into one record."""
+
+    files: StrPath | Sequence[StrPath]
+    _: KW_ONLY
+    set: Mapping[str, object] = field(default_factory=dict)
+    """What the files do not say, by the names of the fields of `Settings`."""
+    out: StrPath | None = None
+    """By default beside the first file."""
+
+
+@takes(ImportRequest)
+def import_results(request: ImportRequest) -> ReportedRun:
     """Reads other tools' files into one record and writes it, by default beside the first file.
 
-    `settings` says what the files do not: see `Settings`. Raises where a file is none of the
-    known kinds or is damaged, and where two sources say different things; nothing is written then.
+    Raises if a file is none of the known kinds or is damaged, and if two sources say different things; nothing is
+    written then.
     """
+    files = paths(request.files)
+    settings = {key: _word(value) for key, value in request.set.items()}
     said = parse_settings(settings)
     if not files:
         raise UsageError("no file to import; give one or more that a tool wrote")
-    target = out or default_output(files[0])
+    target = path(request.out) or default_output(files[0])
     if any(target.resolve() == file.resolve() for file in files):
-        raise UsageError(f"{target} is one of the files to import; give another -o")
+        raise UsageError(f"{target} is one of the files to import; give another destination")
     read = [_read(file, said.batch) for file in files]
     for run in read:
         _check(run, said)
     whole = _with_settings(_joined(read), said)
-    store.write(target, whole, made_from=store.hash_of([store.hash_file(file) for file in files], dict(settings)))
+    store.write(target, whole, made_from=store.hash_of([store.hash_file(file) for file in files], settings))
     return whole
 
 

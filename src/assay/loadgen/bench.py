@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from assay import environment, units
-from assay.data import transform_fingerprint
+from assay.data import prepared, transform_fingerprint
 from assay.errors import UsageError
 from assay.importers import loadgen as summary
 from assay.importers.report_file import ReportFile
@@ -19,36 +20,55 @@ from assay.loadgen.records import LoadGenTest, ScenarioMode, ScenarioOutcome, Sc
 from assay.loadgen.request import ScenarioRequest
 from assay.loadgen.scenarios import Load
 from assay.measure import machine
-from assay.measure.machine import Patience
-from assay.progress import Progress, Silent, Stopwatch
+from assay.progress import Progress, Stopwatch
 from assay.published import guide
-from assay.records import Accuracy, CompiledModel, Dataset, Machine, Predictions, PreparedDataset, Setting
+from assay.records import Accuracy, CompiledModel, Dataset, Machine, Predictions, PreparedDataset, Runnable, Verdict
 from assay.records.reported import ReportedResult, ReportedRun
 from assay.score import accuracy as score_accuracy
 from assay.steps import bench, measurement, pixel_sources, results
+from assay.steps.measurement import Measuring
 from assay.storage import files, store
+from assay.storage.layout import Folder, Place
 
 _LOG_BYTES = 1 << 20
 """Of LoadGen's logs, about; a log that the disk cut short leaves less room than that."""
 
 
+LAYOUT = Folder(
+    (
+        Place(results.SCENARIO_RECORD, ScenarioRecord),
+        Place(results.REPORTED_RECORD, ReportedRun),
+        Place(results.VERDICT_RECORD, Verdict),
+    ),
+    {
+        "prepared": prepared.LAYOUT,
+        "bench": Folder(
+            folders={
+                "*": Folder(
+                    (Place(measurement.PREDICTIONS_RECORD, Predictions), Place(measurement.SCORES)),
+                    {mode: Folder((Place("*"),)) for mode in ("performance", "accuracy")},
+                )
+            }
+        ),
+    },
+)
+"""The folder of a scenario; LoadGen's logs are in a folder for each of its modes."""
+
+
 def bench_scenario(
-    compiled: CompiledModel,
+    runnable: Runnable,
     data: PreparedDataset | None,
     folder: Path,
     request: ScenarioRequest,
-    *,
-    run_settings: Mapping[str, Setting],
-    wait_idle: float = 0.0,
+    measuring: Measuring = Measuring(),
     command: str | None = None,
-    progress: Progress = Silent(),
 ) -> ScenarioOutcome:
     """Lets LoadGen drive one artifact, and writes its record and the figures that a comparison takes into the folder.
 
     LoadGen's logs are kept whole below `bench`. The official way also runs the accuracy mode, and so needs images.
     """
     request.check()
-    load = request.load
+    compiled, load, progress = runnable.compiled, request.load, measuring.progress
     load.check_batch(compiled.options.batch)
     if request.official and data is None:
         raise UsageError("--mlperf runs the accuracy mode too, which needs images; give --data or --images")
@@ -58,8 +78,8 @@ def bench_scenario(
         pixel_sources.source_of(data).stages(compiled, once=True)
     with results.held(folder, "scenario", again=True):
         home = measurement.new_home(folder / "bench", compiled)
-        tests = _Tests(compiled, data, load, folder, home, run_settings, progress)
-        before = Patience(wait_idle).look(compiled.options.device, progress)
+        tests = _Tests(runnable, data, load, _Folders(folder, home), progress)
+        before = measuring.patience.look(compiled.options.device, progress)
         driven, performance = tests.run("performance")
         seen = machine.after(before, driven.during, driven.users, compiled.options.device)
         accuracy_test = tests.run("accuracy")[1] if request.official else None
@@ -70,7 +90,7 @@ def bench_scenario(
         record = ScenarioRecord(
             scenario=load.scenario.name,
             compiled=compiled,
-            run_settings=run_settings,
+            run_settings=runnable.run_settings,
             device=driven.device,
             slots=driven.slots,
             source="synthetic" if data is None else "prepared",
@@ -102,21 +122,22 @@ def bench_scenario(
     return outcome
 
 
+class _Folders(NamedTuple):
+    """The folder of a scenario, and below it that of its tests."""
+
+    folder: Path
+    home: Path
+
+
 class _Tests:
     """The tests of one artifact, each with LoadGen's logs in a folder of its own."""
 
     def __init__(
-        self,
-        compiled: CompiledModel,
-        data: PreparedDataset | None,
-        load: Load,
-        folder: Path,
-        home: Path,
-        run_settings: Mapping[str, Setting],
-        progress: Progress,
+        self, runnable: Runnable, data: PreparedDataset | None, load: Load, folders: _Folders, progress: Progress
     ) -> None:
-        self._compiled, self._data, self._load, self._folder, self._home = compiled, data, load, folder, home
-        self._run_settings, self._progress = run_settings, progress
+        self._runnable, self._data, self._load = runnable, data, load
+        self._folder, self._home = folders
+        self._progress = progress
 
     def run(self, mode: ScenarioMode) -> tuple[Driven, LoadGenTest]:
         """One test by LoadGen, and what its logs say of it."""
@@ -126,8 +147,8 @@ class _Tests:
         with files.told_if_full(self._folder, _LOG_BYTES):
             driven = driver.run(
                 driver.Test(
-                    compiled=self._compiled,
-                    run_settings=self._run_settings,
+                    compiled=self._runnable.compiled,
+                    run_settings=self._runnable.run_settings,
                     shards=self._data.shards if self._data is not None else None,
                     load=self._load,
                     mode=mode,
@@ -163,7 +184,7 @@ class _Tests:
         dataset: Dataset = self._data.dataset
         log = self._home / "accuracy" / driver.ACCURACY
         with files.told_if_full(self._folder, _LOG_BYTES):
-            scores = loadgen_log.answers(log, len(dataset.names), self._compiled.model.classes)
+            scores = loadgen_log.answers(log, len(dataset.names), self._runnable.compiled.model.classes)
         predictions = Predictions(
             names=dataset.names,
             dataset_fingerprint=dataset.fingerprint,

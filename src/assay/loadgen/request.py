@@ -58,7 +58,7 @@ class ScenarioRequest:
     def verdict(self, record: ScenarioRecord, reported: ReportedRun) -> Verdict:
         """LoadGen's own result where it is asked for, and then the other gates."""
         asked = self.official or any(text.strip() == VALID for text in self.gates)
-        judged = compare.compare(reported, self._speeds(), [])
+        judged = compare.judge(reported, self._speeds(), [])
         return Verdict(
             artifact_sha256=(record.compiled.file.sha256,),
             model_sha256=record.compiled.model.sha256,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from assay.score import accuracy as score_accuracy
 from assay.score import figures as score_figures
 from assay.steps import compare
 from assay.steps import results as results_step
+from assay.steps.keywords import StrPath, path, paths, takes
 from assay.storage import store
 from assay.tuning import page_section
 
@@ -39,28 +41,38 @@ _TAIL = 4
 others together."""
 
 
-def write_report(
-    places: Sequence[Path],
-    out: Path | None = None,
-    *,
-    images: bool = True,
-    reuse: bool = False,
-    progress: Progress = Silent(),
-) -> FileReference:
-    """Writes the page of a run, or of several records beside each other, and returns its file.
+@dataclass(frozen=True)
+class ReportRequest:
+    """A page of a run, or of several records beside each other."""
 
-    A place is a run's folder or record, a file of reported figures, or the guide's name of one. Without `out` the page
-    of one run stands in its folder. `reuse` keeps a page that was made from these very records.
-    """
+    records: StrPath | Sequence[StrPath]
+    """Folders or records of runs, files of reported figures, or names such as `guide:T4`."""
+    _: KW_ONLY
+    out: StrPath | None = None
+    """By default `report.html` in the folder of one run, or here."""
+    no_images: bool = False
+    """Whether to leave out pictures of the images."""
+    progress: Progress = Silent()
+
+
+@takes(ReportRequest)
+def report(request: ReportRequest) -> FileReference:
+    """Writes the page of a run, or of several records beside each other, and returns its file."""
+    return write_report(request)
+
+
+def write_report(request: ReportRequest, reuse: bool = False) -> FileReference:
+    """Writes the page, as `report` does; `reuse` keeps one that was made from these very records."""
     watch = Stopwatch()
-    target = out if out is not None else _usual_place(places)
+    places, images = paths(request.records), not request.no_images
+    target = path(request.out) or _usual_place(places)
     made_from = store.hash_of("report", _RECIPE, [_identity(place) for place in places], images)
     kept = reuse and _is_made_from(target, made_from)
     if not kept:
         content = _page(places, images, made_from).encode()
         store.write_bytes(target, content + _hash_line(content))
     written = store.reference(target)
-    progress.finish("report", target.name, units.memory(written.size), None if kept else watch.seconds)
+    request.progress.finish("report", target.name, units.memory(written.size), None if kept else watch.seconds)
     return written
 
 

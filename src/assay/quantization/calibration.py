@@ -6,6 +6,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from assay.data.transform import normalise, pixels
 from assay.errors import Option, Remedy, UnknownNameError, UsageError
 from assay.models import onnx_file
 from assay.processes import child
-from assay.progress import Progress, Silent, Stopwatch
+from assay.progress import Progress, Silent
 from assay.quantization import ranges, ready
 from assay.records import Calibration, Calibrator, OnnxModel, PreparedDataset
 from assay.score import parity as score_parity
@@ -28,7 +29,9 @@ from assay.steps import pixel_sources, prepare
 from assay.steps.check_images import normalised_demo_images
 from assay.steps.parity import open_reference
 from assay.steps.pixel_sources import Images
+from assay.steps.step import Step
 from assay.storage import store
+from assay.storage.layout import Folder, Place
 
 USUAL: Calibrator = "minmax"
 IMAGES = 100
@@ -44,37 +47,67 @@ _PARITY_IMAGES = 4
 _RECIPE = 1
 """Raised when the same inputs give other ranges than before."""
 
+
+@dataclass(frozen=True)
+class Scheme:
+    """How a model is quantized."""
+
+    calibrator: Calibrator = "minmax"
+    """How a tensor's range is read off the images."""
+    images: int = IMAGES
+    """How many of the images to calibrate on, evenly spread."""
+    per_channel: bool = True
+    """Whether weights have a scale for each channel, or one for all."""
+    reduce_range: bool | None = None
+    """Whether weights have 7 bits; by default on processors whose sums saturate."""
+    float_layers: Sequence[str] = ()
+    """Nodes to keep in float32, or `first`, `last` and `depthwise`."""
+
+
 CalibrationData = PreparedDataset | Images
 Pixels = npt.NDArray[np.uint8]
 
 
+_KEY = "[0-9a-f]" * 16
+LAYOUT = Folder(
+    (
+        *(Place(f"{calibrator}-{_KEY}.json", Calibration) for calibrator in ranges.CALIBRATORS),
+        Place(f"float32-{_KEY}.json", OnnxModel),
+        Place(f"float32-{_KEY}.onnx"),
+    )
+)
+"""The folder in which calibrations are kept."""
+
+
 def calibrate(
-    model: OnnxModel,
-    data: CalibrationData,
-    folder: Path,
-    *,
-    calibrator: Calibrator = "minmax",
-    images: int = IMAGES,
-    progress: Progress = Silent(),
+    model: OnnxModel, data: CalibrationData, folder: Path, scheme: Scheme = Scheme(), progress: Progress = Silent()
 ) -> Calibration:
     """Reads the ranges of a model's tensors off some of the images, evenly spread over the data; kept in `folder`.
 
     Raises `ModelError` where the model is none of float32 with layers to quantize.
     """
-    check(model, data, calibrator, images)
+    check(model, data, scheme)
+    calibrator = scheme.calibrator
     graph = make_ready(model, folder)
-    places = spread(data, images)
-    made_from = store.hash_of("calibrate", _RECIPE, graph.file.sha256, identity(model, data, calibrator, images))
-    record = folder / f"{calibrator}-{made_from[:16]}.json"
+    places = spread(data, scheme.images)
+    made_from = store.hash_of("calibrate", _RECIPE, graph.file.sha256, identity(model, data, scheme))
     if len(places) < _FEW and calibrator != "minmax":
         progress.note(f"{units.counted(len(places), 'image')} are few for {calibrator}; give {_FEW} or more, or minmax")
-    described = f"{calibrator} · {units.counted(len(places), 'image')}"
-    found = store.kept(record, Calibration, made_from)
-    if found is not None:
-        progress.finish("ranges", described, _detail(found), None)
-        return found
-    watch = Stopwatch()
+    step = Step(
+        name="ranges",
+        kind=Calibration,
+        record=folder / f"{calibrator}-{made_from[:16]}.json",
+        made_from=made_from,
+        subject=f"{calibrator} · {units.counted(len(places), 'image')}",
+        detail=lambda calibration: f"parity {units.difference(calibration.parity.largest_difference)}",
+    )
     progress.start("ranges", None)
+    return step.done(lambda: _calibrated(model, graph, data, places, calibrator), progress)
+
+
+def _calibrated(
+    model: OnnxModel, graph: OnnxModel, data: CalibrationData, places: Sequence[int], calibrator: Calibrator
+) -> Calibration:
     names, hashes, batch = pick(model, data, places)
     found_ranges = child.run(
         _ranges,
@@ -89,7 +122,7 @@ def calibrate(
         ),
     )
     assert graph.parity is not None  # noqa: S101 - it was made ready
-    calibration = Calibration(
+    return Calibration(
         graph=graph.file,
         parity=graph.parity,
         calibrator=calibrator,
@@ -98,9 +131,6 @@ def calibrate(
         fingerprint=store.hash_of(list(names), list(hashes)),
         ranges=found_ranges,
     )
-    store.write(record, calibration, made_from)
-    progress.finish("ranges", described, _detail(calibration), watch.seconds)
-    return calibration
 
 
 def calibration_data(path: Path) -> CalibrationData:
@@ -108,8 +138,9 @@ def calibration_data(path: Path) -> CalibrationData:
     return prepare.load_prepared(path) if prepare.is_prepared(path) else Images.of(path, None)
 
 
-def check(model: OnnxModel, data: CalibrationData, calibrator: str, images: int) -> None:
+def check(model: OnnxModel, data: CalibrationData, scheme: Scheme) -> None:
     """Raises where an option names what there is not, or the images are not the model's."""
+    calibrator, images = scheme.calibrator, scheme.images
     if calibrator not in ranges.CALIBRATORS:
         raise UnknownNameError("calibrator", calibrator, ranges.CALIBRATORS)
     if images < 1:
@@ -119,11 +150,11 @@ def check(model: OnnxModel, data: CalibrationData, calibrator: str, images: int)
     ready.require_float32(onnx_file.load(model.file.path, with_weights=False), str(model.file.path))
 
 
-def identity(model: OnnxModel, data: CalibrationData, calibrator: str, images: int) -> object:
+def identity(model: OnnxModel, data: CalibrationData, scheme: Scheme) -> object:
     """What ranges hang on, beside the step itself; the software's versions are part of it."""
     versions = [environment.version(package) for package in ("onnx", "onnxruntime")]
     source = pixel_sources.source_of(data).identity()
-    return [model.sha256, model.output.name, model.transform, source, calibrator, images, versions]
+    return [model.sha256, model.output.name, model.transform, source, scheme.calibrator, scheme.images, versions]
 
 
 def make_ready(model: OnnxModel, folder: Path) -> OnnxModel:
@@ -237,7 +268,3 @@ def _made_ready(model: OnnxModel, out: Path) -> OnnxModel:
 def _ranges(graph: OnnxModel, images: Pixels, calibrator: str) -> dict[str, tuple[float, float]]:
     proto = onnx.load(str(graph.file.path))
     return ranges.calibrate(proto, graph.output.name, batches(graph, images), calibrator)
-
-
-def _detail(calibration: Calibration) -> str:
-    return f"parity {units.difference(calibration.parity.largest_difference)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
@@ -12,8 +13,10 @@ from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
 from assay.quantization import calibration as calibration_step
 from assay.quantization import layers, qdq, quantize, sensitivity
-from assay.quantization.calibration import IMAGES, STEP_SECONDS, CalibrationData, Pixels
-from assay.records import Calibration, Calibrator, LayerCost, OnnxModel, Sensitivity
+from assay.quantization.calibration import STEP_SECONDS, CalibrationData, Pixels, Scheme
+from assay.quantization.quantize import QuantizeRequest
+from assay.records import Calibration, LayerCost, OnnxModel, Sensitivity
+from assay.steps.adopt import describe
 
 SENSITIVITY_IMAGES = 8
 
@@ -21,37 +24,39 @@ DEAREST = 10
 """The layers whose part is also measured the other way around: all in 8 bits but this one."""
 
 
+@dataclass(frozen=True)
+class Depth:
+    """How closely layers are looked at."""
+
+    scored: int = SENSITIVITY_IMAGES
+    """Of the calibration images."""
+    dearest: int = DEAREST
+    """Layers that are also measured the other way around."""
+
+
 def measure_sensitivity(
     model: OnnxModel,
     data: CalibrationData,
-    *,
-    calibrator: Calibrator = "minmax",
-    images: int = IMAGES,
-    per_channel: bool = True,
-    reduce_range: bool | None = None,
-    scored: int = SENSITIVITY_IMAGES,
-    dearest: int = DEAREST,
+    scheme: Scheme = Scheme(),
+    depth: Depth = Depth(),
     calibrations: Path | None = None,
     progress: Progress = Silent(),
 ) -> Sensitivity:
-    """What each layer costs in 8 bits on `scored` of the calibration images, the dearest first."""
-    reduced = quantize.saturates() if reduce_range is None else reduce_range
+    """What each layer costs in 8 bits on some of the calibration images, the dearest first."""
+    reduced = quantize.saturates() if scheme.reduce_range is None else scheme.reduce_range
     with calibration_step.kept_in(calibrations) as folder:
-        calibration = calibration_step.calibrate(
-            model, data, folder, calibrator=calibrator, images=images, progress=progress
-        )
+        calibration = calibration_step.calibrate(model, data, folder, scheme, progress)
         graph = calibration_step.make_ready(model, folder)
         watch = Stopwatch()
         progress.start("sensitivity", None)
-        chosen = calibration_step.some(model, data, images, scored)
+        chosen = calibration_step.some(model, data, scheme.images, depth.scored)
         whole, costs = child.run(
             _costs,
             graph,
             calibration,
-            per_channel,
-            reduced,
+            replace(scheme, reduce_range=reduced),
             chosen,
-            dearest,
+            depth.dearest,
             call=child.Call(
                 name="the quantizer", doing=f"measuring what each layer of {model.name} costs", timeout=STEP_SECONDS
             ),
@@ -59,8 +64,8 @@ def measure_sensitivity(
     progress.finish("costs", f"{len(costs)} layers of {model.name}", units.counted(len(chosen), "image"), watch.seconds)
     return Sensitivity(
         model_sha256=model.sha256,
-        calibrator=calibrator,
-        per_channel=per_channel,
+        calibrator=scheme.calibrator,
+        per_channel=scheme.per_channel,
         reduce_range=reduced,
         images=len(chosen),
         whole=whole,
@@ -68,22 +73,30 @@ def measure_sensitivity(
     )
 
 
-def sensitivity_images(model: OnnxModel, scored: int = SENSITIVITY_IMAGES, dearest: int = DEAREST) -> int:
+def sensitivity_of(request: QuantizeRequest) -> Sensitivity:
+    """What each layer of the model of a request costs in 8 bits; nothing is written."""
+    model = describe(Path(request.model), request.transform, request.output)
+    request.progress.note(f"transform: {model.transform_source}")
+    data = calibration_step.calibration_data(Path(request.calibration))
+    return measure_sensitivity(model, data, request.scheme, progress=request.progress)
+
+
+def sensitivity_images(model: OnnxModel, depth: Depth = Depth()) -> int:
     """How many images `measure_sensitivity` runs through the model, so that one can tell how long it takes."""
     count = len(layers.weighted(onnx_file.load(model.file.path, with_weights=False).graph))
-    return scored * (2 + count + min(count, dearest))
+    return depth.scored * (2 + count + min(count, depth.dearest))
 
 
 def _costs(
-    graph: OnnxModel, calibration: Calibration, per_channel: bool, reduce_range: bool, images: Pixels, dearest: int
+    graph: OnnxModel, calibration: Calibration, scheme: Scheme, images: Pixels, dearest: int
 ) -> tuple[float, list[sensitivity.Cost]]:
     ready = onnx.load(str(graph.file.path))
     quantized = qdq.insert(
         onnx.load(str(graph.file.path)),
         dict(calibration.ranges),
         graph.output.name,
-        per_channel=per_channel,
-        reduce_range=reduce_range,
+        per_channel=scheme.per_channel,
+        reduce_range=bool(scheme.reduce_range),
         float_layers=(),
     )
     given = list(calibration_step.batches(graph, images))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 
 import msgspec
 import onnx
 
 from assay import environment, units
+from assay.data.transform import TransformChoice
 from assay.errors import ModelError, Option, Remedy, UsageError
 from assay.models import onnx_file
 from assay.processes import child
-from assay.progress import Progress, Silent, Stopwatch
+from assay.progress import Progress, Silent
 from assay.quantization import calibration as calibration_step
 from assay.quantization import layers, qdq
-from assay.quantization.calibration import IMAGES, STEP_SECONDS, CalibrationData, Pixels
+from assay.quantization.calibration import IMAGES, STEP_SECONDS, CalibrationData, Pixels, Scheme
 from assay.records import (
     Calibration,
     Calibrator,
@@ -25,8 +27,9 @@ from assay.records import (
     Quantization,
 )
 from assay.score import parity as score_parity
-from assay.steps.adopt import record_of
+from assay.steps.adopt import describe, record_of, step_of
 from assay.steps.check_images import PARITY_IMAGES, normalised_demo_images
+from assay.steps.keywords import StrPath, several, takes
 from assay.steps.parity import open_reference
 from assay.storage import store
 
@@ -40,70 +43,111 @@ _RECIPE = 1
 """Raised when the same inputs give another file than before."""
 
 
-def quantize(
+@dataclass(frozen=True)
+class QuantizeRequest(TransformChoice):
+    """A model to be quantized to int8."""
+
+    model: StrPath
+    _: KW_ONLY
+    calibration: StrPath
+    """Images, or a prepared data set, that it is not evaluated on."""
+    out: StrPath
+    images: int = IMAGES
+    """How many of them to calibrate on, evenly spread."""
+    calibrator: Calibrator = "minmax"
+    """How a tensor's range is read off them."""
+    per_tensor: bool = False
+    """Whether weights have one scale for all channels of a layer."""
+    reduce_range: bool | None = None
+    """Whether weights have 7 bits; by default on processors whose sums of 8-bit products saturate."""
+    keep_float: Sequence[str] = ()
+    """Nodes to keep in float32, or `first`, `last` and `depthwise`."""
+    output: str | None = None
+    """The name of the output that holds the classes' scores, if there are several."""
+    progress: Progress = Silent()
+
+    @property
+    def scheme(self) -> Scheme:
+        """How the model is quantized."""
+        return Scheme(
+            calibrator=self.calibrator,
+            images=self.images,
+            per_channel=not self.per_tensor,
+            reduce_range=self.reduce_range,
+            float_layers=several(self.keep_float),
+        )
+
+
+@takes(QuantizeRequest)
+def quantize(request: QuantizeRequest) -> OnnxModel:
+    """Quantizes a model to int8 (QDQ), calibrated on images; writes it with its record beside it."""
+    model = describe(Path(request.model), request.transform, request.output)
+    request.progress.note(f"transform: {model.transform_source}")
+    data = calibration_step.calibration_data(Path(request.calibration))
+    return quantize_to(model, data, Path(request.out), request.scheme, progress=request.progress)
+
+
+def quantize_to(
     model: OnnxModel,
     data: CalibrationData,
     out: Path,
-    *,
-    calibrator: Calibrator = "minmax",
-    images: int = IMAGES,
-    per_channel: bool = True,
-    reduce_range: bool | None = None,
-    float_layers: Sequence[str] = (),
+    scheme: Scheme = Scheme(),
     calibrations: Path | None = None,
     progress: Progress = Silent(),
 ) -> OnnxModel:
-    """Writes a model of 8 bits (QDQ) with its record beside it, calibrated on some of the images.
+    """Writes a quantized model with its record beside it, calibrated on some of the images.
 
-    Weights have a scale for each channel, or one for all; 7 bits with `reduce_range`, which by default is for
-    processors that saturate. `float_layers` are nodes, or `first`, `last` and `depthwise`. What was calibrated is kept
-    in the folder `calibrations` for the next call, where one is given.
+    What was calibrated is kept in the folder `calibrations` for the next call, if one is given.
     """
-    calibration_step.check(model, data, calibrator, images)
+    calibration_step.check(model, data, scheme)
     _require_place(model, out)
-    reduced = saturates() if reduce_range is None else reduce_range
+    reduced = saturates() if scheme.reduce_range is None else scheme.reduce_range
     made_from = store.hash_of(
         "quantize",
         _RECIPE,
-        calibration_step.identity(model, data, calibrator, images),
+        calibration_step.identity(model, data, scheme),
         model.file.path,
-        per_channel,
+        scheme.per_channel,
         reduced,
-        sorted(set(float_layers)),
+        sorted(set(scheme.float_layers)),
     )
-    described = f"{model.name} → {out.name}"
-    found = store.kept(record_of(out), OnnxModel, made_from)
-    if found is not None and found.file.path == out.resolve():
-        progress.finish("quantize", described, _detail(found), None)
-        return found
+    step = replace(step_of("quantize", f"{model.name} → {out.name}", out, made_from), detail=_detail)
+    settled = replace(scheme, reduce_range=reduced)
     with calibration_step.kept_in(calibrations) as folder:
-        graph = calibration_step.make_ready(model, folder)
-        # A name that is not there is said before the work begins.
-        kept_float = _resolved(graph, model, float_layers)
-        calibration = calibration_step.calibrate(
-            model, data, folder, calibrator=calibrator, images=images, progress=progress
+        return step.done(
+            lambda: _quantized(model, data, out, settled, folder, progress),
+            progress,
+            lambda quantized: _warn(quantized, progress),
         )
-        watch = Stopwatch()
-        progress.start("quantize", None)
-        checked = calibration_step.some(model, data, images, _CHECKED_IMAGES)
-        with store.replacing(out, expected=graph.file.size) as beside:
-            count, change, elsewhere = child.run(
-                _written,
-                graph,
-                calibration,
-                per_channel,
-                reduced,
-                kept_float,
-                checked,
-                beside,
-                call=child.Call(
-                    name="the quantizer",
-                    doing=f"quantizing {model.name}",
-                    timeout=STEP_SECONDS,
-                    remedy=Remedy("keep layers in float with {}, or give another model", Option("keep_float")),
-                ),
-            )
-    quantized = msgspec.structs.replace(
+
+
+def _quantized(
+    model: OnnxModel, data: CalibrationData, out: Path, scheme: Scheme, folder: Path, progress: Progress
+) -> OnnxModel:
+    """The model, written to its place; how its range is reduced is settled."""
+    graph = calibration_step.make_ready(model, folder)
+    # A name that is not there is said before the work begins.
+    kept_float = _resolved(graph, model, scheme.float_layers)
+    calibration = calibration_step.calibrate(model, data, folder, scheme, progress)
+    progress.start("quantize", None)
+    checked = calibration_step.some(model, data, scheme.images, _CHECKED_IMAGES)
+    settled = replace(scheme, float_layers=kept_float)
+    with store.replacing(out, expected=graph.file.size) as beside:
+        count, change, elsewhere = child.run(
+            _written,
+            graph,
+            calibration,
+            settled,
+            checked,
+            beside,
+            call=child.Call(
+                name="the quantizer",
+                doing=f"quantizing {model.name}",
+                timeout=STEP_SECONDS,
+                remedy=Remedy("keep layers in float with {}, or give another model", Option("keep_float")),
+            ),
+        )
+    return msgspec.structs.replace(
         model,
         file=store.reference(out),
         data=(),
@@ -111,9 +155,9 @@ def quantize(
         parity=None,
         exported_program=None,
         quantization=Quantization(
-            calibrator=calibrator,
-            per_channel=per_channel,
-            reduce_range=reduced,
+            calibrator=scheme.calibrator,
+            per_channel=scheme.per_channel,
+            reduce_range=bool(scheme.reduce_range),
             float_layers=kept_float,
             layers=count,
             calibration_fingerprint=calibration.fingerprint,
@@ -126,10 +170,6 @@ def quantize(
             quantizer=f"onnxruntime {environment.version('onnxruntime')}",
         ),
     )
-    store.write(record_of(out), quantized, made_from)
-    progress.finish("quantize", described, _detail(quantized), watch.seconds)
-    _warn(change, progress)
-    return quantized
 
 
 def saturates() -> bool:
@@ -154,24 +194,18 @@ def _resolved(graph: OnnxModel, model: OnnxModel, wanted: Sequence[str]) -> tupl
 
 
 def _written(
-    graph: OnnxModel,
-    calibration: Calibration,
-    per_channel: bool,
-    reduce_range: bool,
-    float_layers: Sequence[str],
-    images: Pixels,
-    out: Path,
+    graph: OnnxModel, calibration: Calibration, scheme: Scheme, images: Pixels, out: Path
 ) -> tuple[int, Parity, Parity]:
     """Writes the quantized graph; how many layers are in 8 bits, and how far scores moved, on the images and others."""
     proto = onnx.load(str(graph.file.path))
-    count = len(set(layers.weighted(proto.graph)) - set(float_layers))
+    count = len(set(layers.weighted(proto.graph)) - set(scheme.float_layers))
     quantized = qdq.insert(
         proto,
         dict(calibration.ranges),
         graph.output.name,
-        per_channel=per_channel,
-        reduce_range=reduce_range,
-        float_layers=float_layers,
+        per_channel=scheme.per_channel,
+        reduce_range=bool(scheme.reduce_range),
+        float_layers=scheme.float_layers,
     )
     out.write_bytes(quantized.SerializeToString(deterministic=True))
     described = msgspec.structs.replace(graph, file=store.reference(out))
@@ -200,9 +234,10 @@ def _detail(model: OnnxModel) -> str:
     return f"opset {model.opset} · {made.layers} layers in 8 bits{kept}"
 
 
-def _warn(change: Parity, progress: Progress) -> None:
-    if change.top1_agreement < _WARN_AGREEMENT:
+def _warn(model: OnnxModel, progress: Progress) -> None:
+    change = model.quantization.change if model.quantization is not None else None
+    if change is not None and change.top1_agreement < _WARN_AGREEMENT:
         progress.note(
-            f"only {units.share(change.top1_agreement)} of {change.images} calibration images keep their first class; "
-            "see which layers cost that with --sensitivity and --keep-float those, or try another --calibrator"
+            f"only {units.share(change.top1_agreement)} of {change.images} calibration images keep their top-1 class; "
+            "measure the sensitivity of the layers and keep those that cost most in float, or try another calibrator"
         )

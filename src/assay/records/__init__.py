@@ -6,9 +6,9 @@ record is absolute in memory and relative to the record's file on disk (see `sto
 """
 
 from assay.records.answers import (
+    BackendAttempt,
     BackendChoice,
     BackendState,
-    BackendTrial,
     Diagnosis,
     Evaluation,
     ImagePrediction,
@@ -71,6 +71,7 @@ from assay.records.model import (
     Parity,
     PublishedAccuracy,
     Quantization,
+    Runnable,
     Sensitivity,
     TensorSpec,
 )
@@ -80,9 +81,9 @@ __all__ = [
     "TOP_K",
     "Accuracy",
     "ArrayFile",
+    "BackendAttempt",
     "BackendChoice",
     "BackendState",
-    "BackendTrial",
     "BatchResult",
     "BenchOutcome",
     "Blocks",
@@ -130,6 +131,7 @@ __all__ = [
     "Record",
     "Reference",
     "RunRecord",
+    "Runnable",
     "ScoredImage",
     "Sensitivity",
     "Setting",

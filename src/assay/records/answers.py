@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from assay.records.base import Record
 from assay.records.data import Accuracy
 from assay.records.machine import Environment
@@ -59,8 +61,8 @@ class Diagnosis(Record, frozen=True, kw_only=True):
     backends: tuple[BackendState, ...]
 
 
-class BackendTrial(Record, frozen=True, kw_only=True):
-    """What a backend did with a model in a short trial, or why it could not."""
+class BackendAttempt(Record, frozen=True, kw_only=True):
+    """What a backend did with a model when it was tried for a moment, or why it could not."""
 
     backend: str
     device: str | None = None
@@ -72,9 +74,10 @@ class BackendTrial(Record, frozen=True, kw_only=True):
 
 
 class BackendChoice(Record, frozen=True, kw_only=True):
-    """Which backend runs a model fastest on this machine, and the trials that say so, the fastest first."""
+    """Which backend runs a model fastest on this machine, and what was tried to tell, the fastest first."""
 
     model_sha256: str
     batch: int
     chosen: str
-    trials: tuple[BackendTrial, ...]
+    attempts: tuple[BackendAttempt, ...] = msgspec.field(name="trials")
+    """The name on disk is of older records."""

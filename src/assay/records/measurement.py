@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -329,6 +330,9 @@ class WorkerIdentity(Record, frozen=True, kw_only=True):
 class Share(Record, frozen=True, kw_only=True):
     """What one worker did of a run that several shared."""
 
+    RESUMED: ClassVar[str] = " (resumed)"
+    """How the name of a worker ends that went on with what an earlier part of the run, which was stopped, had left."""
+
     worker: WorkerIdentity
     shards: Natural
     images: Natural
@@ -336,6 +340,11 @@ class Share(Record, frozen=True, kw_only=True):
     """In which it had an inference call in flight."""
     lost: bool = False
     """Whether it died before the end; what it had not given back was done again by others."""
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether it went on with a run that was stopped."""
+        return self.worker.name.endswith(self.RESUMED)
 
     @property
     def interface_throughput(self) -> float:

@@ -233,3 +233,10 @@ class CompiledModel(Record, frozen=True, kw_only=True):
     """What was asked for and could not be so."""
     run_settings: Mapping[str, Setting] = {}
     """What a search found best for its runs; taken where nothing else is asked for."""
+
+
+class Runnable(Record, frozen=True):
+    """An artifact with the settings of its run (threads, streams, slots)."""
+
+    compiled: CompiledModel
+    run_settings: Mapping[str, Setting] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from assay.records import CompiledModel, FileReference, OnnxModel
-from assay.steps import compile as compile_step
+from assay.steps import artifact
 from assay.storage import store
 
 
@@ -27,7 +27,7 @@ def compile_there(model: Mapping[str, bytes], wanted: CompiledModel, folder: Pat
         data=tuple(moved_to(one) for one in there.data),
         exported_program=moved_to(there.exported_program) if there.exported_program is not None else None,
     )
-    made, _ = compile_step.compile_into(moved, wanted.options, folder / "compiled")
+    made, _ = artifact.compile_into(moved, wanted.options, folder / "compiled")
     return msgspec.structs.replace(made, model=there), made.file.path.read_bytes()
 
 

@@ -18,9 +18,6 @@ from assay.remote.records import ShardAnswer
 from assay.remote.shards import Shardable
 from assay.storage import store
 
-RESUMED = " (resumed)"
-"""How the name of a worker ends that went on with what an earlier part of the run, which was stopped, had left."""
-
 
 def predictions(
     answers: Sequence[ShardAnswer], source: Shardable, classes: int, home: Path
@@ -51,7 +48,7 @@ def calls(answers: Sequence[ShardAnswer]) -> npt.NDArray[np.float64]:
 
 def stages(answers: Sequence[ShardAnswer], seconds: float, *, hand_out: float, gather: float) -> tuple[StageTime, ...]:
     """The workers' stages, summed, between those of the one who hands out: seconds at work before and behind them."""
-    workers = len({one.worker.name.removesuffix(RESUMED) for one in answers})
+    workers = len({one.worker.name.removesuffix(Share.RESUMED) for one in answers})
     images = sum(one.images for one in answers)
     inner = []
     for position, first in enumerate(answers[0].stages):
@@ -88,11 +85,6 @@ def shares(
         )
         for worker, found in by_worker.items()
     )
-
-
-def is_resumed(found: Sequence[Share]) -> bool:
-    """Whether these are the shares of a run that was stopped and went on."""
-    return any(share.worker.name.endswith(RESUMED) for share in found)
 
 
 def _end(name: str, images: int, busy: float, seconds: float) -> StageTime:

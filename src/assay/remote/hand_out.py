@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from typing import NamedTuple, Protocol
@@ -12,7 +12,8 @@ import numpy as np
 
 from assay import units
 from assay.errors import BackendError
-from assay.remote.worker import Answer, Content, Introduction, Shard, Task, Worker
+from assay.remote.worker import Answer, Introduction, Shard, Task, Worker
+from assay.steps.pixel_sources import Content
 
 AHEAD = 2
 """Shards that a worker has at once: one at work, and one that is there when it is done."""
@@ -73,17 +74,28 @@ class _Out(NamedTuple):
     size: int
 
 
-def hand_out(
-    shards: Sequence[Shard],
-    workers: Sequence[str],
-    crew: Crew,
-    names: Sequence[str],
-    load: Callable[[Shard, str], Content],
-    take: Callable[[Shard, str, Answer], None],
-    joined: Callable[[dict[str, Introduction]], None],
-    lost: Callable[[str], None],
-) -> None:
-    """Every shard to a worker that is free, and its answer to `take`, once, in a thread of its own.
+class Shared(Protocol):
+    """The work that is handed out."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of all images."""
+
+    def load(self, shard: Shard, worker: str) -> Content:
+        """What a worker is sent of a shard."""
+
+    def take(self, shard: Shard, worker: str, answer: Answer) -> None:
+        """Keeps a worker's answer; called once for each shard, in one thread."""
+
+    def joined(self, workers: Mapping[str, Introduction]) -> None:
+        """Notes workers that were started in place of others."""
+
+    def lose(self, worker: str) -> None:
+        """Notes a worker that died."""
+
+
+def hand_out(shards: Sequence[Shard], workers: Sequence[str], crew: Crew, work: Shared) -> None:
+    """Every shard to a worker that is free, and its answer to `work.take`.
 
     A worker that dies is replaced where it can be, and what it had is handed out again. Raises what a worker raised,
     and `BackendError` where none is left, or one shard was the death of several.
@@ -100,9 +112,9 @@ def hand_out(
                 if not waiting or (out and held >= MOST_BYTES):
                     break
                 shard = waiting.popleft()
-                content = load(shard, worker)
+                content = work.load(shard, worker)
                 size = _bytes(content)
-                ticket = crew.hand(worker, shard.first, names[shard.first : shard.first + shard.images], content)
+                ticket = crew.hand(worker, shard.first, work.names[shard.first : shard.first + shard.images], content)
                 out[ticket] = _Out(worker, shard, size)
                 free[worker] -= 1
                 held += size
@@ -117,17 +129,19 @@ def hand_out(
                     answer = crew.answer(ticket)
                 except WorkerLostError as error:
                     if worker in free:
-                        _blame(next(one.shard for one in out.values() if one.worker == worker), deaths, names, error)
+                        _blame(
+                            next(one.shard for one in out.values() if one.worker == worker), deaths, work.names, error
+                        )
                         del free[worker]
-                        lost(worker)
+                        work.lose(worker)
                         new = crew.replaced(worker)
-                        joined(new)
+                        work.joined(new)
                         free.update(dict.fromkeys(new, AHEAD))
                     waiting.appendleft(shard)
                 else:
                     if worker in free:
                         free[worker] += 1
-                    taking.append(taker.submit(take, shard, worker, answer))
+                    taking.append(taker.submit(work.take, shard, worker, answer))
                 del out[ticket]
                 held -= size
             while taking and (len(taking) > len(free) * AHEAD or taking[0].done()):

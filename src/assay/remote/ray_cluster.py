@@ -23,7 +23,8 @@ from assay.measure.clock import now
 from assay.records import BuildOptions, CompiledModel
 from assay.remote import ray_calls
 from assay.remote.hand_out import AHEAD
-from assay.remote.worker import Answer, Content, Introduction, Task, Worker
+from assay.remote.worker import Answer, Introduction, Task, Worker
+from assay.steps.pixel_sources import Content
 from assay.storage import store
 
 Compile = Callable[[Mapping[str, bytes], CompiledModel, Path], tuple[CompiledModel, bytes]]

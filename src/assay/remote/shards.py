@@ -7,8 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from assay.errors import UsageError
 from assay.records import ArrayFile, CompiledModel, ImageWarning
-from assay.remote.worker import Content
-from assay.steps.pixel_sources import Data, Source, source_of
+from assay.steps.pixel_sources import Content, Data, Source, source_of
 
 
 @runtime_checkable

@@ -22,10 +22,8 @@ from assay.measure.clock import now
 from assay.measure.pipeline import Stage
 from assay.measure.stages import Pixels, Scores, Slot
 from assay.records import ArrayFile, CompiledModel, ImageWarning, Setting, StageTime, WarmUp
+from assay.steps.pixel_sources import Content
 from assay.storage import store
-
-Content = Pixels | Sequence[bytes] | None
-"""Of a shard: prepared pixels, uint8 N×H×W×3, or the images' files; None where the worker reads them in place."""
 
 
 class CutShortError(Exception):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -11,13 +13,12 @@ from assay import units
 from assay.data.transform import TransformChoice, choose
 from assay.errors import RecordError
 from assay.models import external_data, onnx_file
-from assay.progress import Progress, Silent, Stopwatch
-from assay.records import (
-    ImageTransform,
-    OnnxModel,
-    Parity,
-)
+from assay.progress import Progress, Silent
+from assay.records import ImageTransform, OnnxModel
+from assay.steps.keywords import StrPath, takes
+from assay.steps.step import Step
 from assay.storage import store
+from assay.storage.layout import Folder, Place
 
 _RECIPE = 1
 """Raised when the same inputs give another file than before."""
@@ -33,34 +34,43 @@ def program_of(model: Path) -> Path:
     return model.with_suffix(".pt2")
 
 
-def adopt(
-    source: Path,
-    out: Path,
-    *,
-    output: str | None = None,
-    choice: TransformChoice = TransformChoice(),
-    progress: Progress = Silent(),
-) -> OnnxModel:
-    """Takes an ONNX file of any origin as a model: a copy at `out`, with its weights inside, and its record.
+LAYOUT = Folder((Place("model.json", OnnxModel), Place("model.onnx"), Place("model.pt2"), Place("model.onnx.data")))
+"""A model in the folder of a run."""
 
-    `output` is the name of the one that holds the classes' scores, where there are several. The transform is the one
-    of the record beside the file, where `assay export` wrote one; otherwise the user's, or the preset for the input's
-    size, which the record says.
+
+@dataclass(frozen=True)
+class AdoptRequest(TransformChoice):
+    """An ONNX file of any origin, to be taken as a model."""
+
+    model: StrPath
+    _: KW_ONLY
+    out: StrPath
+    output: str | None = None
+    """The name of the output that holds the classes' scores, if there are several."""
+    progress: Progress = Silent()
+
+
+@takes(AdoptRequest)
+def adopt(request: AdoptRequest) -> OnnxModel:
+    """Takes an ONNX file of any origin as a model: a copy with its weights inside, and its record beside it.
+
+    The transform is that of the record beside the file, if `assay export` wrote one; otherwise the one given, or the
+    preset for the input's size, which the record says.
     """
-    watch = Stopwatch()
-    described = f"{source.name} → {out.name}"
+    source, out, progress = Path(request.model), Path(request.out), request.progress
     stamps = [store.stamp(file) if file.is_file() else str(file) for file in (source, record_of(source))]
-    inputs = [*stamps, output, choice]
-    made_from = store.hash_of("adopt", _RECIPE, *inputs)
-    found = _kept(out, made_from)
+    inputs = [*stamps, request.output, request.transform]
+    step = step_of("model", f"{source.name} → {out.name}", out, store.hash_of("adopt", _RECIPE, *inputs))
     # Only a file that keeps weights beside it is read to learn whether they were touched, and such a file is small.
-    if found is None and (data := external_data.files(onnx_file.load(source, with_weights=False), source)):
-        made_from = store.hash_of("adopt", _RECIPE, *inputs, [store.stamp(file) for file in data])
-        found = _kept(out, made_from)
-    if found is not None:
-        progress.finish("model", described, summary(found), None)
-        return found
-    model = describe(source, choice, output)
+    if step.kept() is None and (data := external_data.files(onnx_file.load(source, with_weights=False), source)):
+        data_stamps = [store.stamp(file) for file in data]
+        step = replace(step, made_from=store.hash_of("adopt", _RECIPE, *inputs, data_stamps))
+    return model_at(step, lambda: _taken(request.transform, request.output, source, out), progress)
+
+
+def _taken(transform: TransformChoice, output: str | None, source: Path, out: Path) -> OnnxModel:
+    """The model, copied to its place."""
+    model = describe(source, transform, output)
     if model.data:
         with store.replacing(out) as beside:
             beside.write_bytes(onnx_file.load(source).SerializeToString(deterministic=True))
@@ -72,8 +82,7 @@ def adopt(
         with store.replacing(program_of(out)) as beside:
             shutil.copyfile(program.path, beside)
         program = store.reference(program_of(out))
-    model = msgspec.structs.replace(model, data=(), exported_program=program)
-    return keep(model, out, model.parity, made_from, "model", described, progress, watch)
+    return msgspec.structs.replace(model, file=store.reference(out), data=(), exported_program=program)
 
 
 def describe(source: Path, choice: TransformChoice = TransformChoice(), output: str | None = None) -> OnnxModel:
@@ -121,27 +130,22 @@ def _transform(
     return transform, transform_source
 
 
-def _kept(out: Path, made_from: str) -> OnnxModel | None:
-    found = store.kept(record_of(out), OnnxModel, made_from)
-    return found if found is not None and found.file.path == out.resolve() else None
+def step_of(name: str, subject: str, out: Path, made_from: str) -> Step[OnnxModel]:
+    """The step that makes a model at `out`, with its record beside it."""
+    return Step(
+        name=name,
+        kind=OnnxModel,
+        record=record_of(out),
+        made_from=made_from,
+        subject=subject,
+        detail=summary,
+        is_its=lambda model: model.file.path == out.resolve(),
+    )
 
 
-def keep(
-    model: OnnxModel,
-    out: Path,
-    parity: Parity | None,
-    made_from: str,
-    step: str,
-    described: str,
-    progress: Progress,
-    watch: Stopwatch,
-) -> OnnxModel:
-    """Writes the record of a model that stands at `out`, and tells of it."""
-    model = msgspec.structs.replace(model, file=store.reference(out), parity=parity)
-    store.write(record_of(out), model, made_from)
-    progress.finish(step, described, summary(model), watch.seconds)
-    progress.note(f"transform: {model.transform_source}")
-    return model
+def model_at(step: Step[OnnxModel], work: Callable[[], OnnxModel], progress: Progress) -> OnnxModel:
+    """The model of a step; one that was just made tells its transform."""
+    return step.done(work, progress, lambda model: progress.note(f"transform: {model.transform_source}"))
 
 
 def _record_beside(source: Path) -> OnnxModel | None:

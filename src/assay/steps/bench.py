@@ -1,8 +1,9 @@
-"""bench → evaluate for candidates, and the record of several of them."""
+"""artifacts and data ─bench→ the record of a run: each measured, and scored if the images have labels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -11,21 +12,18 @@ from assay import environment, units
 from assay.data import transform_fingerprint
 from assay.errors import DatasetError, UsageError
 from assay.measure import machine, processes
-from assay.measure.machine import Patience
 from assay.progress import Progress, Silent, Stopwatch
-from assay.records import BatchResult, CompiledModel, Dataset, OnnxModel, PreparedDataset, RunRecord, Setting
-from assay.remote import gather
-from assay.remote.bench import Spread
+from assay.records import BatchResult, Dataset, OnnxModel, PreparedDataset, Runnable, RunRecord, Verdict
 from assay.score import accuracy as score_accuracy
-from assay.steps import measurement, profile
-from assay.steps import prepare as dataset_step
-from assay.steps import results as results_step
-from assay.steps.measurement import Length
+from assay.steps import prepare, profile
+from assay.steps.measurement import MEASUREMENTS, Measuring, measure
 from assay.steps.pixel_sources import Data, Images, source_of
+from assay.steps.results import RUN_RECORD, VERDICT_RECORD, held
 from assay.storage import store
+from assay.storage.layout import Folder, Place
 
-Candidate = tuple[CompiledModel, Mapping[str, Setting]]
-"""An artifact and the settings of its run."""
+LAYOUT = Folder((Place(RUN_RECORD, RunRecord), Place(VERDICT_RECORD, Verdict)), {"bench": MEASUREMENTS})
+"""What measuring leaves in the folder of a run."""
 
 
 def check_labels(classifier: OnnxModel, data: Data, progress: Progress = Silent()) -> None:
@@ -40,48 +38,25 @@ def check_labels(classifier: OnnxModel, data: Data, progress: Progress = Silent(
         progress.note(score_accuracy.SHIFTED)
 
 
-def measure_all(
-    candidates: Sequence[Candidate],
-    data: Data,
-    folder: Path,
-    *,
-    length: Length = Length(),
-    reuse: bool = False,
-    patience: Patience = machine.AT_ONCE,
-    spread: Spread | None = None,
-    progress: Progress = Silent(),
+def bench_each(
+    runnables: Sequence[Runnable], data: Data, folder: Path, measuring: Measuring = Measuring()
 ) -> tuple[tuple[BatchResult, ...], Dataset | None]:
-    """Every candidate's result, one after the other, and the images that they were measured on."""
-    watch = Stopwatch()
-    results: list[BatchResult] = []
-    used: Dataset | None = None
-    made = False
-    for compiled, run_settings in candidates:
-        result, found, kept = trial(
-            compiled,
-            data,
-            folder,
-            run_settings=run_settings,
-            length=length,
-            reuse=reuse,
-            patience=patience,
-            spread=spread,
-            progress=progress,
-        )
-        results.append(result)
-        used = found or used
-        made = made or not kept
+    """Every artifact's result, one after the other, and the images that they were measured on."""
+    watch, progress = Stopwatch(), measuring.progress
+    benched = [bench_one(runnable, data, folder, measuring) for runnable in runnables]
+    results = tuple(one.result for one in benched)
+    dataset = next((one.dataset for one in reversed(benched) if one.dataset is not None), None)
     images, sizes = results[0].performance.images, len(results)
     progress.finish(
         "bench",
         f"{images:,} images at {sizes} batch size{'s' if sizes > 1 else ''}",
         quietness(results),
-        watch.seconds if made else None,
+        None if all(one.kept for one in benched) else watch.seconds,
     )
-    if isinstance(data, Images) and used is not None:
+    if isinstance(data, Images) and dataset is not None:
         # Of a prepared set, preparing has told it.
-        dataset_step.tell(used, progress)
-    return tuple(results), used
+        prepare.tell(dataset, progress)
+    return results, dataset
 
 
 def quietness(results: Sequence[BatchResult]) -> str:
@@ -93,51 +68,38 @@ def quietness(results: Sequence[BatchResult]) -> str:
 
 
 def bench_all(
-    candidates: Sequence[Candidate],
+    runnables: Sequence[Runnable],
     data: Data,
     folder: Path,
-    *,
-    length: Length = Length(),
-    wait_idle: float = 0.0,
-    spread: Spread | None = None,
-    profiled: bool = False,
+    measuring: Measuring = Measuring(),
     command: str | None = None,
-    progress: Progress = Silent(),
 ) -> RunRecord:
-    """Measures artifacts of one model anew and writes `run.json` into the folder.
+    """Measures artifacts of one model anew and writes `run.json` into the folder; `command` is kept in it.
 
-    Waits `wait_idle` seconds in all at most for an idle machine. Raises `UsageError` where a profile is asked of a
-    backend that has none.
+    Raises `UsageError` if they are of several models, or a profile is asked of a backend that has none.
     """
-    names = {(compiled.model.sha256, compiled.model.output.name): compiled.model.name for compiled, _ in candidates}
+    artifacts = [one.compiled for one in runnables]
+    names = {(compiled.model.sha256, compiled.model.output.name): compiled.model.name for compiled in artifacts}
     if len(names) > 1:
         raise UsageError(
             f"these artifacts are of {len(names)} models ({', '.join(names.values())}); bench one at a time"
         )
-    if length.once:
-        check_labels(candidates[0][0].model, data, progress)
-    if spread is not None:
-        spread.check(compiled.options.backend for compiled, _ in candidates)
-    if profiled:
-        profile.require(compiled for compiled, _ in candidates)
-    with results_step.held(folder, "run", again=True):
-        results, used = measure_all(
-            candidates,
-            data,
-            folder / "bench",
-            length=length,
-            patience=Patience(wait_idle),
-            spread=spread,
-            progress=progress,
-        )
-        record = record_of(candidates[0][0].model, used, results, command)
+    if measuring.length.once:
+        check_labels(artifacts[0].model, data, measuring.progress)
+    if measuring.workers is not None:
+        measuring.workers.check(compiled.options.backend for compiled in artifacts)
+    if measuring.profile:
+        profile.require(artifacts)
+    with held(folder, "run", again=True):
+        measured, dataset = bench_each(runnables, data, folder / "bench", measuring)
+        record = record_of(artifacts[0].model, dataset, measured, command)
         # One that stands there judges another run.
-        (folder / results_step.VERDICT_RECORD).unlink(missing_ok=True)
-        store.write(folder / results_step.RUN_RECORD, record)
-        if profiled:
+        (folder / VERDICT_RECORD).unlink(missing_ok=True)
+        store.write(folder / RUN_RECORD, record)
+        if measuring.profile:
             # What is measured stays, whatever a backend's profiler makes of it.
-            record = msgspec.structs.replace(record, results=profile.profiled(results, progress))
-            store.write(folder / results_step.RUN_RECORD, record)
+            record = msgspec.structs.replace(record, results=profile.profiled(measured, measuring.progress))
+            store.write(folder / RUN_RECORD, record)
     return record
 
 
@@ -157,46 +119,31 @@ def record_of(
     )
 
 
-def trial(
-    candidate: CompiledModel,
-    data: Data,
-    folder: Path,
-    *,
-    run_settings: Mapping[str, Setting],
-    length: Length = Length(),
-    reuse: bool = False,
-    patience: Patience = machine.AT_ONCE,
-    spread: Spread | None = None,
-    progress: Progress = Silent(),
-) -> tuple[BatchResult, Dataset | None, bool]:
-    """bench → evaluate for one artifact, with accuracy where it goes once over images that have labels.
+@dataclass(frozen=True)
+class Benched:
+    """One artifact's result, the images that it was measured on, and whether it was kept from an earlier run."""
 
-    The last value says whether the result was kept from an earlier run.
-    """
-    measured = measurement.bench(
-        candidate,
-        data,
-        folder,
-        run_settings=run_settings,
-        length=length,
-        reuse=reuse,
-        patience=patience,
-        spread=spread,
-        progress=progress,
-    )
-    used = measured.dataset
-    if used is not None:
-        require_apart(candidate.model, used)
+    result: BatchResult
+    dataset: Dataset | None
+    kept: bool
+
+
+def bench_one(runnable: Runnable, data: Data, folder: Path, measuring: Measuring = Measuring()) -> Benched:
+    """measure → evaluate for one artifact, with accuracy if it goes once over images that have labels."""
+    measured = measure(runnable, data, folder, measuring)
+    dataset, model = measured.dataset, runnable.compiled.model
+    if dataset is not None:
+        require_apart(model, dataset)
     accuracy = None
-    if measured.predictions is not None and used is not None and used.labels is not None:
-        accuracy = score_accuracy.evaluate(measured.predictions, used.labels)
+    if measured.predictions is not None and dataset is not None and dataset.labels is not None:
+        accuracy = score_accuracy.evaluate(measured.predictions, dataset.labels)
     result = BatchResult(
-        compiled=candidate,
+        compiled=runnable.compiled,
         performance=measured.performance,
         predictions=measured.predictions,
         accuracy=accuracy,
     )
-    return result, used, measured.kept
+    return Benched(result, dataset, measured.kept)
 
 
 def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[BatchResult]) -> tuple[str, ...]:
@@ -211,7 +158,7 @@ def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[Bat
     if used is not None and used.failures:
         found.append(f"{len(used.failures)} images could not be decoded and were left out")
     if used is not None and used.warnings:
-        found.append(dataset_step.damaged(used.warnings))
+        found.append(prepare.damaged(used.warnings))
     found += [
         f"batch {result.batch}: batch times were still changing after {units.seconds(warm_up.seconds)} of warm-up"
         for result in results
@@ -221,7 +168,7 @@ def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[Bat
         f"batch {result.batch}: the run was stopped and went on: its time is that of its parts up to their last "
         "answers, and its warm-up that of the last part"
         for result in results
-        if gather.is_resumed(result.performance.shares)
+        if any(share.is_resumed for share in result.performance.shares)
     ]
     found += [
         f"batch {result.batch}: worker {share.worker.name} died; what it had not given back was done again by others"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from assay.errors import UsageError
+from assay.errors import Option, Remedy, UsageError
 from assay.published import guide
 from assay.records import (
     Comparison,
@@ -24,6 +25,7 @@ from assay.score import gates as score_gates
 from assay.score import paired as score_paired
 from assay.score import speed_table as score_speed
 from assay.steps import results
+from assay.steps.keywords import StrPath, paths, several, takes
 from assay.storage import store
 
 DEFAULT_MAX_DROP = 1.0
@@ -45,7 +47,9 @@ def gates_of(
     that have nothing to be held against.
     """
     if max_drop is not None and max_drop < 0:
-        raise UsageError(f"--max-drop {max_drop:g}: give the points that top-1 may fall, 0 or more")
+        raise UsageError(
+            f"top-1 cannot fall by {max_drop:g} points", remedy=Remedy("give a {} of 0 or more", Option("max_drop"))
+        )
     gates = [score_gates.parse(text) for text in texts]
     for gate in gates:
         published = [PUBLISHED] if gate.metric in score_gates.DROPS else []
@@ -83,7 +87,7 @@ def _has_top1(reported: ReportedRun) -> bool:
     return any(1 in result.top for result in reported.results)
 
 
-def compare(record: RunRecord | ReportedRun, gates: Sequence[Gate], references: Sequence[Reference]) -> Verdict:
+def judge(record: RunRecord | ReportedRun, gates: Sequence[Gate], references: Sequence[Reference]) -> Verdict:
     """Judges a run or reported figures by gates, against references and what is published of a run's model."""
     published = _published_reference(record) if isinstance(record, RunRecord) else []
     return score_compare.judge(record, gates, [*references, *published], guide.weights_md5)
@@ -130,9 +134,12 @@ def given_reference(text: str) -> Reference:
         except ValueError:
             figures[key] = -1.0
         if key not in ("top1", "top5") or not 0 <= figures[key] <= 100:
-            raise UsageError(f"--reference {text!r}: give percentages as top1=47.0 or top1=47.0,top5=78.0")
+            raise UsageError(
+                f"reference {text!r} is not percentages",
+                remedy=Remedy("give {}", Option("reference", "top1=47.0[,top5=78.0]")),
+            )
     if "top1" not in figures:
-        raise UsageError(f"--reference {text!r}: top1=… is missing")
+        raise UsageError(f"reference {text!r}: top1=… is missing")
     return Reference(name="given", described="given", top1=figures["top1"], top5=figures.get("top5"))
 
 
@@ -158,37 +165,47 @@ def references_of(given: str | None, records: Sequence[Path]) -> list[Reference]
     for name in {reference.name for reference in found if isinstance(reference, ReportedReference)}:
         if sum(reference.name == name for reference in found) > 1:
             raise UsageError(
-                f"--against: two records are called {name}, and a gate means one; leave one of them away, or import it "
-                "again with --set name=…"
+                f"two records to compare against are called {name}, and a gate means one",
+                remedy=Remedy("leave one of them away, or import it again with {}", Option("set", "name=…")),
             )
     return [*([given_reference(given)] if given else []), *found]
 
 
-Loaded = tuple[str, RunRecord | ReportedRun]
-"""A record and what it is called."""
+@dataclass(frozen=True)
+class CompareRequest:
+    """Records to be judged by gates, against figures or other records."""
+
+    records: StrPath | Sequence[StrPath]
+    """Folders or files of runs, files of reported figures, or names such as `guide:T4`."""
+    _: KW_ONLY
+    against: StrPath | Sequence[StrPath] = ()
+    """What they are held against; by default the first is set beside the others."""
+    reference: str | None = None
+    """Figures on these very images in percent, as `top1=47.0,top5=78.0`."""
+    max_drop: float | None = None
+    """Points that top-1 may fall."""
+    gate: str | Sequence[str] = ()
 
 
-def compare_all(
-    places: Sequence[Path],
-    *,
-    given: str | None = None,
-    against: Sequence[Path] = (),
-    gates: Sequence[str] = (),
-    max_drop: float | None = None,
-) -> tuple[Comparison, list[Loaded]]:
-    """Loads records by their places, judges each, and sets their speeds and predictions beside each other.
+@takes(CompareRequest)
+def compare(request: CompareRequest) -> Comparison:
+    """Judges each record, and sets their speeds and predictions beside each other.
 
-    Where nothing is named to hold them against, the first stands beside the others, and no gate can name one.
+    If nothing is named to hold them against, the first stands beside the others, and no gate can name one.
     """
+    places, against = paths(request.records), paths(request.against)
     loaded = [_loaded(place) for place in places]
     names = [name for name, _ in loaded]
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"{repeated} is given twice; a comparison needs different records")
-    references = references_of(given, against)
-    verdicts = tuple(compare(record, gates_of(gates, max_drop, references, record), references) for _, record in loaded)
+    references = references_of(request.reference, against)
+    gates: list[str] = several(request.gate)
+    verdicts = tuple(
+        judge(record, gates_of(gates, request.max_drop, references, record), references) for _, record in loaded
+    )
     subjects = loaded if against else loaded[:1]
     beside = references if against else [results.record_reference(place) for place in places[1:]]
-    found = Comparison(
+    return Comparison(
         records=tuple(names),
         verdicts=verdicts,
         words=tuple(verdict.word for verdict in verdicts),
@@ -201,7 +218,6 @@ def compare_all(
             for pairing in paired(record, name, reference)
         ),
     )
-    return found, loaded
 
 
 def compare_in_turn(records: Mapping[str, RunRecord], gates: Sequence[str]) -> Comparison:
@@ -210,7 +226,7 @@ def compare_in_turn(records: Mapping[str, RunRecord], gates: Sequence[str]) -> C
     references = [Reference(name=letter, described=letter, run=run) for letter, run in others]
     # Speeds alone were measured: there is no accuracy that a default gate could be about.
     asked = [score_gates.parse(text) for text in gates]
-    verdict = compare(subject, asked, references)
+    verdict = judge(subject, asked, references)
     return Comparison(
         records=(name,),
         verdicts=(verdict,),
@@ -219,6 +235,6 @@ def compare_in_turn(records: Mapping[str, RunRecord], gates: Sequence[str]) -> C
     )
 
 
-def _loaded(place: Path) -> Loaded:
+def _loaded(place: Path) -> tuple[str, RunRecord | ReportedRun]:
     record = results.load_record(place)
     return results.name_of(place, record), record

@@ -1,281 +1,77 @@
-"""model ─compile→ artifact: the one file that is measured, scored and shipped."""
+"""model ─compile→ artifact."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from types import MappingProxyType
 
-import msgspec
+from assay.data.transform import TransformChoice
+from assay.errors import Option, Remedy, UsageError
+from assay.progress import Progress, Silent
+from assay.records import BuildOptions, CompiledModel, OnnxModel
+from assay.steps import artifact
+from assay.steps.adopt import describe
+from assay.steps.build_options import BuildRequest, batch_sizes
+from assay.steps.choose_backend import Wanted, resolve
+from assay.steps.keywords import StrPath, takes
+from assay.steps.pixel_sources import Images
 
-from assay import units
-from assay.backends import registry
-from assay.backends.base import Backend, CastsFirst
-from assay.errors import ModelError, RecordError, UsageError
-from assay.models import half_precision, onnx_file, preprocess_fusion
-from assay.processes import child
-from assay.progress import Progress, Silent, Stopwatch
-from assay.records import (
-    BuildOptions,
-    CompiledModel,
-    FileReference,
-    OnnxModel,
-    Parity,
-    Precision,
-    Setting,
-)
-from assay.steps import build_options
-from assay.steps import parity as parity_step
-from assay.steps.check_images import Pixels, parity_pixels
-from assay.steps.pixel_sources import Data
-from assay.storage import store
-
-COMPILE_SECONDS = 3600.0
-"""A compile and its first inference that take longer hang; the slowest tuners need a good part of it."""
-
-_RECIPE = 3
-"""Raised when the same inputs give another artifact than before."""
-
-RECORD = "compiled.json"
-
-Place = Callable[[str], tuple[Path, Path]]
-"""From an artifact's key to its file and its record."""
+USUAL_BATCH = 16
 
 
-def record_of(artifact: Path) -> Path:
-    """Where the record of an artifact stands that was compiled to a file of the user's choice."""
-    return artifact.with_name(f"{artifact.name}.json")
+@dataclass(frozen=True)
+class CompileRequest(BuildRequest, TransformChoice):
+    """A model to be compiled ahead of time for one backend, device and batch size."""
 
+    model: StrPath
+    _: KW_ONLY
+    out: StrPath
+    batch: int | None = None
+    """By default 16, or the model's own."""
+    images: StrPath | None = None
+    """The artifact is checked on these; by default on those that come with assay."""
+    output: str | None = None
+    """The name of the output that holds the classes' scores, if there are several."""
+    progress: Progress = Silent()
 
-def choice_of(artifact: Path) -> Path:
-    """Where the trials stand by which the backend of such an artifact was chosen."""
-    return artifact.with_name(f"{artifact.name}.choice.json")
-
-
-def command(model: OnnxModel, options: BuildOptions, out: Path) -> tuple[str, ...]:
-    """The command that compiles a model to `out`, without running it; the graph that it reads is written beside."""
-    backend = registry.get(options.backend)
-    words = build_options.require_command(backend)
-    for file in (model.file, *model.data):
-        store.verified(file)
-    graph = out.with_name(f"{out.name}.onnx")
-    with store.replacing(graph) as beside:
-        handed = _handed(model, options, backend, beside)
-    handed = msgspec.structs.replace(handed, file=msgspec.structs.replace(handed.file, path=graph))
-    return tuple(words.command(handed, options, out))
-
-
-def require_start(model: OnnxModel, backend: Backend) -> None:
-    """Raises `ModelError` where a model lacks what the backend compiles."""
-    if backend.starts_from == "exported program" and model.exported_program is None:
-        raise ModelError(
-            f"backend {backend.name} compiles an exported program, and {model.file.path} has none beside it; write "
-            "both with assay export --pt2, or choose another backend"
-        )
-
-
-def compile_to(
-    model: OnnxModel,
-    options: BuildOptions,
-    out: Path,
-    progress: Progress = Silent(),
-    notes: tuple[str, ...] = (),
-    run_settings: Mapping[str, Setting] = MappingProxyType({}),
-    data: Data = None,
-) -> CompiledModel:
-    """Compiles a model to one file, with its record beside it, which keeps the notes and the settings of its runs.
-
-    It is checked on the first images of `data`, or on the demo's.
-    """
-    if out.resolve() in (file.path for file in (model.file, *model.data)):
-        raise UsageError(f"{out} is the model itself; give another name for the artifact")
-    watch = Stopwatch()
-    # Whoever names images wants the check on them, whatever an earlier one was made on.
-    images = parity_pixels(model, data)
-    checked_on = [] if data is None else [hashlib.sha256(images.tobytes()).hexdigest()]
-    made_from = store.hash_of(_made_from(model, options), notes, dict(run_settings), *checked_on)
-    found = store.kept(record_of(out), CompiledModel, made_from)
-    if found is None or found.file.path != out.resolve():
-        out.parent.mkdir(parents=True, exist_ok=True)
-        found = _compile(
-            model, options, out.parent, lambda _: (out, record_of(out)), made_from, images, notes, run_settings
-        )
-        progress.finish("compile", _described(found), _detail(found), watch.seconds)
-    else:
-        progress.finish("compile", _described(found), _detail(found), None)
-    return found
-
-
-def compile_into(
-    model: OnnxModel, options: BuildOptions, folder: Path, data: Data = None
-) -> tuple[CompiledModel, bool]:
-    """Compiles a model into a folder named by the artifact's key; says whether it was there already.
-
-    It is checked on the first images of `data`, or on the demo's; one that is there was checked as it was made.
-    """
-    made_from = _made_from(model, options)
-    for record in sorted(folder.glob(f"*/{RECORD}")):
-        found = store.kept(record, CompiledModel, made_from)
-        if found is not None:
-            return found, True
-    folder.mkdir(parents=True, exist_ok=True)
-    suffix = registry.get(options.backend).suffix
-
-    def place(key: str) -> tuple[Path, Path]:
-        return folder / key[:16] / f"artifact{suffix}", folder / key[:16] / RECORD
-
-    return _compile(model, options, folder, place, made_from, parity_pixels(model, data)), False
-
-
-def find_compiled(path: Path) -> CompiledModel | None:
-    """The record of an artifact, given its file or the folder it lies in; None where it has none, as a model has."""
-    for record in (path / RECORD, record_of(path), path.with_name(RECORD)):
-        if record.is_file():
-            compiled = store.read(record, CompiledModel)
-            if path.is_dir() or compiled.file.path == path.resolve():
-                return compiled
-    return None
-
-
-def load_compiled(path: Path) -> CompiledModel:
-    """The record of an artifact, given its file or the folder it lies in."""
-    compiled = find_compiled(path)
-    if compiled is None and not path.exists():
-        raise RecordError(f"no artifact at {path}; make it with assay compile, or with atc where the guide's lines run")
-    beside = record_of(path)
-    if compiled is None and beside.is_file():
-        named = store.read(beside, CompiledModel).file.path.name
-        raise RecordError(
-            f"{beside} is the record of {named}, not of {path.name} beside it; give both the names back that they "
-            "were made with, or compile the model to this name"
-        )
-    if compiled is None:
-        raise RecordError(
-            f"{path} has no record of an artifact beside it, {path.name}.json; make it with assay compile, "
-            "and move the two together"
-        )
-    return compiled
-
-
-def _made_from(model: OnnxModel, options: BuildOptions) -> str:
-    backend = registry.get(options.backend)
-    return store.hash_of(
-        "compile",
-        _RECIPE,
-        model.sha256,
-        model.output.name,
-        model.transform,
-        options,
-        backend.version(),
-        backend.target(options.device),
-        *([model.exported_program] if backend.starts_from == "exported program" else []),
-    )
-
-
-def _compile(
-    model: OnnxModel,
-    options: BuildOptions,
-    folder: Path,
-    place: Place,
-    made_from: str,
-    images: Pixels,
-    notes: tuple[str, ...] = (),
-    run_settings: Mapping[str, Setting] = MappingProxyType({}),
-) -> CompiledModel:
-    backend = registry.get(options.backend)
-    require_start(model, backend)
-    program = model.exported_program if backend.starts_from == "exported program" else None
-    for file in (model.file, *model.data, *([program] if program else [])):
-        store.verified(file)
-    if backend.faithful:
-        _require_precision(model, options.precision)
-    with store.scratch(folder / "fused.onnx") as fused:
-        handed = _handed(model, options, backend, fused)
-        target = backend.target(options.device)
-        # The graph holds of the transform what normalises, and for floats not even that.
-        content = [handed.file.sha256, model.transform, *([program.sha256] if program else [])]
-        key = store.hash_of(*content, options, backend.version(), target, _RECIPE)
-        artifact, record = place(key)
-        size = max(file.size for file in (handed.file, *model.data))
-        with store.replacing(artifact, expected=size) as beside:
-            described = CompiledModel(
-                # Nothing is there yet: the reference is made anew where the file is.
-                file=FileReference(path=beside.resolve(), sha256="", size=0, modified_ns=0),
-                key=key,
-                model=model,
-                input=handed.input,
-                output=handed.output,
-                options=options,
-                backend_version=backend.version(),
-                target=target,
-                compile_seconds=0.0,
-                parity=None,
-                notes=notes,
-                run_settings=dict(run_settings),
+    def described(self) -> tuple[OnnxModel, int]:
+        """The model and its batch size; raises if options name what there is not."""
+        if "," in (self.device or ""):
+            raise UsageError(
+                f"an artifact is for one device, not for {self.device}",
+                remedy=Remedy("give one {}; several are for run and bench", Option("device")),
             )
-            seconds, parity = _made(backend, handed, described, beside, images)
-    compiled = msgspec.structs.replace(
-        described, file=store.reference(artifact), compile_seconds=seconds, parity=parity
-    )
-    store.write(record, compiled, made_from)
-    return compiled
+        model = describe(Path(self.model), self.transform, self.output)
+        self.progress.note(f"transform: {model.transform_source}")
+        asked = None if self.batch is None else [self.batch]
+        (batch,) = batch_sizes(model, asked, [USUAL_BATCH], self.progress)
+        return model, batch
 
 
-def _require_precision(model: OnnxModel, precision: Precision) -> None:
-    if precision == "int8" and not onnx_file.is_quantized(model.file.path):
-        raise ModelError(f"{model.name} is not quantized, so it cannot be compiled to int8; give a QDQ model")
+@takes(CompileRequest)
+def compile(request: CompileRequest) -> CompiledModel:  # noqa: A001 - the command's name
+    """Compiles a model ahead of time to one file, with its record beside it, and checks that it scores as the model."""
+    out = Path(request.out)
+    if not request.is_auto:
+        _refuse_run_settings(request, request.options(request.batch or USUAL_BATCH))
+    data = None if request.images is None else Images.of(Path(request.images), None)
+    model, batch = request.described()
+    wanted = Wanted(request.build, model, batch, data)
+    options = resolve(wanted, artifact.choice_of(out), progress=request.progress)
+    _refuse_run_settings(request, options)
+    return artifact.compile_to(model, options[0], out, request.progress, data)
 
 
-def _made(
-    backend: Backend, graph: OnnxModel, described: CompiledModel, file: Path, images: Pixels
-) -> tuple[float, Parity | None]:
-    """Compiles to a file and runs it once against the model, in a child process where it is a vendor's code."""
-    if not backend.faithful:
-        return parity_step.make(backend, graph, described, file, None)
-    return child.run(
-        parity_step.make,
-        backend,
-        graph,
-        described,
-        file,
-        images,
-        call=child.Call(
-            name=f"backend {backend.name}",
-            doing=f"compiling {described.model.name} for batch {described.options.batch}",
-            timeout=COMPILE_SECONDS,
-        ),
-    )
+def command(request: CompileRequest) -> tuple[str, ...]:
+    """The command by which a backend such as ascend compiles the model; the graph that it reads is written beside."""
+    options, run_settings = request.options(request.batch or USUAL_BATCH, for_command=True)
+    _refuse_run_settings(request, (options, run_settings))
+    model, batch = request.described()
+    return artifact.command(model, request.options(batch, for_command=True)[0], Path(request.out))
 
 
-def _handed(model: OnnxModel, options: BuildOptions, backend: Backend, fused: Path) -> OnnxModel:
-    """The model as a backend takes it, with its graph written to `fused`."""
-    half = options.precision == "fp16" and backend.starts_from == "typed onnx"
-    cast_first = isinstance(backend, CastsFirst) and backend.casts_first(options.device)
-    taken, given = preprocess_fusion.fuse(model, options.batch, options.input_kind, fused, cast_first)
-    if half:
-        half_precision.lower(fused, taken.name, given.name)
-    return OnnxModel(
-        name=model.name,
-        file=store.reference(fused),
-        input=taken,
-        output=given,
-        opset=model.opset,
-        transform=model.transform,
-        transform_source=model.transform_source,
-        class_names=None,
-        parity=None,
-        checkpoint=None,
-        exported_program=model.exported_program,
-    )
-
-
-def _described(compiled: CompiledModel) -> str:
-    options = compiled.options
-    return f"{options.backend} · {options.device} · {options.precision}"
-
-
-def _detail(compiled: CompiledModel) -> str:
-    parity = compiled.parity
-    held = f" · parity {units.difference(parity.largest_difference)}" if parity else ""
-    return f"batch {compiled.options.batch}{held}"
+def _refuse_run_settings(request: CompileRequest, options: tuple[BuildOptions, object]) -> None:
+    """Raises if a setting alters no artifact, only how it runs."""
+    misplaced = [key for key in request.set if key not in options[0].settings]
+    if misplaced:
+        raise UsageError(f"{', '.join(misplaced)}: alters no artifact, only how it runs; give it to assay bench")

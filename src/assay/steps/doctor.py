@@ -13,9 +13,10 @@ from assay.data.transform import TransformChoice
 from assay.errors import AssayError, MissingExtraError
 from assay.processes import child
 from assay.records import BackendState, Diagnosis, OnnxModel, Parity
-from assay.steps import build_options, export
-from assay.steps import compile as compile_step
+from assay.steps import artifact
 from assay.steps.adopt import describe
+from assay.steps.build_options import BuildRequest, usual_precision
+from assay.steps.export import ExportRequest, export
 
 PROOF_SECONDS = 180.0
 """A backend that has not compiled and run a tiny model by then is shown as one that hangs."""
@@ -68,14 +69,14 @@ def look(name: str, table: Mapping[str, str], folder: Path) -> BackendState:
 
 
 def _proof(backend: Backend, folder: Path) -> Parity | None:
-    precision = build_options.usual_precision(backend.precisions(registry.device(backend, None)))
-    options, _ = build_options.build_options(backend.name, batch=1, precision=precision)
-    return compile_step.compile_into(_tiny_model(backend, folder), options, folder)[0].parity
+    precision = usual_precision(backend.precisions(registry.device(backend, None)))
+    options, _ = BuildRequest(backend=backend.name, precision=precision).options(1)
+    return artifact.compile_into(_tiny_model(backend, folder), options, folder)[0].parity
 
 
 def _tiny_model(backend: Backend, folder: Path) -> OnnxModel:
     """The demo's network, with what the backend starts from."""
     if backend.starts_from == "exported program":
-        return export.export(demo.NAME, folder / "demo.onnx", weights=demo.CHECKPOINT, exported_program=True)
+        return export(ExportRequest(demo.CHECKPOINT, arch=demo.NAME, out=folder / "demo.onnx", pt2=True))
     choice = TransformChoice(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
     return describe(demo.ONNX, choice)

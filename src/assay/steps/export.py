@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import msgspec
@@ -11,15 +12,16 @@ import numpy.typing as npt
 
 from assay import environment
 from assay.data.transform import TransformChoice
-from assay.errors import MissingExtraError, UsageError
+from assay.errors import MissingExtraError, Option, Remedy, UsageError
 from assay.models import external_data, onnx_file
-from assay.progress import Progress, Silent, Stopwatch
+from assay.progress import Progress, Silent
 from assay.records import Checkpoint, FileReference, OnnxModel
 from assay.score import parity as score_parity
-from assay.steps.adopt import keep, program_of, record_of, summary
+from assay.steps.adopt import model_at, program_of, record_of, step_of
 from assay.steps.check_images import normalised_demo_images
+from assay.steps.keywords import StrPath, path, takes
 from assay.steps.parity import open_reference
-from assay.steps.trained_network import TrainedNetwork, Weights, trained_network
+from assay.steps.trained_network import PUBLISHED, TrainedNetwork, Weights, trained_network
 from assay.storage import store
 
 EXPORT_BOUND = 1e-4
@@ -31,81 +33,96 @@ _RECIPE = 2
 """Raised when the same inputs give another file than before."""
 
 
-def export(
-    architecture: str,
-    out: Path,
-    *,
-    weights: Weights = None,
-    weights_entry: str | None = None,
-    opset: int | None = None,
-    exported_program: bool = False,
-    choice: TransformChoice = TransformChoice(),
-    progress: Progress = Silent(),
-) -> OnnxModel:
-    """Exports an architecture with the weights of a file, the published or random ones, to ONNX and checks parity.
+@dataclass(frozen=True)
+class ExportRequest(TransformChoice):
+    """A checkpoint to be exported to ONNX."""
 
-    Without an opset it is 11, or the lowest that the operators allow. The exported program, where it is asked for,
-    is a file of `torch.export` beside the ONNX one, and has to give the network's very scores. Raises
-    `CheckpointError` where the weights do not fit and `ParityError` where the ONNX model's scores differ from
-    torch's by more than 1e-4 of the largest score; then no file is left.
+    checkpoint: StrPath | None = None
+    """A `.pth` or `.safetensors` file of weights, or the word `published`: torchvision's own."""
+    _: KW_ONLY
+    arch: str
+    """The name of a classification model of torchvision."""
+    out: StrPath
+    random_weights: bool = False
+    """In place of a checkpoint, for speed only."""
+    weights_entry: str | None = None
+    """Torchvision's entry whose weights these are."""
+    opset: int | None = None
+    """By default 11, or the lowest that the operators allow."""
+    pt2: bool = False
+    """Whether to write also the exported program that the backend `torch` compiles."""
+    progress: Progress = Silent()
+
+    @property
+    def weights(self) -> Weights:
+        """The checkpoint as a file or a word; None for random weights."""
+        return PUBLISHED if self.checkpoint == PUBLISHED else path(self.checkpoint)
+
+
+@takes(ExportRequest)
+def export(request: ExportRequest) -> OnnxModel:
+    """Exports a checkpoint to ONNX, with its record beside it, and checks that it scores as before.
+
+    The exported program, if asked for, is a file of `torch.export` beside the ONNX one, and must give the network's
+    very scores. Raises `CheckpointError` if the weights do not fit and `ParityError` if the ONNX model's scores differ
+    from torch's by more than 1e-4 of the largest score; then no file is left.
     """
+    weights, out = request.weights, Path(request.out)
+    _check(request, weights, out)
+    step = step_of(
+        "export",
+        f"{request.arch}{'' if weights else ' (random weights)'} → {out.name}",
+        out,
+        store.hash_of(
+            "export",
+            _RECIPE,
+            request.arch,
+            store.stamp(weights) if isinstance(weights, Path) and weights.is_file() else str(weights),
+            request.weights_entry,
+            request.opset,
+            request.transform,
+            environment.version("torch"),
+            # The published file, its transform and its figures are those of this version.
+            environment.version("torchvision"),
+            *(["exported program"] if request.pt2 else []),
+        ),
+    )
+    lacking: list[str] = []
+    model = model_at(step, lambda: _exported(request, out, lacking), request.progress)
+    for operator in lacking:
+        request.progress.note(f"{request.arch} needs opset {model.opset}: {operator}")
+    return model
+
+
+def _check(request: ExportRequest, weights: Weights, out: Path) -> None:
+    """Raises `UsageError` if it is open which weights are meant, or the model would replace them."""
+    if (weights is None) != request.random_weights:
+        raise UsageError(
+            "an export needs either a checkpoint or random weights",
+            remedy=Remedy("give a CHECKPOINT, or {} for speed only", Option("random_weights")),
+        )
     if record_of(out) == out:
         raise UsageError(f"{out}: that is where the model's record stands; give a name that ends in .onnx")
     if isinstance(weights, Path) and out.resolve() == weights.resolve():
         raise UsageError(f"{out} holds the weights themselves; give another name for the model")
-    watch = Stopwatch()
-    described = f"{architecture}{'' if weights else ' (random weights)'} → {out.name}"
-    made_from = store.hash_of(
-        "export",
-        _RECIPE,
-        architecture,
-        store.stamp(weights) if isinstance(weights, Path) and weights.is_file() else str(weights),
-        weights_entry,
-        opset,
-        choice,
-        environment.version("torch"),
-        # The published file, its transform and its figures are those of this version.
-        environment.version("torchvision"),
-        *(["exported program"] if exported_program else []),
-    )
-    found = store.kept(record_of(out), OnnxModel, made_from)
-    if found is not None and found.file.path == out.resolve():
-        progress.finish("export", described, summary(found), None)
-        return found
+
+
+def _exported(request: ExportRequest, out: Path, lacking: list[str]) -> OnnxModel:
+    """The model, written to its place; `lacking` is given why a higher opset than wanted is needed."""
     if environment.version("torch") is None:
         raise MissingExtraError("exporting a checkpoint", "torch")
     from assay.models import export as exporter
 
-    trained = trained_network(architecture, weights, weights_entry, choice, progress)
+    arch, progress = request.arch, request.progress
+    trained = trained_network(arch, request.weights, request.weights_entry, request.transform, progress)
     progress.start("export", 2)
     transform = trained.transform
-    checkpoint = Checkpoint(
-        file=trained.file,
-        architecture=architecture,
-        classes=trained.classes,
-        transform=transform,
-        transform_source=trained.transform_source,
-        class_names=trained.class_names,
-        published=trained.published,
-    )
     with store.replacing(out, expected=exporter.size_of(trained.network)) as beside:
         data = out.with_name(f"{out.name}.data")
-        lacking = exporter.export(trained.network, transform.crop, opset, beside, data)
+        why_higher = exporter.export(trained.network, transform.crop, request.opset, beside, data)
+        lacking += [why_higher] if why_higher is not None else []
         progress.advance()
-        taken, given, written_opset = onnx_file.inspect(beside)
-        model = OnnxModel(
-            name=architecture,
-            file=store.reference(beside),
-            data=tuple(store.reference(file) for file in external_data.files(onnx_file.load(beside, False), beside)),
-            input=taken,
-            output=given,
-            opset=written_opset,
-            transform=transform,
-            transform_source=trained.transform_source,
-            class_names=checkpoint.class_names,
-            parity=None,
-            checkpoint=checkpoint,
-        )
+        model = _described(beside, arch, trained)
         floats = [normalised_demo_images(transform, batch) for batch in PARITY_BATCHES]
         with open_reference(model) as reference:
             parity = score_parity.compare(
@@ -115,13 +132,36 @@ def export(
                 name=f"torch {environment.version('torch')}",
                 bound=EXPORT_BOUND,
             )
-        score_parity.require(parity, f"the export of {architecture}")
-        if exported_program:
-            model = msgspec.structs.replace(model, exported_program=_program(trained, out, floats, architecture))
-    kept = keep(model, out, parity, made_from, "export", described, progress, watch)
-    if lacking is not None:
-        progress.note(f"{architecture} needs opset {kept.opset}: {lacking}")
-    return kept
+        score_parity.require(parity, f"the export of {arch}")
+        program = _program(trained, out, floats, arch) if request.pt2 else None
+    return msgspec.structs.replace(model, file=store.reference(out), parity=parity, exported_program=program)
+
+
+def _described(file: Path, arch: str, trained: TrainedNetwork) -> OnnxModel:
+    """The record of an exported file, before its scores were compared."""
+    taken, given, opset = onnx_file.inspect(file)
+    checkpoint = Checkpoint(
+        file=trained.file,
+        architecture=arch,
+        classes=trained.classes,
+        transform=trained.transform,
+        transform_source=trained.transform_source,
+        class_names=trained.class_names,
+        published=trained.published,
+    )
+    return OnnxModel(
+        name=arch,
+        file=store.reference(file),
+        data=tuple(store.reference(part) for part in external_data.files(onnx_file.load(file, False), file)),
+        input=taken,
+        output=given,
+        opset=opset,
+        transform=trained.transform,
+        transform_source=trained.transform_source,
+        class_names=checkpoint.class_names,
+        parity=None,
+        checkpoint=checkpoint,
+    )
 
 
 def _program(

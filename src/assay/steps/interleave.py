@@ -15,105 +15,116 @@ import string
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from assay.backends import opening
-from assay.errors import UsageError
+from assay.errors import Option, Remedy, UsageError
 from assay.measure import machine, pipeline, stages
-from assay.measure.machine import Patience
 from assay.progress import Progress, Silent, Stopwatch
-from assay.records import BatchResult, Blocks, Machine, Performance, RunRecord, Setting, StageTime, WarmUp
-from assay.steps import bench, profile
-from assay.steps import results as results_step
-from assay.steps.bench import Candidate
-from assay.steps.measurement import SYNTHETIC_SECONDS, Length, Passage, new_home
+from assay.records import BatchResult, Blocks, Machine, Performance, Runnable, RunRecord, StageTime, WarmUp
+from assay.steps import profile
+from assay.steps.bench import LAYOUT as RUN_LAYOUT
+from assay.steps.bench import quietness, record_of
+from assay.steps.measurement import (
+    BATCH_SECONDS,
+    PERFORMANCE_RECORD,
+    SYNTHETIC_SECONDS,
+    Length,
+    Measuring,
+    Passage,
+    new_home,
+)
 from assay.steps.pixel_sources import Data, source_of
+from assay.steps.results import RUN_RECORD
 from assay.storage import locks, store
+from assay.storage.layout import Folder
 
 BLOCK_SECONDS = 0.5
 BLOCKS = 20
 """At least so many, where single calls are short enough."""
 LETTERS = string.ascii_uppercase
 
+LAYOUT = Folder(folders={"[A-Z]": RUN_LAYOUT})
+"""A folder for each artifact, by its letter."""
 Enough = Callable[[npt.NDArray[np.float64]], bool]
 """Whether the ratios so far, of the first artifact's rate over the second's in each round, say enough."""
 
 
+@dataclass(frozen=True)
+class Turns:
+    """In how many blocks artifacts are measured in turn."""
+
+    blocks: int = BLOCKS
+    """At least, when measuring for seconds and single calls are short."""
+    enough: Enough | None = None
+    """Ends a measurement before its time."""
+
+
 def bench_interleaved(
-    candidates: Sequence[Candidate],
+    runnables: Sequence[Runnable],
     data: Data,
     folder: Path,
-    *,
-    length: Length = Length(),
-    blocks: int = BLOCKS,
-    enough: Enough | None = None,
-    wait_idle: float = 0.0,
-    profiled: bool = False,
+    measuring: Measuring = Measuring(),
+    turns: Turns = Turns(),
     command: str | None = None,
-    progress: Progress = Silent(),
 ) -> dict[str, RunRecord]:
     """Measures artifacts in turn; writes `A/run.json`, `B/run.json` … into the folder, in the order given.
 
-    Each is measured for so many seconds, or batches, 10 s where nothing is said, around and around the data: there are
-    no predictions. Measuring for seconds is in so many `blocks` at least, where single calls are short, and ends before
-    its time where there is `enough`. Raises `UsageError` where there
-    are fewer than two artifacts, or more than letters.
+    Each is measured for a number of seconds (by default 10) or of batches, around and around the data: there are no
+    predictions. Raises `UsageError` for fewer than two artifacts, or more than letters.
     """
-    if not 2 <= len(candidates) <= len(LETTERS):
-        raise UsageError(f"--interleave takes 2 to {len(LETTERS)} artifacts, and here are {len(candidates)}")
-    if profiled:
-        profile.require(compiled for compiled, _ in candidates)
-    watch = Stopwatch()
+    if not 2 <= len(runnables) <= len(LETTERS):
+        raise UsageError(
+            f"2 to {len(LETTERS)} artifacts are measured in turn, and here are {len(runnables)}",
+            remedy=Remedy("give so many, or leave {} away", Option("interleave")),
+        )
+    if measuring.profile:
+        profile.require(one.compiled for one in runnables)
+    watch, progress = Stopwatch(), measuring.progress
     with locks.lock(folder, again=True):
-        results = _measured(candidates, data, folder, _Plan(length, blocks, enough), Patience(wait_idle), progress)
+        results = _measured(runnables, data, folder, _Plan.of(measuring.length, turns), measuring)
         progress.finish(
             "bench",
             f"{len(results)} artifacts in turn",
-            bench.quietness(list(results.values())),
+            quietness(list(results.values())),
             watch.seconds,
         )
         records = _written(results, folder, command)
-        if profiled:
+        if measuring.profile:
             # What is measured stays, whatever a backend's profiler makes of it.
-            found = profile.profiled(list(results.values()), progress)
-            records = _written(dict(zip(results, found, strict=True)), folder, command)
+            profiled = profile.profiled(list(results.values()), progress)
+            records = _written(dict(zip(results, profiled, strict=True)), folder, command)
     return records
 
 
 def _written(results: Mapping[str, BatchResult], folder: Path, command: str | None) -> dict[str, RunRecord]:
     """The record of each artifact, in the folder of its letter."""
-    records = {letter: bench.record_of(one.compiled.model, None, (one,), command) for letter, one in results.items()}
+    records = {letter: record_of(one.compiled.model, None, (one,), command) for letter, one in results.items()}
     for letter, record in records.items():
-        store.write(folder / letter / results_step.RUN_RECORD, record)
+        store.write(folder / letter / RUN_RECORD, record)
     return records
 
 
 def _measured(
-    candidates: Sequence[Candidate],
-    data: Data,
-    folder: Path,
-    plan: _Plan,
-    patience: Patience,
-    progress: Progress,
+    runnables: Sequence[Runnable], data: Data, folder: Path, plan: _Plan, measuring: Measuring
 ) -> dict[str, BatchResult]:
     # The processor comes last: whichever other device takes part is the one to be looked at.
-    device = max((compiled.options.device for compiled, _ in candidates), key=lambda name: name != "cpu")
-    before = patience.look(device, progress)
+    device = max((one.compiled.options.device for one in runnables), key=lambda name: name != "cpu")
+    before = measuring.patience.look(device, measuring.progress)
     with ExitStack() as opened:
         turns = []
-        for compiled, run_settings in candidates:
-            session = opened.enter_context(opening.open_compiled(compiled, run_settings, plan.length.timeout))
-            passage = Passage(compiled, session, source_of(data), once=False, timeout=plan.length.timeout)
-            turns.append(_Turns(passage, run_settings))
-        progress.start("bench", None)
+        for one in runnables:
+            session = opened.enter_context(opening.open_compiled(one.compiled, one.run_settings, plan.length.timeout))
+            turns.append(_Artifact(Passage(one, session, source_of(data), plan.length)))
+        measuring.progress.start("bench", None)
         for turn in turns:
             turn.warm_up(plan)
         with machine.Watch(device) as watch:
-            _take_turns(turns, plan, progress)
+            _take_turns(turns, plan, measuring.progress)
         seen = machine.after(before, watch.during, watch.users, device)
         interleaving = uuid.uuid4().hex
         return {
@@ -122,7 +133,7 @@ def _measured(
         }
 
 
-def _take_turns(turns: Sequence[_Turns], plan: _Plan, progress: Progress) -> None:
+def _take_turns(turns: Sequence[_Artifact], plan: _Plan, progress: Progress) -> None:
     """Rounds until each artifact has been measured for long enough, or there is enough to tell."""
     if plan.length.batches is not None:
         for number, calls in enumerate(_shared_out(plan.length.batches, turns)):
@@ -130,22 +141,22 @@ def _take_turns(turns: Sequence[_Turns], plan: _Plan, progress: Progress) -> Non
         return
     number = 0
     # Where calls were counted at a slow moment, the time is up before the rounds are done.
-    least = plan.blocks if all(turn.calls_a_block > turn.passage.session.slots for turn in turns) else 0
+    least = plan.turns.blocks if all(turn.calls_a_block > turn.passage.session.slots for turn in turns) else 0
     # After an even number of rounds each has been first as often as last.
     while number % 2 or number < least or not all(turn.seconds >= plan.seconds for turn in turns):
         _round(turns, number, None, progress)
         number += 1
-        if plan.enough is not None and number % 2 == 0 and plan.enough(turns[0].rates / turns[1].rates):
+        if plan.turns.enough is not None and number % 2 == 0 and plan.turns.enough(turns[0].rates / turns[1].rates):
             return
 
 
-def _round(turns: Sequence[_Turns], number: int, calls: int | None, progress: Progress) -> None:
+def _round(turns: Sequence[_Artifact], number: int, calls: int | None, progress: Progress) -> None:
     """A block of each artifact, in an order that turns around from round to round."""
     for turn in turns if number % 2 == 0 else reversed(turns):
         turn.block(calls or turn.calls_a_block, progress)
 
 
-def _shared_out(batches: int, turns: Sequence[_Turns]) -> list[int]:
+def _shared_out(batches: int, turns: Sequence[_Artifact]) -> list[int]:
     """So many batches in blocks that last half a second for the slowest, in twenty where they suffice for so many."""
     at_once = max(turn.passage.session.slots for turn in turns)
     calls = min(min(turn.calls_a_block for turn in turns), batches // BLOCKS)
@@ -161,28 +172,29 @@ class _Plan:
     """How long to measure, and in how many blocks at least."""
 
     length: Length
-    blocks: int
-    enough: Enough | None
+    """Of each artifact: seconds or batches, never once over the data."""
+    seconds: float
+    turns: Turns
 
-    @property
-    def seconds(self) -> float:
-        """Of each artifact."""
-        return self.length.seconds or SYNTHETIC_SECONDS
+    @classmethod
+    def of(cls, length: Length, turns: Turns) -> _Plan:
+        """The plan for a length, which by default is of ten seconds."""
+        seconds = length.seconds or SYNTHETIC_SECONDS
+        return cls(replace(length, seconds=seconds) if length.once else length, seconds, turns)
 
     @property
     def block_seconds(self) -> float:
         """That a block is to last."""
-        return min(BLOCK_SECONDS, self.seconds / self.blocks)
+        return min(BLOCK_SECONDS, self.seconds / self.turns.blocks)
 
 
-class _Turns:
+class _Artifact:
     """One artifact's blocks."""
 
-    def __init__(self, passage: Passage, run_settings: Mapping[str, Setting]) -> None:
+    def __init__(self, passage: Passage) -> None:
         self.passage = passage
         # Fewer would leave a part of the session idle.
         self.calls_a_block = passage.session.slots
-        self._run_settings = run_settings
         self._blocks: list[pipeline.Outcome] = []
         self._calls = 0
         self._warm_up: WarmUp
@@ -222,11 +234,11 @@ class _Turns:
             batch=self.passage.batch,
             images=sum(block.items for block in self._blocks),
             wall_seconds=self.seconds,
-            batch_seconds=store.save_array(home / "batch_seconds.npy", _one_after_the_other(self._blocks)),
+            batch_seconds=store.save_array(home / BATCH_SECONDS, _one_after_the_other(self._blocks)),
             stages=_stages(self._blocks),
             slots=session.slots,
             device=session.device,
-            run_settings=self._run_settings,
+            run_settings=self.passage.run_settings,
             warm_up=self._warm_up,
             source=self.passage.source.kind,
             machine=seen,
@@ -236,7 +248,7 @@ class _Turns:
                 wall_seconds=tuple(block.wall_seconds for block in self._blocks),
             ),
         )
-        store.write(home / "performance.json", performance)
+        store.write(home / PERFORMANCE_RECORD, performance)
         return BatchResult(compiled=compiled, performance=performance, predictions=None, accuracy=None)
 
     def _run(self, enough: Callable[[int], bool]) -> pipeline.Outcome:

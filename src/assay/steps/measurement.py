@@ -1,31 +1,43 @@
-"""artifact and prepared data set ─bench→ predictions and performance."""
+"""artifact and prepared data set ─measure→ predictions and performance."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from assay.backends import opening
 from assay.backends.base import Session
-from assay.errors import UsageError
+from assay.errors import Option, Remedy, UsageError
 from assay.measure import clock, machine, pipeline, stages
 from assay.measure.machine import Patience
 from assay.measure.pipeline import Job
 from assay.measure.stages import Slot
 from assay.progress import Progress, Silent
-from assay.records import CompiledModel, Dataset, Machine, Performance, Predictions, Setting, WarmUp
-from assay.remote import bench as remote_bench
-from assay.remote.bench import Spread
-from assay.remote.shards import shardable
+from assay.records import CompiledModel, Dataset, Machine, Performance, Predictions, Runnable, WarmUp
 from assay.steps.pixel_sources import Data, Sink, Source, source_of
 from assay.storage import store
+from assay.storage.layout import Folder, Place
 
 SYNTHETIC_SECONDS = 10.0
 
+PERFORMANCE_RECORD, PREDICTIONS_RECORD, DATASET_RECORD = "performance.json", "predictions.json", "dataset.json"
+BATCH_SECONDS, SCORES = "batch_seconds.npy", "scores.npy"
+LAYOUT = Folder(
+    (
+        Place(PERFORMANCE_RECORD, Performance),
+        Place(PREDICTIONS_RECORD, Predictions),
+        Place(DATASET_RECORD, Dataset),
+        Place(BATCH_SECONDS),
+        Place(SCORES),
+    )
+)
+"""The folder of one measurement."""
+MEASUREMENTS = Folder(folders={"*": LAYOUT})
 _RECIPE = 1
 
 
@@ -56,56 +68,91 @@ class Measured:
     kept: bool
 
 
-def bench(
-    compiled: CompiledModel,
-    data: Data,
-    folder: Path,
-    *,
-    run_settings: Mapping[str, Setting],
-    length: Length = Length(),
-    reuse: bool = False,
-    sinks: Sequence[Sink] = (),
-    patience: Patience = machine.AT_ONCE,
-    spread: Spread | None = None,
-    progress: Progress = Silent(),
-) -> Measured:
-    """Runs one artifact and writes what it measured below `folder`; `reuse` keeps a finished run of these inputs.
+class Workers(Protocol):
+    """Several workers that share one measurement: devices of this machine, or of others."""
 
-    Each of the `sinks` is given the scores as they arrive; the time that it takes is part of the run. A `spread` has
-    several workers share it, once over the data.
+    def check(self, backends: Iterable[str]) -> None:
+        """Raises if they cannot be reached, or a backend has no such device on this machine."""
+
+    @property
+    def identity(self) -> object:
+        """Tells whether a finished run was shared in the same way."""
+
+    def source(self, data: Data) -> Source:
+        """The data's pixels, to be shared; raises `UsageError` if they stay on this machine."""
+
+    def measure(self, runnable: Runnable, source: Source, home: Home, measuring: Measuring) -> Measured:
+        """Runs the data set once and writes the records; `performance.json` last, as the sign that all is whole."""
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """How to measure, whatever is measured."""
+
+    length: Length = Length()
+    patience: Patience = machine.AT_ONCE
+    """How long to wait for an idle machine."""
+    reuse: bool = False
+    """Whether a finished run of the same inputs is taken as it is."""
+    profile: bool = False
+    """Whether the costliest nodes are measured too, by a pass of its own."""
+    workers: Workers | None = None
+    """Who shares a run over a data set; None: this process alone."""
+    progress: Progress = Silent()
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder of one measurement, and what the records in it were made from."""
+
+    folder: Path
+    made_from: str
+
+    def write(self, predictions: Predictions | None, dataset: Dataset | None, performance: Performance) -> None:
+        """Writes the records; `performance.json` last, as the sign that all is whole."""
+        if predictions is not None and dataset is not None:
+            store.write(self.folder / PREDICTIONS_RECORD, predictions, self.made_from)
+            store.write(self.folder / DATASET_RECORD, dataset, self.made_from)
+        store.write(self.folder / PERFORMANCE_RECORD, performance, self.made_from)
+
+
+def measure(
+    runnable: Runnable, data: Data, folder: Path, measuring: Measuring = Measuring(), sinks: Sequence[Sink] = ()
+) -> Measured:
+    """Runs one artifact and writes what it measured below `folder`.
+
+    Each of the `sinks` is given the scores as they arrive; the time that it takes is part of the run.
     """
-    shared = shardable(data) if spread is not None else None
-    source = shared or source_of(data)
+    compiled, length, workers = runnable.compiled, measuring.length, measuring.workers
+    source = source_of(data) if workers is None else workers.source(data)
     made_from = store.hash_of(
         "bench",
         _RECIPE,
         compiled.key,
         compiled.file.sha256,
         compiled.model.transform,
-        run_settings,
+        runnable.run_settings,
         source.identity(),
         length.seconds,
         length.batches,
-        *([asdict(spread)] if spread is not None else []),
+        *([workers.identity] if workers is not None else []),
     )
-    if reuse:
-        home = folder / f"{compiled.key[:16]}-{made_from[:8]}"
-        if (found := _finished(home, made_from, source, length)) is not None:
-            return found
+    if measuring.reuse:
+        home = Home(folder / f"{compiled.key[:16]}-{made_from[:8]}", made_from)
+        if (finished := _finished(home, source, length)) is not None:
+            return finished
     else:
-        home = new_home(folder, compiled)
-    if spread is not None and shared is not None:
+        home = Home(new_home(folder, compiled), made_from)
+    if workers is not None:
         if not length.once:
-            raise UsageError("--duration and --iterations measure one device; leave them away to share a data set")
-        shared.check(compiled)
-        performance, predictions = remote_bench.measured(
-            compiled, shared, home, made_from, run_settings, length.timeout, spread, patience, progress
-        )
-        return Measured(performance, predictions, shared.dataset(), kept=False)
-    before = patience.look(compiled.options.device, progress)
-    with opening.open_compiled(compiled, run_settings, length.timeout) as session:
-        passage = Passage(compiled, session, source, length.once, length.timeout)
-        return _measured(passage, home, made_from, run_settings, length, sinks, before, progress)
+            raise UsageError(
+                "several workers share a data set once",
+                remedy=Remedy("leave {} and {} away", Option("duration"), Option("iterations")),
+            )
+        return workers.measure(runnable, source, home, measuring)
+    before = measuring.patience.look(compiled.options.device, measuring.progress)
+    with opening.open_compiled(compiled, runnable.run_settings, length.timeout) as session:
+        return _measured(Passage(runnable, session, source, length), home, measuring, sinks, before)
 
 
 def new_home(folder: Path, compiled: CompiledModel) -> Path:
@@ -114,49 +161,39 @@ def new_home(folder: Path, compiled: CompiledModel) -> Path:
     return next(place for place in places if not place.exists())
 
 
-def _measured(
-    passage: Passage,
-    home: Path,
-    made_from: str,
-    run_settings: Mapping[str, Setting],
-    length: Length,
-    sinks: Sequence[Sink],
-    before: Machine,
-    progress: Progress,
-) -> Measured:
-    """Warms up, runs, and writes the records; `performance.json` last, as the sign that all is whole."""
-    session, source = passage.session, passage.source
-    (home / "performance.json").unlink(missing_ok=True)
-    progress.start(f"bench {passage.batch}", _images_to_come(passage, length))
+def _measured(passage: Passage, home: Home, measuring: Measuring, sinks: Sequence[Sink], before: Machine) -> Measured:
+    """Warms up, runs, and writes the records."""
+    session, source, length = passage.session, passage.source, measuring.length
+    (home.folder / PERFORMANCE_RECORD).unlink(missing_ok=True)
+    measuring.progress.start(f"bench {passage.batch}", _images_to_come(passage, length))
     warm_up = passage.warm_up(length.warm_up)
     predictions, dataset = None, None
     if source.names and length.once:
-        with store.replacing(home / "scores.npy") as beside, machine.Watch(session.device) as watch:
-            outcome = passage.run(_jobs(passage, length), progress, beside, sinks)
-        scores = store.array_file(home / "scores.npy", (len(source.names), passage.compiled.model.classes), np.float32)
+        file = home.folder / SCORES
+        with store.replacing(file) as beside, machine.Watch(session.device) as watch:
+            outcome = passage.run(_jobs(passage, length), measuring.progress, beside, sinks)
+        scores = store.array_file(file, (len(source.names), passage.compiled.model.classes), np.float32)
         dataset = source.dataset()
         predictions = Predictions(names=source.names, dataset_fingerprint=dataset.fingerprint, scores=scores)
-        store.write(home / "predictions.json", predictions, made_from)
-        store.write(home / "dataset.json", dataset, made_from)
     else:
         with machine.Watch(session.device) as watch:
-            outcome = passage.run(_jobs(passage, length), progress)
+            outcome = passage.run(_jobs(passage, length), measuring.progress)
     performance = Performance(
         batch=passage.batch,
         images=outcome.items,
         wall_seconds=outcome.wall_seconds,
-        batch_seconds=store.save_array(home / "batch_seconds.npy", outcome.intervals),
+        batch_seconds=store.save_array(home.folder / BATCH_SECONDS, outcome.intervals),
         stages=outcome.stages,
         slots=session.slots,
         device=session.device,
-        run_settings=run_settings,
+        run_settings=passage.run_settings,
         warm_up=warm_up,
         source=source.kind,
         machine=machine.after(before, watch.during, watch.users, session.device),
         peak_memory_bytes=watch.peak_memory_bytes,
         device_peak_memory_bytes=watch.device_peak_memory_bytes,
     )
-    store.write(home / "performance.json", performance, made_from)
+    home.write(predictions, dataset, performance)
     return Measured(performance, predictions, dataset, kept=False)
 
 
@@ -177,14 +214,14 @@ def _images_to_come(passage: Passage, length: Length) -> int | None:
     return len(passage.names) if passage.names and length.once else None
 
 
-def _finished(home: Path, made_from: str, source: Source, length: Length) -> Measured | None:
-    performance = store.kept(home / "performance.json", Performance, made_from)
+def _finished(home: Home, source: Source, length: Length) -> Measured | None:
+    performance = store.kept(home.folder / PERFORMANCE_RECORD, Performance, home.made_from)
     if performance is None:
         return None
     if not source.names or not length.once:
         return Measured(performance, None, None, kept=True)
-    predictions = store.kept(home / "predictions.json", Predictions, made_from)
-    dataset = store.kept(home / "dataset.json", Dataset, made_from)
+    predictions = store.kept(home.folder / PREDICTIONS_RECORD, Predictions, home.made_from)
+    dataset = store.kept(home.folder / DATASET_RECORD, Dataset, home.made_from)
     if predictions is None or dataset is None:
         return None
     return Measured(performance, predictions, source.relabelled(dataset), kept=True)
@@ -193,14 +230,13 @@ def _finished(home: Path, made_from: str, source: Source, length: Length) -> Mea
 class Passage:
     """An open session between the stages that feed it and those that take its scores."""
 
-    def __init__(
-        self, compiled: CompiledModel, session: Session, source: Source, once: bool, timeout: float | None = None
-    ) -> None:
-        self.compiled, self.session, self.source = compiled, session, source
-        self.batch = compiled.options.batch
+    def __init__(self, runnable: Runnable, session: Session, source: Source, length: Length) -> None:
+        self.compiled, self.run_settings = runnable.compiled, runnable.run_settings
+        self.session, self.source = session, source
+        self.batch = self.compiled.options.batch
         self.names = source.names
-        self.timeout = timeout
-        self._input_stages = source.stages(compiled, once)
+        self.timeout = length.timeout
+        self._input_stages = source.stages(self.compiled, length.once)
         self._ring = self._filled_ring()
 
     @property

@@ -9,16 +9,28 @@ import msgspec
 
 from assay import units
 from assay.progress import Progress, Silent, Stopwatch
-from assay.records import BatchResult, BuildOptions, CompiledModel, Dataset, OnnxModel, PairedAccuracy, Predictions
+from assay.records import (
+    BatchResult,
+    BuildOptions,
+    CompiledModel,
+    Dataset,
+    OnnxModel,
+    PairedAccuracy,
+    Predictions,
+    Runnable,
+)
 from assay.score import paired
-from assay.steps import adopt, build_options, measurement
-from assay.steps import compile as compile_step
-from assay.steps.measurement import Length
+from assay.steps import adopt, artifact
+from assay.steps.build_options import BuildRequest
+from assay.steps.measurement import MEASUREMENTS, Length, Measuring, measure
 from assay.steps.pixel_sources import Data
+from assay.storage.layout import Folder
 
 BACKEND = "onnxruntime"
 NAME = "ONNX Runtime float32"
 _BATCH = 16
+LAYOUT = Folder(folders={"compiled": artifact.LAYOUT, "bench": MEASUREMENTS})
+"""The folder of what the model itself makes of the images."""
 
 
 def is_reference(options: BuildOptions) -> bool:
@@ -34,11 +46,10 @@ def predictions(
     # A model of 8 bits is paired with the one that it was made from, not with itself.
     model = adopt.float_model_of(model)
     batch = model.fixed_batch or _BATCH
-    options, run_settings = build_options.build_options(BACKEND, batch=batch)
-    compiled, _ = compile_step.compile_into(model, options, out / "compiled")
-    measured = measurement.bench(
-        compiled, data, out / "bench", run_settings=run_settings, length=length, reuse=True, progress=progress
-    )
+    options, run_settings = BuildRequest(backend=BACKEND).options(batch)
+    compiled, _ = artifact.compile_into(model, options, out / "compiled")
+    measuring = Measuring(length=length, reuse=True, progress=progress)
+    measured = measure(Runnable(compiled, run_settings), data, out / "bench", measuring)
     assert measured.predictions is not None  # noqa: S101 - it went once over the data
     count = units.counted(len(measured.predictions.names), "image")
     progress.finish("float32", f"{count} by the model itself", NAME, None if measured.kept else watch.seconds)

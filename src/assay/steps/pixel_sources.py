@@ -17,7 +17,6 @@ from assay.measure import stages
 from assay.measure.pipeline import Stage
 from assay.measure.stages import Slot
 from assay.records import ArrayFile, CompiledModel, Dataset, ImageWarning, OnnxModel, PixelSource, PreparedDataset
-from assay.remote.worker import Content
 from assay.steps import prepare as dataset_step
 from assay.storage import store
 
@@ -50,6 +49,10 @@ def require_transform(prepared: PreparedDataset, model: OnnxModel) -> None:
             f"({theirs.interpolation}), and {model.name} wants {ours.resize} and {ours.crop} "
             f"({ours.interpolation}); prepare it again with --like the model"
         )
+
+
+Content = stages.Pixels | Sequence[bytes] | None
+"""Of consecutive images: prepared pixels, uint8 N×H×W×3, or their files; None if a worker reads them in place."""
 
 
 class Source(Protocol):

@@ -2,51 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from assay.backends.base import Scores
 from assay.data.transform import TransformChoice, normalise, pixels
 from assay.errors import DatasetError, UsageError
+from assay.progress import Progress, Silent
 from assay.records import ImagePrediction, OnnxModel, PredictionList
 from assay.score.accuracy import best
 from assay.steps.adopt import describe
-from assay.steps.parity import open_reference
+from assay.steps.keywords import StrPath, path, paths, takes
+from assay.steps.parity import Rows, open_reference
 
 
-def predict(
-    model: Path,
-    images: Sequence[Path],
-    *,
-    output: str | None = None,
-    choice: TransformChoice = TransformChoice(),
-    class_names: Path | None = None,
-) -> PredictionList:
+@dataclass(frozen=True)
+class PredictRequest(TransformChoice):
+    """Single images to be classified."""
+
+    model: StrPath
+    images: Sequence[StrPath]
+    _: KW_ONLY
+    output: str | None = None
+    """The name of the output that holds the classes' scores, if there are several."""
+    classes: StrPath | None = None
+    """A file with the classes' names, a line each."""
+    progress: Progress = Silent()
+
+
+@takes(PredictRequest)
+def predict(request: PredictRequest) -> PredictionList:
     """The five best classes of each image, by the ONNX model in ONNX Runtime and float32."""
-    classifier = describe(model, choice, output)
-    names = _class_names(class_names, classifier)
-    transform = classifier.transform
-    found = []
+    classifier = describe(Path(request.model), request.transform, request.output)
+    names = _class_names(path(request.classes), classifier)
     with open_reference(classifier) as score:
-        for path in images:
-            try:
-                batch = pixels(path.read_bytes(), transform)[np.newaxis]
-            except OSError as error:
-                raise DatasetError(f"cannot read image {path}: {error.strerror or error}") from error
-            except DatasetError as error:
-                raise DatasetError(f"image {path} cannot be used: {error.message}") from error
-            floats = np.empty((1, 3, transform.crop, transform.crop), np.float32)
-            classes, scores = best(score(normalise(batch, transform, floats)))
-            found.append(
-                ImagePrediction(
-                    image=path,
-                    classes=tuple(int(number) for number in classes[0]),
-                    scores=tuple(float(value) for value in scores[0]),
-                    names=tuple(names[number] for number in classes[0]) if names else None,
-                )
-            )
-    return PredictionList(model=classifier, images=tuple(found))
+        images = tuple(_predicted(Path(image), classifier, names, score) for image in paths(request.images))
+    request.progress.note(f"transform: {classifier.transform_source}")
+    return PredictionList(model=classifier, images=images)
+
+
+def _predicted(
+    image: Path, classifier: OnnxModel, names: Sequence[str] | None, score: Callable[[Rows], Scores]
+) -> ImagePrediction:
+    transform = classifier.transform
+    try:
+        batch = pixels(image.read_bytes(), transform)[np.newaxis]
+    except OSError as error:
+        raise DatasetError(f"cannot read image {image}: {error.strerror or error}") from error
+    except DatasetError as error:
+        raise DatasetError(f"image {image} cannot be used: {error.message}", remedy=error.remedy) from error
+    floats = np.empty((1, 3, transform.crop, transform.crop), np.float32)
+    classes, scores = best(score(normalise(batch, transform, floats)))
+    return ImagePrediction(
+        image=image,
+        classes=tuple(int(number) for number in classes[0]),
+        scores=tuple(float(value) for value in scores[0]),
+        names=tuple(names[number] for number in classes[0]) if names else None,
+    )
 
 
 def _class_names(file: Path | None, classifier: OnnxModel) -> tuple[str, ...] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import msgspec
@@ -12,50 +13,89 @@ from assay.data import class_list as class_lists
 from assay.data import labels as label_files
 from assay.data import prepared as preparation
 from assay.data import sources
-from assay.data.prepared import RECORD, OnError
+from assay.data.prepared import RECORD, OnError, Shard
 from assay.data.sources import Source
-from assay.errors import UsageError
-from assay.progress import Progress, Silent, Stopwatch
+from assay.data.transform import TransformChoice, choose
+from assay.errors import Option, Remedy, UsageError
+from assay.progress import Progress, Silent
 from assay.records import Dataset, ImageFailure, ImageTransform, ImageWarning, PreparedDataset
-from assay.storage import locks, store
+from assay.steps.adopt import transform_of
+from assay.steps.keywords import StrPath, path, takes
+from assay.steps.step import Step
+from assay.storage import store
 
 _RECIPE = 1
 """Raised when the same images give other pixels than before."""
 
 
-def prepare(
-    images: Path,
-    transform: ImageTransform,
-    out: Path,
-    *,
-    labels: Path | None = None,
-    class_list: Path | None = None,
-    on_error: OnError = "stop",
-    timeout: float | None = None,
-    progress: Progress = Silent(),
-) -> PreparedDataset:
+@dataclass(frozen=True)
+class PrepareRequest(TransformChoice):
+    """Images to be decoded, resized and cropped once."""
+
+    images: StrPath
+    _: KW_ONLY
+    out: StrPath
+    labels: StrPath | None = None
+    class_list: StrPath | None = None
+    like: StrPath | None = None
+    """An ONNX model whose transform is taken."""
+    on_error: OnError = "stop"
+    """Whether images that cannot be decoded end it, or are left out."""
+    timeout: float | None = None
+    """Seconds after which a stage without progress is given up."""
+    progress: Progress = Silent()
+
+
+@takes(PrepareRequest)
+def prepare(request: PrepareRequest) -> PreparedDataset:
     """Decodes, resizes and crops every image once; raises `DatasetError` naming what cannot be used.
 
-    Raises `StalledError` where one image, or the writing of a shard, takes more seconds than the timeout.
+    Raises `StalledError` if one image, or the writing of a shard, takes more seconds than the timeout.
     """
-    watch = Stopwatch()
+    if request.like is not None and request.preset is not None:
+        raise UsageError(
+            "two whole transforms are named",
+            remedy=Remedy("give {} or {}, not both", Option("like"), Option("preset")),
+        )
+    if request.like is not None:
+        transform, transform_source = transform_of(Path(request.like), request.transform)
+    else:
+        transform, transform_source = choose(request.transform, None, None)
+    request.progress.note(f"transform: {transform_source}")
+    return prepare_with(request, transform)
+
+
+def prepare_with(request: PrepareRequest, transform: ImageTransform) -> PreparedDataset:
+    """Prepares images with a transform that is settled already."""
+    images, out, progress = Path(request.images), Path(request.out), request.progress
     source = sources.find(images)
-    classes = classes_of(source, labels, class_list)
+    classes = classes_of(source, path(request.labels), path(request.class_list))
     stamps = [(name, source.stamp(name)) for name in source.names]
-    # The labels play no part in the pixels: to correct one is no reason to decode all images again.
-    made_from = store.hash_of(
-        "prepare", _RECIPE, stamps, source.skipped, transform, on_error, images.resolve(), environment.decoders()
+    step = Step(
+        name="prepare",
+        kind=PreparedDataset,
+        record=out / RECORD,
+        # The labels play no part in the pixels: to correct one is no reason to decode all images again.
+        made_from=store.hash_of(
+            "prepare",
+            _RECIPE,
+            stamps,
+            source.skipped,
+            transform,
+            request.on_error,
+            images.resolve(),
+            environment.decoders(),
+        ),
+        subject=f"{len(source.names)} images → {transform.crop}×{transform.crop}",
+        detail=_detail,
+        locked=out,
     )
-    described = f"{len(source.names)} images → {transform.crop}×{transform.crop}"
-    found = store.kept(out / RECORD, PreparedDataset, made_from)
-    if found is not None:
-        labelled = _labelled(found, source, classes)
-        if labelled != found:
-            store.write(out / RECORD, labelled, made_from)
-        progress.finish("prepare", described, _detail(found), None)
-        return labelled
-    with locks.lock(out):
-        shards, failures = preparation.prepare(source, transform, out, progress, on_error, timeout)
+
+    shards: list[Shard] = []
+
+    def made() -> PreparedDataset:
+        written, failures = preparation.prepare(source, transform, out, progress, request.on_error, request.timeout)
+        shards.extend(written)
         dataset = describe(
             source,
             [name for shard in shards for name in shard.names],
@@ -64,10 +104,17 @@ def prepare(
             failures,
             tuple(warning for shard in shards for warning in shard.warnings),
         )
-        prepared = preparation.complete(out, dataset, transform, shards, made_from)
-    progress.finish("prepare", described, _detail(prepared), watch.seconds)
-    tell(dataset, progress)
-    return prepared
+        return PreparedDataset(dataset=dataset, transform=transform, shards=tuple(shard.pixels for shard in shards))
+
+    def tell_and_clean_up(prepared: PreparedDataset) -> None:
+        preparation.clean_up(out, shards)
+        tell(prepared.dataset, progress)
+
+    prepared = step.done(made, progress, tell_and_clean_up)
+    labelled = _labelled(prepared, source, classes)
+    if labelled != prepared:
+        store.write(out / RECORD, labelled, step.made_from)
+    return labelled
 
 
 def _labelled(prepared: PreparedDataset, source: Source, classes: Sequence[int] | None) -> PreparedDataset:
@@ -86,7 +133,9 @@ def load_prepared(path: Path) -> PreparedDataset:
 
 def prepared(path: Path, transform: ImageTransform, out: Path, progress: Progress = Silent()) -> PreparedDataset:
     """The prepared data set at a path, or the images there, prepared into `out`."""
-    return load_prepared(path) if is_prepared(path) else prepare(path, transform, out, progress=progress)
+    if is_prepared(path):
+        return load_prepared(path)
+    return prepare_with(PrepareRequest(path, out=out, progress=progress), transform)
 
 
 def is_prepared(path: Path) -> bool:

@@ -9,14 +9,34 @@ from pathlib import Path
 from assay import units
 from assay.backends import opening
 from assay.errors import UsageError
-from assay.quantization import layer_costs, quantize
+from assay.quantization import calibration, layer_costs, quantize, ranges
+from assay.quantization.calibration import Scheme
 from assay.records import Calibrator, OnnxModel, PreparedDataset, Sensitivity
 from assay.storage import store
+from assay.storage.layout import Folder, Place
 from assay.tuning import image_split
 from assay.tuning.records import Candidate
 
 _MOST_SHARE = 0.3
 """Of the time that is left, for telling which layers cost most."""
+
+
+LAYOUT = Folder(
+    (
+        Place("sensitivity*.json", Sensitivity),
+        *(
+            place
+            for calibrator in ranges.CALIBRATORS
+            for scales in ("channel", "tensor")
+            for place in (
+                Place(f"{calibrator}-{scales}-[0-9]*.json", OnnxModel),
+                Place(f"{calibrator}-{scales}-[0-9]*.onnx"),
+            )
+        ),
+    ),
+    {"calibrations": calibration.LAYOUT},
+)
+"""The folder of a search's int8 models."""
 
 
 class Quantizer:
@@ -33,14 +53,13 @@ class Quantizer:
 
         Raises `UsageError` where telling which those are would take most of the time that is left.
         """
-        return quantize.quantize(
+        kept_float = self._layers(float_layers, per_channel, seconds_left)
+        return quantize.quantize_to(
             self._model,
             self._images(),
             self._path(calibrator, per_channel, float_layers),
-            calibrator=calibrator,
-            per_channel=per_channel,
-            float_layers=self._layers(float_layers, per_channel, seconds_left),
-            calibrations=self._folder / "calibrations",
+            Scheme(calibrator=calibrator, per_channel=per_channel, float_layers=kept_float),
+            self._folder / "calibrations",
         )
 
     def _layers(self, count: int, per_channel: bool, seconds_left: float = math.inf) -> tuple[str, ...]:
@@ -60,7 +79,10 @@ class Quantizer:
                     f"takes about {units.seconds(expected)}, and {units.seconds(seconds_left)} are left"
                 )
             found = layer_costs.measure_sensitivity(
-                self._model, self._images(), per_channel=per_channel, calibrations=self._folder / "calibrations"
+                self._model,
+                self._images(),
+                Scheme(per_channel=per_channel),
+                calibrations=self._folder / "calibrations",
             )
             store.write(record, found, made_from)
         return tuple(cost.layer for cost in found.layers)[:count]

@@ -14,9 +14,10 @@ from assay.errors import AssayError
 from assay.processes import child, interrupts
 from assay.progress import Stopwatch
 from assay.records import BatchResult, CompiledModel, Setting
-from assay.steps.measurement import Length
+from assay.steps.interleave import Turns
+from assay.steps.measurement import Length, Measuring
 from assay.tuning import image_split, trial_process
-from assay.tuning.progress_of_search import Hunt
+from assay.tuning.progress_of_search import Search
 from assay.tuning.records import Candidate, ChoiceWorth, EightBits, TrialState, TuningTrial
 from assay.tuning.yardstick import speed_of
 
@@ -65,28 +66,28 @@ class Ending:
     """Whether that was ended by an interrupt: the result is then what its trial says."""
 
 
-def end(hunt: Hunt, trials: Sequence[TuningTrial], seconds: float, early: bool) -> Ending:
+def end(search: Search, trials: Sequence[TuningTrial], seconds: float, early: bool) -> Ending:
     """The fastest few in turn with the defaults, end to end, in about so many seconds: the result is the fastest.
 
     `early` tells whoever interrupted the search what goes on.
     """
-    default, finalists = hunt.default(trials), hunt.finalists(trials)
+    default, finalists = search.default(trials), search.finalists(trials)
     if not finalists:
         return Ending(tuple(trials), best_default=default)
-    bench = hunt.bench
+    yardstick = search.yardstick
     watch, interrupted = Stopwatch(), False
     try:
         with interrupts.first_is_kept():
             if early:
-                hunt.progress.note("interrupted: what was found is measured now; a second Ctrl-C ends that too")
-            results, working = _measured(hunt, finalists, seconds)
+                search.progress.note("interrupted: what was found is measured now; a second Ctrl-C ends that too")
+            results, working = _measured(search, finalists, seconds)
     except KeyboardInterrupt:
-        hunt.progress.note("not measured end to end: it was interrupted")
+        search.progress.note("not measured end to end: it was interrupted")
         results, working, interrupted = {}, watch.seconds, True
-    speeds = {number: speed_of(result.performance, bench.objective) for number, result in results.items()}
+    speeds = {number: speed_of(result.performance, yardstick.objective) for number, result in results.items()}
     # Where that failed, as they were in their trials, the fastest first.
     best = max(finalists, key=lambda one: speeds[one.number]) if speeds else finalists[0]
-    compiled = hunt.runnable(best)[0]
+    compiled = search.runnable(best).compiled
     trials = settled(trials, speeds)
     return Ending(
         trials=trials,
@@ -95,7 +96,7 @@ def end(hunt: Hunt, trials: Sequence[TuningTrial], seconds: float, early: bool) 
         compiled=compiled,
         worth=worth(trials, best, default) if default is not None else (),
         commands=commands(
-            compiled, best.candidate, bench.quantizer.command(best.candidate), image_split.folder_of(bench.data)
+            compiled, best.candidate, yardstick.quantizer.command(best.candidate), image_split.folder_of(yardstick.data)
         ),
         tuned=results.get(best.number),
         default=results.get(default.number) if default not in (None, best) else None,
@@ -119,9 +120,9 @@ def settled(trials: Sequence[TuningTrial], speeds: Mapping[int, float]) -> tuple
     )
 
 
-def _measured(hunt: Hunt, finalists: Sequence[TuningTrial], seconds: float) -> tuple[dict[int, BatchResult], float]:
+def _measured(search: Search, finalists: Sequence[TuningTrial], seconds: float) -> tuple[dict[int, BatchResult], float]:
     """Each over the data: speed, stages and bottleneck, by the trial's number; and how long that took."""
-    hunt.progress.start("measuring what was found", None)
+    search.progress.start("measuring what was found", None)
     each = seconds / len(finalists) - _WARM_UP_SECONDS - _OPENING_SECONDS
     length = Length(seconds=min(max(each, _LEAST_SECONDS), _MOST_SECONDS), warm_up=_WARM_UP_SECONDS)
     try:
@@ -129,17 +130,17 @@ def _measured(hunt: Hunt, finalists: Sequence[TuningTrial], seconds: float) -> t
             trial_process.timed,
             dict(registry.BACKENDS),
             trial_process.results,
-            [hunt.runnable(one) for one in finalists],
-            hunt.bench.data,
-            hunt.bench.folder / "end",
-            length,
-            _BLOCKS,
+            [search.runnable(one) for one in finalists],
+            search.yardstick.data,
+            search.yardstick.folder / "end",
+            Measuring(length=length),
+            Turns(_BLOCKS),
             call=child.Call(
                 name="the result", doing="measuring end to end", timeout=_MOST_SHARES * seconds + _GRACE_SECONDS
             ),
         )
     except AssayError as error:
-        hunt.progress.note(f"not measured end to end: {error.line()}")
+        search.progress.note(f"not measured end to end: {error.line()}")
         return {}, 0.0
     # They go around and around the data, so what they have right is what each had when it went over it once.
     return {

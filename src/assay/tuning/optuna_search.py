@@ -9,9 +9,10 @@ nothing else, the search ends.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -24,9 +25,6 @@ from assay.tuning.space import Space
 
 if TYPE_CHECKING:
     import optuna
-
-Try = Callable[[int, Candidate, Sequence[TuningTrial], float], TuningTrial]
-"""Tries the candidate of a number, given the trials before it, in so many seconds at most."""
 
 _STUDY_BYTES = 1 << 18
 """What a study's file is given room for: that of a few trials, and the journal beside it while they are written."""
@@ -43,60 +41,71 @@ class OutOfTime(Exception):  # noqa: N818 - the end of a search, not an error
     """The time was up before the trial was done: it counts as not tried."""
 
 
-def search(
-    space: Space,
-    attempt: Try,
-    storage: Path,
-    *,
-    interest: str,
-    seed: int,
-    seconds: float,
-    most_seconds: float,
-    tell: Callable[[Sequence[TuningTrial], float], None],
-) -> tuple[list[TuningTrial], str]:
-    """Tries candidates until the time is up; returns all trials of the study, and why it ended.
+class Trying(Protocol):
+    """Who tries candidates for a study."""
 
-    `interest` tells the study of one model, data and space from another's; raises `RecordError` where the file is of
-    another. `tell` is given all trials after each, the newest last, and the seconds left. A trial that was ended after
-    less than `most_seconds`, since its search gave no more, is tried again. An interrupt ends the search and keeps all.
-    """
-    ends = now() + seconds
-    with files.told_if_full(storage.parent, _STUDY_BYTES):
-        kept = require_study(storage, interest)
-    study = _in_memory(seed)
-    study.add_trials(kept.trials)
-    trials = _newest(msgspec.json.decode(one.user_attrs[_TRIAL], type=TuningTrial) for one in study.trials)
-    queue = _first(space, trials, most_seconds)
-    repeats = 0
-    try:
-        with interrupts.first_is_kept():
-            while repeats < _REPEATS:
-                if now() + _expected(trials) > ends:
-                    return trials, _OUT_OF_TIME
-                if queue:
-                    study.enqueue_trial(space.parameters(queue[0]))
-                asked = study.ask()
-                candidate = space.suggested(asked)
-                before = next((one for one in trials if one.candidate == candidate), None)
-                known = before if before is not None and _stands(before, most_seconds) else None
-                repeats = repeats + 1 if known is not None else 0
-                number = before.number if before is not None else len(trials)
-                tried = known or attempt(number, candidate, trials, ends - now())
-                asked.set_user_attr(_TRIAL, msgspec.json.encode(tried).decode())
-                # What cannot be used is worth nothing, and so the study learns to keep away from its like.
-                worth = tried.speed if tried.speed is not None and tried.state in ("right", "slower") else 0.0
-                done = study.tell(asked, worth)
-                if known is None:
-                    trials = _newest([*trials, tried])
-                    with files.told_if_full(storage.parent, _STUDY_BYTES):
-                        kept.add_trial(done)
-                    queue = _first(space, trials, most_seconds)
-                    tell(trials, ends - now())
-    except KeyboardInterrupt:
-        return trials, INTERRUPTED
-    except OutOfTime:
-        return trials, _OUT_OF_TIME
-    return trials, _SEARCHED
+    most_seconds: float
+    """That a trial may take."""
+
+    def attempt(self, number: int, candidate: Candidate, trials: Sequence[TuningTrial], left: float) -> TuningTrial:
+        """One trial, with all before it, and the seconds that are left; raises `OutOfTime`."""
+
+    def tell(self, trials: Sequence[TuningTrial], left: float) -> None:
+        """Is given all trials after each, the newest last, and the seconds left."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Optuna's study of a search, kept in a file."""
+
+    storage: Path
+    interest: str
+    """Tells the study of one model, data and space from another's."""
+    seed: int
+
+    def run(self, space: Space, trying: Trying, seconds: float) -> tuple[list[TuningTrial], str]:
+        """Tries candidates until the time is up; returns all trials of the study, and why it ended.
+
+        Raises `RecordError` if the file is of another search. A trial that was ended after less than
+        `trying.most_seconds`, since its search gave no more, is tried again. An interrupt ends it and keeps all.
+        """
+        ends = now() + seconds
+        with files.told_if_full(self.storage.parent, _STUDY_BYTES):
+            kept = require_study(self.storage, self.interest)
+        study = _in_memory(self.seed)
+        study.add_trials(kept.trials)
+        trials = _newest(msgspec.json.decode(one.user_attrs[_TRIAL], type=TuningTrial) for one in study.trials)
+        queue = _first(space, trials, trying.most_seconds)
+        repeats = 0
+        try:
+            with interrupts.first_is_kept():
+                while repeats < _REPEATS:
+                    if now() + _expected(trials) > ends:
+                        return trials, _OUT_OF_TIME
+                    if queue:
+                        study.enqueue_trial(space.parameters(queue[0]))
+                    asked = study.ask()
+                    candidate = space.suggested(asked)
+                    before = next((one for one in trials if one.candidate == candidate), None)
+                    known = before if before is not None and _stands(before, trying.most_seconds) else None
+                    repeats = repeats + 1 if known is not None else 0
+                    number = before.number if before is not None else len(trials)
+                    tried = known or trying.attempt(number, candidate, trials, ends - now())
+                    asked.set_user_attr(_TRIAL, msgspec.json.encode(tried).decode())
+                    # What cannot be used is worth nothing, and so the study learns to keep away from its like.
+                    worth = tried.speed if tried.speed is not None and tried.state in ("right", "slower") else 0.0
+                    done = study.tell(asked, worth)
+                    if known is None:
+                        trials = _newest([*trials, tried])
+                        with files.told_if_full(self.storage.parent, _STUDY_BYTES):
+                            kept.add_trial(done)
+                        queue = _first(space, trials, trying.most_seconds)
+                        trying.tell(trials, ends - now())
+        except KeyboardInterrupt:
+            return trials, INTERRUPTED
+        except OutOfTime:
+            return trials, _OUT_OF_TIME
+        return trials, _SEARCHED
 
 
 def _stands(trial: TuningTrial, most_seconds: float) -> bool:

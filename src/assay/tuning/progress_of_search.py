@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 from assay import units
 from assay.progress import Progress
-from assay.steps import compile as compile_step
+from assay.records import Runnable
+from assay.steps import artifact
 from assay.tuning import text as render
-from assay.tuning import trial_process
 from assay.tuning.optuna_search import best_of
 from assay.tuning.records import Candidate, TuningTrial
-from assay.tuning.request import TuneRequest
+from assay.tuning.request import Goal
 from assay.tuning.space import Space
-from assay.tuning.trial import COMPILED, Attempt
-from assay.tuning.yardstick import Bench
+from assay.tuning.trial import COMPILED, Trial
+from assay.tuning.yardstick import Yardstick
 
 _FINALISTS = 3
 """So many of the fastest are measured once more in the end: which of them is first may have been chance."""
@@ -29,24 +29,24 @@ _KEPT = 4
 """Artifacts that lost and are kept for a while, since the next candidate may differ in its run settings alone."""
 
 
-class Hunt:
+class Search:
     """A search on its way: tries candidates, holds their artifacts, and tells of them."""
 
     def __init__(
-        self, bench: Bench, space: Space, request: TuneRequest, progress: Progress, holds: str | None = None
+        self, yardstick: Yardstick, space: Space, goal: Goal, progress: Progress, holds: str | None = None
     ) -> None:
-        self.bench, self.progress = bench, progress
+        self.yardstick, self.progress = yardstick, progress
         self.holds = holds
         """The key of an artifact that is not its own to remove."""
-        budget = request.budget_seconds
+        budget = goal.budget_seconds
         # Of one trial.
         self.most_seconds = min(max(_MOST_SHARE * budget, _MOST_SECONDS), _HANGING_SHARE * budget)
-        self._beside = request.beside
+        self._beside = goal.beside
         self.defaults = list(space.defaults())
         self._telling = [one for one in space.starts() if one.calibrator is not None]
         self.working = 0.0
         """Seconds of all trials that were spent on compiling, measuring and evaluating."""
-        self._made: dict[int, trial_process.Runnable] = {}
+        self._made: dict[int, Runnable] = {}
         """By the trial's number, the artifacts that are there, the newest last."""
 
     def attempt(self, number: int, candidate: Candidate, trials: Sequence[TuningTrial], left: float) -> TuningTrial:
@@ -54,8 +54,8 @@ class Hunt:
         self.progress.start(f"trial {number + 1}", None)
         best = best_of(trials)
         held = None if best is None else (best, self.runnable(best))
-        made = Attempt(
-            self.bench,
+        made = Trial(
+            self.yardstick,
             number,
             candidate,
             left,
@@ -75,9 +75,9 @@ class Hunt:
     def tell(self, trials: Sequence[TuningTrial], left: float) -> None:
         """Says what became of the newest trial, and what is best so far."""
         trial, best = trials[-1], best_of(trials)
-        fast = f"{render.speed(self.bench.objective, trial.speed)} " if trial.speed is not None else ""
+        fast = f"{render.speed(self.yardstick.objective, trial.speed)} " if trial.speed is not None else ""
         what = trial.state if trial.reason is None else f"{trial.state}: {trial.reason}"
-        stands = "none is right yet" if best is None else f"best {render.speed(self.bench.objective, best.speed)}"
+        stands = "none is right yet" if best is None else f"best {render.speed(self.yardstick.objective, best.speed)}"
         self.progress.note(
             f"trial {trial.number + 1}: {render.described(trial)}: {fast}{what} · {stands}, "
             f"{units.seconds(max(left, 0))} left"
@@ -86,7 +86,7 @@ class Hunt:
         kept = {*recent, *(one.number for one in (best, *self.finalists(trials)) if one is not None)}
         self._made = {number: made for number, made in self._made.items() if number in kept}
         self.clean_up(
-            {made[0].key for made in self._made.values()}
+            {made.compiled.key for made in self._made.values()}
             | {one.artifact for one in trials if one.number in kept and one.artifact is not None}
         )
 
@@ -113,20 +113,20 @@ class Hunt:
         default = self.default(trials)
         return [*fastest, *([default] if default is not None and fastest and default not in fastest else [])]
 
-    def runnable(self, trial: TuningTrial) -> trial_process.Runnable:
+    def runnable(self, trial: TuningTrial) -> Runnable:
         """A trial's artifact, compiled again where it is not there, as when the search was killed in between."""
         if trial.number not in self._made:
-            seconds = compile_step.COMPILE_SECONDS
-            made = Attempt(self.bench, trial.number, trial.candidate, seconds, seconds)
+            seconds = artifact.COMPILE_SECONDS
+            made = Trial(self.yardstick, trial.number, trial.candidate, seconds, seconds)
             try:
-                self._made[trial.number] = made.compiled(), trial.candidate.run
+                self._made[trial.number] = Runnable(made.compiled(), trial.candidate.run)
             finally:
                 self.working += made.working
         return self._made[trial.number]
 
     def clean_up(self, keep: set[str]) -> None:
         """Removes the artifacts that lost."""
-        folder = self.bench.folder / COMPILED
+        folder = self.yardstick.folder / COMPILED
         kept = {key[:16] for key in (*keep, self.holds) if key is not None}
         for place in folder.iterdir() if folder.is_dir() else ():
             if place.name not in kept:

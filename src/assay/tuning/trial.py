@@ -15,15 +15,14 @@ from assay.backends import registry
 from assay.errors import AssayError, Remedy
 from assay.processes import child
 from assay.progress import Stopwatch
-from assay.records import BatchResult, BuildOptions, CompiledModel, Estimate, OnnxModel, PairedAccuracy
+from assay.records import BatchResult, BuildOptions, CompiledModel, Estimate, OnnxModel, PairedAccuracy, Runnable
 from assay.score import paired
 from assay.steps import pair as pair_step
 from assay.storage import store
 from assay.tuning import trial_process, yardstick
 from assay.tuning.optuna_search import OutOfTime
 from assay.tuning.records import Candidate, TrialState, TuningTrial
-from assay.tuning.trial_process import Runnable
-from assay.tuning.yardstick import Bench
+from assay.tuning.yardstick import Yardstick
 
 T = TypeVar("T")
 
@@ -41,10 +40,10 @@ _GRACE_SECONDS = 2.0
 
 
 @dataclass
-class Attempt:
+class Trial:
     """One trial on its way."""
 
-    bench: Bench
+    yardstick: Yardstick
     number: int
     candidate: Candidate
     seconds_left: float
@@ -72,8 +71,8 @@ class Attempt:
         try:
             model = self._model()
             found["kept_float"] = model.quantization.float_layers if model.quantization is not None else ()
-            runnable = self._compiled(model), self.candidate.run
-            found["artifact"] = runnable[0].key
+            runnable = Runnable(self._compiled(model), self.candidate.run)
+            found["artifact"] = runnable.compiled.key
             state, reason = self._judged(runnable, trials, best, found)
         except AssayError as error:
             if self._left() <= 0:
@@ -83,7 +82,7 @@ class Attempt:
                 found["cut_seconds"] = self.most_seconds
                 took, most = units.seconds(self.watch.seconds), units.seconds(self.most_seconds)
                 reason = (
-                    f"ended after {took} while {self._ended}: of this --budget a trial may take {most}; a search with "
+                    f"ended after {took} while {self._ended}: in this budget a trial may take {most}; a search with "
                     "more tries it again"
                 )
         finally:
@@ -112,7 +111,9 @@ class Attempt:
         # What seems faster by chance would put up the bar for all that follow.
         faster = ratio is None or (ratio.value > _MARGIN if ratio.low is None else ratio.low > 1)
         wanted = (
-            speed > self.bar or self._tells(speed) or yardstick.may_join(self.candidate, speed, trials, self.bench.top1)
+            speed > self.bar
+            or self._tells(speed)
+            or yardstick.may_join(self.candidate, speed, trials, self.yardstick.top1)
         )
         if not faster and not wanted:
             return "slower", None
@@ -122,13 +123,13 @@ class Attempt:
             return "wrong", wrong
         result, pair = self._evaluation(runnable)
         found |= {"accuracy": result.accuracy, "paired": pair}
-        if (limit := self.bench.max_memory) is not None:
+        if (limit := self.yardstick.max_memory) is not None:
             held = found["peak_memory_bytes"] = result.performance.peak_memory_bytes
             if held is None:
-                return "too large", "this system does not say how much memory it held, and --max-memory asks"
+                return "too large", "this system does not say how much memory it held, and there is a limit to it"
             if held > limit:
                 return "too large", f"it held {units.memory(held)}"
-        if (drop := _drop(pair)) > self.bench.max_drop:
+        if (drop := _drop(pair)) > self.yardstick.max_drop:
             what = "top-1 fell by" if pair.right_to_wrong is not None else "first classes changed for"
             return "wrong", f"{what} {units.points(drop)}"
         found["leads"] = faster
@@ -136,8 +137,8 @@ class Attempt:
 
     def _tells(self, speed: float) -> bool:
         """Whether its accuracy is wanted for its own sake, and to be had in little time."""
-        images_a_second = speed * (self.candidate.batch if self.bench.objective == "latency" else 1)
-        expected = len(self.bench.data.dataset.names) / images_a_second
+        images_a_second = speed * (self.candidate.batch if self.yardstick.objective == "latency" else 1)
+        expected = len(self.yardstick.data.dataset.names) / images_a_second
         return self.is_telling and expected <= _TELLING_SHARE * self._left()
 
     def compiled(self) -> CompiledModel:
@@ -148,10 +149,10 @@ class Attempt:
         """The model, or the one in 8 bits that the candidate asks for."""
         candidate = self.candidate
         if candidate.calibrator is None:
-            return self.bench.model
+            return self.yardstick.model
         watch = Stopwatch()
         try:
-            return self.bench.quantizer.model(
+            return self.yardstick.quantizer.model(
                 candidate.calibrator, candidate.per_channel, candidate.float_layers, self._left()
             )
         finally:
@@ -164,40 +165,42 @@ class Attempt:
             device=candidate.device,
             batch=candidate.batch,
             precision=candidate.precision,
-            input_kind=self.bench.input_kind,
+            input_kind=self.yardstick.input_kind,
             settings=candidate.build,
         )
-        return self._alone(trial_process.compiled, model, options, self.bench.folder / COMPILED, doing="compiling")
+        return self._alone(trial_process.compiled, model, options, self.yardstick.folder / COMPILED, doing="compiling")
 
     def _sample(self, runnable: Runnable) -> tuple[float, str | None]:
         """The share of a sample with the reference's first class; what is wrong where it cannot be within the gate."""
-        images = self.bench.sample
-        scores = self._alone(trial_process.sample_scores, runnable, self.bench.data, images.tolist(), doing="scoring")
-        return self.bench.judged(images, scores)
+        images = self.yardstick.sample
+        scores = self._alone(
+            trial_process.sample_scores, runnable, self.yardstick.data, images.tolist(), doing="scoring"
+        )
+        return self.yardstick.judged(images, scores)
 
     def _speed(self, runnable: Runnable, best: tuple[TuningTrial, Runnable] | None) -> tuple[float, Estimate | None]:
         """The speed by the objective, scaled by the best one's, which was measured in turn."""
-        data = self.bench.data if self.bench.objective == "end-to-end" else None
+        data = self.yardstick.data if self.yardstick.objective == "end-to-end" else None
         both = [runnable] if best is None else [runnable, best[1]]
-        with store.scratch_folder(self.bench.folder) as folder:
+        with store.scratch_folder(self.yardstick.folder) as folder:
             # Of how long the slowest calls take, a few calls say nothing.
-            prunes = self.bench.objective != "latency"
+            prunes = self.yardstick.objective != "latency"
             seconds = SPEED_SECONDS if prunes else LATENCY_SECONDS
             found = self._alone(trial_process.speeds, both, data, folder, seconds, prunes, doing="measuring")
             if best is None or best[0].speed is None:
-                return yardstick.speed_of(found[0], self.bench.objective), None
-            ratio = yardstick.ratio(found[0], found[1], self.bench.objective)
+                return yardstick.speed_of(found[0], self.yardstick.objective), None
+            ratio = yardstick.ratio(found[0], found[1], self.yardstick.objective)
             return best[0].speed * ratio.value, ratio
 
     def _evaluation(self, runnable: Runnable) -> tuple[BatchResult, PairedAccuracy]:
-        if self.bench.max_memory is not None:
+        if self.yardstick.max_memory is not None:
             # The artifact is the only one that this process ever opens.
             child.close()
         result = self._alone(
-            trial_process.evaluated, runnable, self.bench.data, self.bench.folder / "bench", doing="evaluating"
+            trial_process.evaluated, runnable, self.yardstick.data, self.yardstick.folder / "bench", doing="evaluating"
         )
         assert result.predictions is not None  # noqa: S101 - it went once over the data
-        pair = paired.compare(result.predictions, self.bench.reference, self.bench.labels, pair_step.NAME)
+        pair = paired.compare(result.predictions, self.yardstick.reference, self.yardstick.labels, pair_step.NAME)
         return result, pair
 
     def _alone(self, function: Callable[..., T], *arguments: object, doing: str) -> T:
@@ -205,7 +208,7 @@ class Attempt:
         watch = Stopwatch()
         result: T
         worked: float | None = None
-        doing = f"{doing} {self.bench.model.name} at batch {self.candidate.batch}"
+        doing = f"{doing} {self.yardstick.model.name} at batch {self.candidate.batch}"
         share, left = self.most_seconds - self.watch.seconds, self._left()
         timeout = max(min(share, left), 0.0) + _GRACE_SECONDS
         try:

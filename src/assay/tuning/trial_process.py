@@ -14,15 +14,13 @@ from assay.backends import opening, registry
 from assay.data.prepared import Reader
 from assay.data.transform import normalise
 from assay.progress import Stopwatch
-from assay.records import BatchResult, BuildOptions, CompiledModel, OnnxModel, Performance, PreparedDataset, Setting
-from assay.steps import compile as compile_step
-from assay.steps.bench import trial
-from assay.steps.interleave import BLOCKS, Enough, bench_interleaved
-from assay.steps.measurement import Length
+from assay.records import BatchResult, BuildOptions, CompiledModel, OnnxModel, Performance, PreparedDataset, Runnable
+from assay.steps import artifact
+from assay.steps.bench import bench_one
+from assay.steps.interleave import Turns, bench_interleaved
+from assay.steps.measurement import Length, Measuring
 from assay.steps.parity import in_batches
 
-Runnable = tuple[CompiledModel, Mapping[str, Setting]]
-"""An artifact and the settings of its run."""
 Table = Mapping[str, str]
 """The backends that the caller knows."""
 
@@ -45,12 +43,12 @@ def timed(table: Table, function: Callable[..., T], *arguments: object) -> tuple
 
 def compiled(model: OnnxModel, options: BuildOptions, folder: Path) -> CompiledModel:
     """An artifact of a model, with its parity checked; kept where it is there already."""
-    return compile_step.compile_into(model, options, folder)[0]
+    return artifact.compile_into(model, options, folder)[0]
 
 
 def sample_scores(runnable: Runnable, data: PreparedDataset, images: Sequence[int]) -> npt.NDArray[np.float32]:
     """The scores of some images of a prepared set, float32 [images, classes]."""
-    compiled, run_settings = runnable
+    compiled = runnable.compiled
     reader, side = Reader(data.shards), data.transform.crop
     pixels = np.empty((len(images), side, side, 3), np.uint8)
     for place, image in enumerate(images):
@@ -58,7 +56,7 @@ def sample_scores(runnable: Runnable, data: PreparedDataset, images: Sequence[in
     given: npt.NDArray[Any] = pixels
     if compiled.input.dtype != "uint8":
         given = normalise(pixels, data.transform, np.empty((len(images), 3, side, side), np.float32))
-    with opening.open_compiled(compiled, run_settings) as session:
+    with opening.open_compiled(compiled, runnable.run_settings) as session:
         return in_batches(session.infer, compiled.options.batch)(given)
 
 
@@ -69,32 +67,26 @@ def speeds(
 
     `prunes` ends it as soon as the first is slower than the second beyond doubt.
     """
-    length = Length(seconds=seconds, warm_up=WARM_UP_SECONDS)
-    enough = _is_beaten if prunes else None
-    return [result.performance for result in results(runnables, data, folder, length, BLOCKS, enough)]
+    measuring = Measuring(length=Length(seconds=seconds, warm_up=WARM_UP_SECONDS))
+    turns = Turns(enough=_is_beaten if prunes else None)
+    return [result.performance for result in results(runnables, data, folder, measuring, turns)]
 
 
 def results(
-    runnables: Sequence[Runnable],
-    data: PreparedDataset | None,
-    folder: Path,
-    length: Length,
-    blocks: int,
-    enough: Enough | None = None,
+    runnables: Sequence[Runnable], data: PreparedDataset | None, folder: Path, measuring: Measuring, turns: Turns
 ) -> list[BatchResult]:
     """As `speeds`, with all that was measured; the times lie in `folder`."""
     if len(runnables) == 1:
-        ((compiled, run_settings),) = runnables
-        return [trial(compiled, data, folder, run_settings=run_settings, length=length)[0]]
-    records = bench_interleaved(runnables, data, folder, length=length, blocks=blocks, enough=enough)
+        return [bench_one(runnables[0], data, folder, measuring).result]
+    records = bench_interleaved(runnables, data, folder, measuring, turns)
     return [record.results[0] for record in records.values()]
 
 
 def evaluated(runnable: Runnable, data: PreparedDataset, folder: Path) -> BatchResult:
-    """An artifact once over the whole set, with its accuracy where there are labels."""
-    compiled, run_settings = runnable
+    """An artifact once over the whole set, with its accuracy if there are labels."""
     # How fast it is was measured before; here it is how right.
-    return trial(compiled, data, folder, run_settings=run_settings, length=Length(warm_up=0.0), reuse=True)[0]
+    measuring = Measuring(length=Length(warm_up=0.0), reuse=True)
+    return bench_one(runnable, data, folder, measuring).result
 
 
 def _is_beaten(ratios: npt.NDArray[np.float64]) -> bool:

@@ -3,128 +3,154 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from assay import environment, units
 from assay.backends import registry
-from assay.errors import RecordError, UsageError
+from assay.data import prepared
+from assay.errors import Option, RecordError, Remedy, UsageError
 from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
 from assay.quantization import calibration as calibration_step
-from assay.records import OnnxModel, Performance, Predictions, PreparedDataset
+from assay.quantization.calibration import Scheme
+from assay.records import OnnxModel, Performance, Predictions, PreparedDataset, RunRecord
 from assay.score import accuracy
-from assay.steps import pair
-from assay.steps import results as results_step
+from assay.steps import artifact, interleave, pair, prepare
+from assay.steps.adopt import describe
 from assay.steps.bench import check_labels, record_of
-from assay.storage import store
-from assay.tuning import finish, image_split, trial_process, yardstick
+from assay.steps.keywords import takes
+from assay.steps.measurement import MEASUREMENTS
+from assay.steps.results import RUN_RECORD, held
+from assay.storage import locks, store
+from assay.storage.layout import Folder, Place
+from assay.tuning import eight_bit_models, finish, image_split, trial_process
 from assay.tuning.eight_bit_models import Quantizer
 from assay.tuning.finish import end, seconds_of
-from assay.tuning.optuna_search import INTERRUPTED, require_study, search
-from assay.tuning.progress_of_search import Hunt
+from assay.tuning.optuna_search import INTERRUPTED, Study, require_study
+from assay.tuning.progress_of_search import Search
 from assay.tuning.records import Tuning
-from assay.tuning.request import TUNED_BATCHES, TuneRequest, space_of
+from assay.tuning.request import TUNED_BATCHES, Goal, TuneRequest, space_of
 from assay.tuning.space import Space
-from assay.tuning.yardstick import Bench
+from assay.tuning.yardstick import Yardstick, frontier
 
 RECORD = "tuning.json"
-_STUDY = "study.sqlite"
+STUDY = "study.sqlite"
+LAYOUT = Folder(
+    (Place(RECORD, Tuning), Place(RUN_RECORD, RunRecord), Place(STUDY), Place(f"{STUDY}-journal")),
+    {
+        "calibration": prepared.LAYOUT,
+        "data": Folder(folders=dict.fromkeys(("calibration", "evaluation"), prepared.LAYOUT)),
+        "reference": pair.LAYOUT,
+        "compiled": artifact.LAYOUT,
+        "models": eight_bit_models.LAYOUT,
+        "bench": MEASUREMENTS,
+        "end": MEASUREMENTS | interleave.LAYOUT,
+    },
+)
+"""The folder of a search."""
 
 
-def tune(
-    model: OnnxModel,
-    data: PreparedDataset,
-    out: Path,
-    request: TuneRequest = TuneRequest(),
-    progress: Progress = Silent(),
-    *,
-    reuse: bool = False,
-    reference_folder: Path | None = None,
-    command: str | None = None,
-) -> Tuning:
-    """Searches backends, settings, batch sizes and precisions; what it found is kept, and a second call goes on.
+@dataclass(frozen=True)
+class SearchFolder:
+    """Where a search is kept."""
 
-    `reuse` takes a finished search for the very same as it is. What the model itself makes of the images is kept in the
-    `reference_folder`, where another step may have it already. `command` is the command line that asks for it.
-    Raises `UsageError` where the budget does not suffice for the reference and one trial.
+    out: Path
+    reference: Path | None = None
+    """The folder of what the model itself makes of the images, which another step may have there already."""
+    reuse: bool = False
+    """Whether a finished search for the very same is taken as it is."""
+    command: str | None = None
+    """The command line that asks for it."""
+
+
+@takes(TuneRequest)
+def tune(request: TuneRequest) -> Tuning:
+    """Searches backends, settings, batch sizes and precisions for the fastest artifact that is still right.
+
+    What it found is kept, and a second call goes on. Raises `UsageError` if the budget does not suffice for the
+    reference and one trial.
     """
+    out, progress = Path(request.out), request.progress
+    model = describe(Path(request.model), request.transform, request.output)
+    progress.note(f"transform: {model.transform_source}")
+    calibration = None
+    if request.calibration is not None:
+        # A search that is at work there is not to find other images in the place of its own.
+        with locks.lock(out):
+            calibration = prepare.prepared(Path(request.calibration), model.transform, out / "calibration", progress)
+    data, place = prepare.load_prepared(Path(request.data)), SearchFolder(out, command=request.command)
+    return find_fastest(model, data, place, request.goal(calibration), progress)
+
+
+def find_fastest(
+    model: OnnxModel, data: PreparedDataset, place: SearchFolder, goal: Goal = Goal(), progress: Progress = Silent()
+) -> Tuning:
+    """Searches for the fastest artifact, as `tune` does, with the model and the images loaded already."""
     watch = Stopwatch()
-    with results_step.held(out, "run"):
-        space = space_of(model, request)
-        given = _calibration(model, data, space, request)
-        interest = _interest(model, data, given, space, request)
-        made_from = store.hash_of(interest, request.budget_seconds, request.seed, request.beside)
-        if reuse and (found := _kept(out, made_from)) is not None:
-            progress.finish("tune", units.counted(len(found.trials), "trial"), _found(found), None)
-            return found
+    with held(place.out, "run"):
+        space = space_of(model, goal)
+        given = _calibration(model, data, space, goal)
+        interest = _interest(model, data, given, space, goal)
+        made_from = store.hash_of(interest, goal.budget_seconds, goal.seed, goal.beside)
+        if place.reuse and (kept := _kept(place.out, made_from)) is not None:
+            progress.finish("tune", units.counted(len(kept.trials), "trial"), _found(kept), None)
+            return kept
         # What is refused leaves an earlier search as it is.
-        require_study(out / _STUDY, interest)
+        require_study(place.out / STUDY, interest)
         check_labels(model, data, progress)
-        if request.objective == "latency" and len(set(request.batches)) > 1 and request.batches != TUNED_BATCHES:
-            given_sizes = ", ".join(map(str, sorted(set(request.batches))))
+        if goal.objective == "latency" and len(set(goal.batches)) > 1 and goal.batches != TUNED_BATCHES:
+            given_sizes = ", ".join(map(str, sorted(set(goal.batches))))
             progress.note(f"a search for latency is at the smallest batch size, {space.batches[0]} of {given_sizes}")
-        calibration, evaluation = _sets(data, given, out, space, progress)
+        calibration, evaluation = _sets(data, given, place.out, space, progress)
         scoring = Stopwatch()
-        reference, seconds_an_image = _reference(model, evaluation, reference_folder or out / "reference", progress)
-        worked, spent = scoring.seconds, watch.seconds
-        bench = Bench(
+        reference, seconds_an_image = _reference(
+            model, evaluation, place.reference or place.out / "reference", progress
+        )
+        ready = _Ready(working=scoring.seconds, spent=watch.seconds)
+        yardstick = Yardstick(
             model=model,
             data=evaluation,
             reference=reference,
-            objective=request.objective,
-            max_drop=request.max_drop,
-            max_memory=request.max_memory,
-            folder=out,
-            quantizer=Quantizer(model, calibration, out / "models", seconds_an_image),
-            input_kind=request.input_kind,
+            objective=goal.objective,
+            max_drop=goal.max_drop,
+            max_memory=goal.max_memory,
+            folder=place.out,
+            quantizer=Quantizer(model, calibration, place.out / "models", seconds_an_image),
+            input_kind=goal.input_kind,
         )
-        ending_seconds = seconds_of(request.budget_seconds)
-        left = request.budget_seconds - ending_seconds - spent
-        if left <= 0:
-            raise UsageError(
-                f"--budget {units.seconds(request.budget_seconds)}: getting ready took {units.seconds(spent)}, of "
-                f"which scoring the reference {units.seconds(worked)}, and the end takes "
-                f"{units.seconds(ending_seconds)}; give at least {units.seconds(4 * spent + 30)}"
-            )
+        left = _seconds_left(goal, ready)
         # Until this search has a result, what an earlier one left stays whole.
-        hunt = Hunt(bench, space, request, progress, holds=_earlier_artifact(out))
+        search = Search(yardstick, space, goal, progress, holds=_earlier_artifact(place.out))
         child.ahead(trial_process.__name__)
-        trials, stopped = search(
-            space,
-            hunt.attempt,
-            out / _STUDY,
-            interest=interest,
-            seed=request.seed,
-            seconds=left,
-            most_seconds=hunt.most_seconds,
-            tell=hunt.tell,
-        )
+        study = Study(place.out / STUDY, interest, goal.seed)
+        trials, stopped = study.run(space, search, left)
         if not trials:
             child.close()
             if stopped == INTERRUPTED:
                 raise KeyboardInterrupt
             raise UsageError(
-                f"--budget {units.seconds(request.budget_seconds)} is too short for one trial; give at least "
-                f"{units.seconds(2 * request.budget_seconds)}"
+                f"{units.seconds(goal.budget_seconds)} are too short for one trial",
+                remedy=Remedy("give a {} of at least {}", Option("budget"), units.seconds(2 * goal.budget_seconds)),
             )
-        ending = end(hunt, trials, ending_seconds, early=stopped == INTERRUPTED)
+        ending = end(search, trials, seconds_of(goal.budget_seconds), early=stopped == INTERRUPTED)
         child.close()
-        worked += hunt.working + ending.working
+        working = ready.working + search.working + ending.working
         tuning = Tuning(
             model=model,
-            objective=request.objective,
-            max_drop=request.max_drop,
-            budget_seconds=request.budget_seconds,
+            objective=goal.objective,
+            max_drop=goal.max_drop,
+            budget_seconds=goal.budget_seconds,
             seconds=watch.seconds,
-            overhead_share=max(0.0, 1 - worked / watch.seconds),
-            seed=request.seed,
+            overhead_share=max(0.0, 1 - working / watch.seconds),
+            seed=goal.seed,
             evaluation_images=len(evaluation.dataset.names),
-            reference_accuracy=accuracy.evaluate(reference, bench.labels) if bench.labels is not None else None,
+            reference_accuracy=accuracy.evaluate(reference, yardstick.labels) if yardstick.labels is not None else None,
             trials=ending.trials,
             best=ending.best.number if ending.best is not None else None,
             best_default=ending.best_default.number if ending.best_default is not None else None,
-            frontier=yardstick.of(ending.trials),
+            frontier=frontier(ending.trials),
             worth=ending.worth,
             commands=ending.commands,
             compiled=ending.compiled,
@@ -134,23 +160,49 @@ def tune(
             stopped=stopped,
             backends=tuple(one.backend for one in space.backends),
             batches=tuple(space.batches),
-            max_memory=request.max_memory,
-            int8=request.int8,
-            eight_bits=finish.eight_bits(ending.trials, bench.top1),
+            max_memory=goal.max_memory,
+            int8=goal.int8,
+            eight_bits=finish.eight_bits(ending.trials, yardstick.top1),
         )
-        if results := tuple(one for one in (tuning.tuned, tuning.default) if one is not None):
-            store.write(out / results_step.RUN_RECORD, record_of(model, evaluation.dataset, results, command))
-        else:
-            (out / results_step.RUN_RECORD).unlink(missing_ok=True)
+        _write_run(tuning, evaluation, place)
         is_whole = stopped != INTERRUPTED and not ending.interrupted
         # Last, as the sign that all is whole; one that was interrupted goes on the next time.
-        store.write(out / RECORD, tuning, made_from if is_whole else "")
-        hunt.holds = None
-        hunt.clean_up({tuning.compiled.key} if tuning.compiled is not None else set())
+        store.write(place.out / RECORD, tuning, made_from if is_whole else "")
+        search.holds = None
+        search.clean_up({tuning.compiled.key} if tuning.compiled is not None else set())
         if ending.interrupted:
             raise KeyboardInterrupt
         progress.finish("tune", units.counted(len(trials), "trial"), _found(tuning), watch.seconds)
     return tuning
+
+
+class _Ready(NamedTuple):
+    """What getting ready for a search took, in seconds."""
+
+    working: float
+    """Of which scoring the reference."""
+    spent: float
+
+
+def _seconds_left(goal: Goal, ready: _Ready) -> float:
+    """What is left of the budget for trials; raises `UsageError` if that is nothing."""
+    budget, ending = goal.budget_seconds, seconds_of(goal.budget_seconds)
+    left = budget - ending - ready.spent
+    if left <= 0:
+        raise UsageError(
+            f"{units.seconds(budget)} are too short: getting ready took {units.seconds(ready.spent)}, of which scoring "
+            f"the reference {units.seconds(ready.working)}, and the end takes {units.seconds(ending)}",
+            remedy=Remedy("give a {} of at least {}", Option("budget"), units.seconds(4 * ready.spent + 30)),
+        )
+    return left
+
+
+def _write_run(tuning: Tuning, evaluation: PreparedDataset, place: SearchFolder) -> None:
+    """Writes what was measured of the result as a run, if it was."""
+    if results := tuple(one for one in (tuning.tuned, tuning.default) if one is not None):
+        store.write(place.out / RUN_RECORD, record_of(tuning.model, evaluation.dataset, results, place.command))
+    else:
+        (place.out / RUN_RECORD).unlink(missing_ok=True)
 
 
 def _found(tuning: Tuning) -> str:
@@ -165,15 +217,15 @@ def load_tuning(path: Path) -> Tuning:
     return store.read(path / RECORD if path.is_dir() else path, Tuning)
 
 
-def _calibration(model: OnnxModel, data: PreparedDataset, space: Space, request: TuneRequest) -> PreparedDataset | None:
+def _calibration(model: OnnxModel, data: PreparedDataset, space: Space, goal: Goal) -> PreparedDataset | None:
     """The images that were given to calibrate on; raises where they, or the model, cannot be used for it."""
     if not space.quantizes:
         return None
-    found = request.calibration or data
-    calibration_step.check(model, found, calibration_step.USUAL, len(found.dataset.names))
-    if request.calibration is not None:
-        image_split.without(request.calibration, data)
-    return request.calibration
+    found = goal.calibration or data
+    calibration_step.check(model, found, Scheme(images=len(found.dataset.names)))
+    if goal.calibration is not None:
+        image_split.without(goal.calibration, data)
+    return goal.calibration
 
 
 def _sets(
@@ -218,7 +270,7 @@ def _interest(
     data: PreparedDataset,
     calibration: PreparedDataset | None,
     space: Space,
-    request: TuneRequest,
+    goal: Goal,
 ) -> str:
     """Tells one search from another: its trials say nothing of another model, data, gate, version or machine."""
     return store.hash_of(
@@ -231,9 +283,9 @@ def _interest(
         calibration.dataset.fingerprint if calibration is not None else None,
         [[asdict(one), registry.get(one.backend).version()] for one in space.backends],
         list(space.batches),
-        request.objective,
-        request.max_drop,
-        request.max_memory,
-        request.input_kind,
+        goal.objective,
+        goal.max_drop,
+        goal.max_memory,
+        goal.input_kind,
         environment.processor_fingerprint(),
     )

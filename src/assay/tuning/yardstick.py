@@ -23,7 +23,7 @@ _DOUBT = 2.0
 
 
 @dataclass(frozen=True)
-class Bench:
+class Yardstick:
     """What every trial of a search is held to."""
 
     model: OnnxModel
@@ -88,7 +88,7 @@ def ratio(mine: Performance, other: Performance, objective: Objective) -> Estima
     return figures.ratio(mine, other, "interface" if objective == "throughput" else "end-to-end")
 
 
-def of(trials: Sequence[TuningTrial]) -> tuple[int, ...]:
+def frontier(trials: Sequence[TuningTrial]) -> tuple[int, ...]:
     """The trials that were evaluated and that no other beats in both speed and top-1, the fastest first."""
     found: list[int] = []
     most = -1.0

@@ -2,108 +2,62 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from assay.data.prepared import Shard
 from assay.errors import RecordError
-from assay.loadgen.records import ScenarioRecord
 from assay.progress import Progress, Silent
-from assay.records import (
-    BackendChoice,
-    Calibration,
-    CompiledModel,
-    Dataset,
-    OnnxModel,
-    Performance,
-    Predictions,
-    PreparedDataset,
-    Record,
-    RunRecord,
-    Sensitivity,
-    Verdict,
-)
-from assay.records.reported import ReportedRun
-from assay.remote.records import ShardAnswer
-from assay.steps import adopt
-from assay.steps import compile as compile_step
+from assay.records import BackendChoice, CompiledModel, OnnxModel, Record
+from assay.steps import adopt, artifact
+from assay.steps.keywords import StrPath
 from assay.storage import envelope, locks, store
-from assay.tuning.records import Tuning
+from assay.whole_run.layout import LAYOUTS
 
-_KINDS: tuple[type[Record], ...] = (
-    BackendChoice,
-    Calibration,
-    CompiledModel,
-    Dataset,
-    OnnxModel,
-    Performance,
-    Predictions,
-    PreparedDataset,
-    ReportedRun,
-    RunRecord,
-    ScenarioRecord,
-    Sensitivity,
-    Shard,
-    ShardAnswer,
-    Tuning,
-    Verdict,
-)
-"""What the steps keep in a folder."""
-
-_PREPARED = r"(prepared|images-\d{5}\.shard)\.json"
-_COMPILED = r"compiled/[^/]+/compiled\.json"
-_MEASURED = r"[^/]+/((performance|predictions|dataset)\.json|shards/\d{9}\.json)"
-_CHOICE = r"choice-\d+\.json"
-_RANGES = r"(minmax|entropy|percentile|float32)-[0-9a-f]{16}\.json"
-_QUANTIZED = r"(minmax|entropy|percentile)-(channel|tensor)-\d+\.json"
-_REFERENCE = rf"reference/({_COMPILED}|bench/{_MEASURED})"
-_SEARCH = (
-    rf"(tuning|run)\.json|calibration/{_PREPARED}|data/(calibration|evaluation)/{_PREPARED}|{_REFERENCE}|{_COMPILED}|"
-    rf"models/({_QUANTIZED}|sensitivity(-(channel|tensor))?\.json|calibrations/{_RANGES})|(bench|end)/(.+/)?{_MEASURED}"
-)
-_MADE = {
-    "prepare": _PREPARED,
-    "bench": rf"{_CHOICE}|{_COMPILED}|prepared/{_PREPARED}|(run|verdict|scenario|reported)\.json|bench/{_MEASURED}|"
-    rf"[A-Z]/(run\.json|bench/{_MEASURED})",
-    "tune": _SEARCH,
-    "run": rf"(model|run|verdict)\.json|{_CHOICE}|(prepared|calibration)/{_PREPARED}|{_COMPILED}|bench/{_MEASURED}|"
-    rf"{_REFERENCE}|tune/({_SEARCH})",
-}
-"""Where each command keeps its records in its folder. All others are the work of another command, or the user's."""
-_BESIDE: dict[str, tuple[Callable[[Path], Path], ...]] = {
-    "export": (adopt.record_of,),
-    "quantize": (adopt.record_of,),
-    "compile": (compile_step.record_of, compile_step.choice_of),
+_BESIDE: dict[str, tuple[tuple[Callable[[Path], Path], type[Record]], ...]] = {
+    "export": ((adopt.record_of, OnnxModel),),
+    "quantize": ((adopt.record_of, OnnxModel),),
+    "compile": ((artifact.record_of, CompiledModel), (artifact.choice_of, BackendChoice)),
 }
 """Where the records of a command stand that makes one file."""
 
 
-def repair(place: Path, command: str, progress: Progress = Silent(), given: Iterable[Path] = ()) -> tuple[Path, ...]:
+def repair(
+    place: StrPath, command: str | None = None, given: Iterable[StrPath] = (), progress: Progress = Silent()
+) -> tuple[Path, ...]:
     """Removes damaged records that a command makes, and files that are not what its intact ones say; returns each.
 
-    The place is the command's folder, or the file that it makes, whose records stand beside it. Every file is held to
-    its hash, whatever its size and time say. What the command cannot make again stays, whatever has befallen it: the
-    work of other commands, and what is `given` to this one, a file or a folder.
+    The place is the command's folder, or the file that it makes, whose records stand beside it; the command is told by
+    what is there, unless it is named. Every file is held to its hash, whatever its size and time say. What the command
+    cannot make again stays, whatever has befallen it: the work of other commands, and what is `given` to this one.
     """
-    if command in _MADE:
-        made = re.compile(_MADE[command])
-        theirs = _places(given, place)
+    place = Path(place)
+    command = command or _command_of(place)
+    if command in LAYOUTS:
+        theirs = _places(map(Path, given), place)
         with locks.lock(place, again=True):
-            records = [
-                path
-                for path in sorted(place.rglob("*.json"))
-                if made.fullmatch(path.relative_to(place).as_posix())
-                and not any(path.resolve().is_relative_to(one) for one in theirs)
-            ]
-            removed = _removed(records)
+            removed = _removed(
+                [
+                    (path, kind)
+                    for path, kind in LAYOUTS[command].records(place)
+                    if not any(path.resolve().is_relative_to(one) for one in theirs)
+                ]
+            )
     else:
-        removed = _removed([record for beside in _BESIDE[command] if (record := beside(place)).is_file()])
+        beside = [(of(place), kind) for of, kind in _BESIDE[command]]
+        removed = _removed([(record, kind) for record, kind in beside if record.is_file()])
     for path, why in removed.items():
         progress.note(f"removed, to be made again: {path} {why}")
     if not removed:
         progress.note(f"nothing is damaged that assay {command} makes in {place}")
     return tuple(removed)
+
+
+def _command_of(place: Path) -> str:
+    """Which command works in a folder, or makes a file, by the records there."""
+    if place.is_dir():
+        records = {"run": "model.json", "tune": "tuning.json", "prepare": "prepared.json"}
+        return next((command for command, name in records.items() if (place / name).exists()), "bench")
+    return "compile" if artifact.record_of(place).exists() else "export"
 
 
 def _places(given: Iterable[Path], place: Path) -> list[Path]:
@@ -114,12 +68,13 @@ def _places(given: Iterable[Path], place: Path) -> list[Path]:
     return [home for home in homes if whole in home.parents]
 
 
-def _removed(records: list[Path]) -> dict[Path, str]:
+def _removed(records: Iterable[tuple[Path, type[Record]]]) -> dict[Path, str]:
     """What was removed, and why."""
     removed: dict[Path, str] = {}
-    for path in records:
+    for path, kind in records:
         try:
-            record = _read(path)
+            # One of another kind is not of this step.
+            record = store.read(path, kind) if store.kind_of(path) == kind.__name__ else None
         except RecordError as error:
             if _is_ours(path):
                 removed[path] = error.message.removeprefix(f"{path} ").partition(";")[0]
@@ -129,12 +84,6 @@ def _removed(records: list[Path]) -> dict[Path, str]:
     for path in removed:
         path.unlink(missing_ok=True)
     return removed
-
-
-def _read(path: Path) -> Record | None:
-    """A record of a kind that steps keep; None for one of another."""
-    kind = store.kind_of(path)
-    return next((store.read(path, one) for one in _KINDS if one.__name__ == kind), None)
 
 
 def _damaged(record: Record, folder: Path) -> Iterator[Path]:

@@ -2,112 +2,161 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from assay.data.prepared import OnError
 from assay.data.transform import TransformChoice
-from assay.errors import UsageError
-from assay.records import InputKind, Precision, Reference
+from assay.errors import Option, Remedy, UsageError
+from assay.progress import Progress, Silent
+from assay.records import Reference
 from assay.remote.bench import Spread
-from assay.steps.choose_backend import AUTO, BuildRequest
+from assay.steps.build_options import AUTO, USUAL_BACKEND, BuildRequest
+from assay.steps.compare import given_reference
+from assay.steps.export import ExportRequest
+from assay.steps.keywords import StrPath, path, sizes
 from assay.steps.pixel_sources import Images
-from assay.steps.trained_network import Weights
+from assay.steps.trained_network import PUBLISHED, Weights
 from assay.tuning.optuna_search import require_optuna
 
 USUAL_BATCHES = (1, 16)
 
 
 @dataclass(frozen=True)
-class RunRequest:
-    """What `assay run` was asked for."""
+class RunRequest(BuildRequest, TransformChoice):
+    """The whole way, from a model to a verdict."""
 
-    model: str | Path
-    """An .onnx file, or the name of an architecture."""
-    images: Path
-    labels: Path | None = None
-    class_list: Path | None = None
-    weights: Weights = None
-    """A file, or the word `published`."""
-    weights_entry: str | None = None
+    model: StrPath
+    """An `.onnx` file, or the name of an architecture."""
+    _: KW_ONLY
+    images: StrPath
+    out: StrPath
+    labels: StrPath | None = None
+    class_list: StrPath | None = None
+    weights: StrPath | None = None
+    """Of an architecture: a file, or the word `published`."""
     random_weights: bool = False
-    backend: str = "onnxruntime"
-    """Or `auto`: each installed backend on a short trial, the fastest that keeps the scores."""
-    device: str | None = None
-    batches: Sequence[int] | None = None
-    """None: the usual ones, or the model's own where it is fixed."""
-    output: str | None = None
-    """Which output of an .onnx file holds the scores, where it has several."""
-    precision: Precision = "fp32"
-    input_kind: InputKind = "uint8"
-    settings: Mapping[str, str] = field(default_factory=dict)
-    prepare: bool = True
-    on_error: OnError = "stop"
-    transform: TransformChoice = TransformChoice()
+    """In place of weights, for speed only."""
+    weights_entry: str | None = None
+    """Torchvision's entry whose weights these are."""
     opset: int | None = None
+    batch: int | Sequence[int] | None = None
+    """Batch sizes; by default 1 and 16, or the model's own."""
+    output: str | None = None
+    """The name of the output of an `.onnx` file that holds the scores, if there are several."""
+    tune: float | None = None
+    """Seconds to search for the fastest artifact that is still right, whose run this is then."""
+    calibration: StrPath | None = None
+    """Images, or a prepared data set, for a search that tries int8 as well."""
+    no_prepare: bool = False
+    """Whether images are decoded on the way, without a prepared data set."""
+    on_error: OnError = "stop"
     paired: bool | None = None
-    """Whether the ONNX model scores the images too, in float32; None: where an artifact is computed otherwise."""
-    references: Sequence[Reference] = ()
+    """Whether the ONNX model scores the images too, in float32; by default if an artifact is computed otherwise."""
+    reference: str | Reference | None = None
+    """Figures on these very images in percent, as `top1=47.0,top5=78.0`."""
     max_drop: float | None = None
-    gates: Sequence[str] = ()
-    page_images: bool = True
-    """Whether the page shows pictures of the images."""
+    """Points that top-1 may fall."""
+    gate: str | Sequence[str] = ()
+    cluster: str | None = None
+    """The address of a Ray cluster whose devices share the data set, or `local`."""
+    wait_idle: float = 0.0
+    """Seconds to wait for an idle machine, at most and in all."""
+    timeout: float | None = None
+    """Seconds after which a stage without progress is given up."""
+    no_images: bool = False
+    """Whether the page shows no pictures of the images."""
     command: str | None = None
     """The command line that asks for it, kept in the record."""
-    wait_idle: float = 0.0
-    """So many seconds in all, at most, to wait for an idle machine."""
-    tune_seconds: float | None = None
-    """So many seconds to search the fastest artifact, whose run this is then; None: the one asked for is compiled.
-
-    With a backend named that one is searched, with `auto` all.
-    """
-    timeout: float | None = None
-    """Seconds after which a stage that is still at the same images hangs, and the run is given up; None: it waits."""
-    spread: Spread | None = None
-    """Which workers share each measurement; None: this process alone."""
-    calibration: Path | None = None
-    """Images, or a prepared data set, for a search that goes to 8 bits as well."""
+    progress: Progress = Silent()
 
     @property
-    def build(self) -> BuildRequest:
-        """What its artifacts are to be compiled for."""
-        return BuildRequest(
-            backend=self.backend,
-            device=self.device,
-            precision=self.precision,
-            input_kind=self.input_kind,
-            settings=self.settings,
+    def chosen_weights(self) -> Weights:
+        """A file or the word `published`; None for random ones."""
+        return PUBLISHED if self.weights == PUBLISHED else path(self.weights)
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """What the run is held against."""
+        if self.reference is None or isinstance(self.reference, Reference):
+            return () if self.reference is None else (self.reference,)
+        return (given_reference(self.reference),)
+
+    @property
+    def batches(self) -> list[int] | None:
+        """The batch sizes that were asked for."""
+        return sizes(self.batch)
+
+    @property
+    def workers(self) -> Spread | None:
+        """Who shares each measurement; None: this process alone."""
+        return Spread.of(self.cluster, self.device)
+
+    @property
+    def is_onnx(self) -> bool:
+        """Whether the model is an `.onnx` file, and no architecture."""
+        return Path(self.model).suffix == ".onnx"
+
+    def export(self, out: Path, pt2: bool) -> ExportRequest:
+        """The export of its architecture."""
+        return ExportRequest(
+            self.chosen_weights,
+            arch=str(self.model),
+            out=out,
+            random_weights=self.random_weights,
+            weights_entry=self.weights_entry,
+            opset=self.opset,
+            pt2=pt2,
+            progress=self.progress,
+            **vars(self.transform),
         )
 
     def check(self) -> None:
-        """Raises where an option names what there is not, where two exclude each other, or images and labels differ."""
+        """Raises if an option names what there is not, two exclude each other, or images and labels differ."""
         for batch in self.batches or USUAL_BATCHES:
-            self.build.check(batch)
-        if not self.prepare and self.on_error == "skip":
-            raise UsageError("--on-error skip needs a prepared data set; leave --no-prepare away")
+            self.build.check_build(batch)
+        if self.no_prepare and self.on_error == "skip":
+            raise UsageError(
+                "skipping images needs a prepared data set",
+                remedy=Remedy("leave {} or {} away", Option("on_error", "skip"), Option("no_prepare")),
+            )
         self._check_search()
-        if self.spread is not None:
-            self.spread.check([self.backend] if self.backend != AUTO else [])
-        Images.of(self.images, self.labels, self.class_list)
+        if self.workers is not None:
+            self.workers.check([] if self.is_auto else [self.backend or USUAL_BACKEND])
+        Images.of(Path(self.images), path(self.labels), path(self.class_list))
 
     def _check_search(self) -> None:
-        if self.tune_seconds is None:
+        calibration, tune, no_prepare = Option("calibration"), Option("tune"), Option("no_prepare")
+        if self.tune is None:
             if self.calibration is not None:
-                raise UsageError("--calibration is for the 8 bits that --tune tries; give both, or none")
+                raise UsageError(
+                    "calibration images are for the int8 that a search tries",
+                    remedy=Remedy("give {} and {}, or none of them", calibration, tune),
+                )
             return
         require_optuna()
-        if not self.prepare:
-            raise UsageError("--tune measures on a prepared data set; leave --no-prepare away")
-        chosen = [
-            name
+        if self.no_prepare:
+            raise UsageError(
+                "a search measures on a prepared data set", remedy=Remedy("leave {} or {} away", no_prepare, tune)
+            )
+        settled = [
+            Option(name)
             for name, given in (
-                ("--set", bool(self.settings)),
-                ("--precision", self.precision != "fp32"),
-                ("--device", self.device is not None),
-                ("--cluster", self.spread is not None and self.spread.cluster is not None),
+                ("set", bool(self.set)),
+                ("precision", self.precision not in (None, "fp32")),
+                ("device", self.device is not None),
+                ("cluster", self.cluster is not None),
             )
             if given
         ]
-        if chosen:
-            raise UsageError(f"--tune searches what {', '.join(chosen)} would settle; leave one of them away")
+        if settled:
+            raise UsageError(
+                "a search finds the backend's settings itself",
+                remedy=Remedy(f"leave {{}}, or {', '.join('{}' for _ in settled)}, away", tune, *settled),
+            )
+
+    @property
+    def is_auto(self) -> bool:
+        """Whether the backend is to be chosen: a search chooses among all, unless one is named."""
+        return self.backend == AUTO or (self.tune is not None and self.backend is None)

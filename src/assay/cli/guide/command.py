@@ -69,31 +69,29 @@ def guide(options: argparse.Namespace) -> int:
 
 
 def _export(line: _Line) -> int:
-    from assay import guide as assay_guide
+    from assay.guide import compilation
     from assay.progress import on_standard_error
 
     given = guide_options.export().parse_args(line.words)
     with on_standard_error() as progress:
-        model = assay_guide.export_checkpoint(given.checkpoint, given.out, progress)
+        model = compilation.export_checkpoint(given.checkpoint, given.out, progress)
     answer(line.options, model, f"{given.out} and its record {given.out.with_suffix('.json').name}")
     return EXIT_DONE
 
 
 def _compile(line: _Line) -> int:
-    from assay import guide as assay_guide
+    from assay.guide import compilation
     from assay.progress import on_standard_error
 
     given = guide_options.compile_offline().parse_args(line.words)
     out = given.output
-    name, shape = given.input_shape
     with on_standard_error() as progress:
         _tell_ignored(given, progress.note)
-        compiled = assay_guide.compile_offline(
+        compiled = compilation.compile_offline(
             given.model,
             out,
-            input_name=name,
-            shape=shape,
-            backend=line.backend or _USUAL_BACKEND,
+            compilation.Tensors(*given.input_shape),
+            line.backend or _USUAL_BACKEND,
             wanted_target=given.soc_version,
             progress=progress,
         )
@@ -102,25 +100,19 @@ def _compile(line: _Line) -> int:
 
 
 def _tune(line: _Line) -> int:
-    from assay import guide as assay_guide
+    from assay.guide import tuning
+    from assay.guide.compilation import Tensors
     from assay.progress import on_standard_error
 
     given = guide_options.tune().parse_args(line.words)
     out = given.output
-    name, shape = given.input_shape
     with on_standard_error() as progress:
         _tell_ignored(given, progress.note)
-        tuned = assay_guide.tune_offline(
-            given.model,
-            out,
-            input_name=name,
-            shape=shape,
-            backend=line.backend,
-            budget_seconds=line.options.budget,
-            progress=progress,
+        tuned = tuning.tune_offline(
+            given.model, out, Tensors(*given.input_shape), line.options.budget, line.backend, progress
         )
     found = tuned.search
-    parts = [assay_guide.before_and_after(found), f"{out} and its record {out.name}.json"]
+    parts = [tuning.before_and_after(found), f"{out} and its record {out.name}.json"]
     if found.best is None:
         parts.insert(0, f"nothing tuned was right within {units.points(found.max_drop)}: {out.name} is untuned")
     answer(line.options, found, "\n\n".join(part for part in parts if part))
@@ -128,29 +120,29 @@ def _tune(line: _Line) -> int:
 
 
 def _preprocess(line: _Line) -> int:
-    from assay import guide as assay_guide
+    from assay.guide import tensors
     from assay.progress import on_standard_error
 
     _refuse_json(line)
-    given = guide_options.preprocess(assay_guide.MODEL_TYPES).parse_args(line.words)
+    given = guide_options.preprocess(tensors.MODEL_TYPES).parse_args(line.words)
     with on_standard_error() as progress:
-        count = assay_guide.preprocess(given.model_type, given.images, given.out, progress)
+        count = tensors.preprocess(given.model_type, given.images, given.out, progress)
     _say(f"{count} tensors · {given.out}")
     return EXIT_DONE
 
 
 def _list(line: _Line) -> int:
-    from assay import guide as assay_guide
+    from assay.guide import tensors
 
     _refuse_json(line)
     given = guide_options.list_files().parse_args(line.words)
     if given.kind == "bin":
         if given.width is None or given.height is None:
             raise UsageError("gen_dataset_info.py bin: give the width and height behind the file, such as 224 224")
-        count = assay_guide.list_tensors(given.folder, given.out, given.width, given.height)
+        count = tensors.list_tensors(given.folder, given.out, given.width, given.height)
     else:
         unused = [str(side) for side in (given.width, given.height) if side is not None]
-        count = assay_guide.list_images(given.folder, given.out)
+        count = tensors.list_images(given.folder, given.out)
         if unused:
             _note(f"without effect beside jpg, whose sides are read from the images: {' '.join(unused)}")
     _say(f"{count} lines · {given.out}")
@@ -158,11 +150,11 @@ def _list(line: _Line) -> int:
 
 
 def _benchmark(line: _Line) -> int:
-    from assay import guide as assay_guide
+    from assay.guide import benchmark
     from assay.progress import on_standard_error
     from assay.records import BenchOutcome
+    from assay.steps.artifact import load_compiled
     from assay.steps.compare import figures
-    from assay.steps.compile import load_compiled
 
     given = guide_options.benchmark().parse_args(line.words)
     if given.useDvpp:
@@ -177,7 +169,7 @@ def _benchmark(line: _Line) -> int:
             unused = [f"-{name}={getattr(given, name)}" for name in _OF_A_DATA_SET if getattr(given, name) is not None]
             if unused:
                 progress.note(f"without effect beside -round: {', '.join(unused)}")
-            record = assay_guide.pure_inference(
+            record = benchmark.pure_inference(
                 compiled, batch=given.batch_size, device=given.device_id, rounds=given.round, progress=progress
             )
         else:
@@ -186,29 +178,27 @@ def _benchmark(line: _Line) -> int:
             ]
             if missing:
                 raise UsageError(f"benchmark: {', '.join(missing)} missing; or give -round for made-up pixels")
-            record = assay_guide.benchmark(
-                compiled,
-                given.input_text_path,
+            wanted = benchmark.Wanted(
                 batch=given.batch_size,
                 device=given.device_id,
                 sides=(given.input_width, given.input_height),
                 binary=bool(given.output_binary),
-                progress=progress,
             )
+            record = benchmark.benchmark(compiled, given.input_text_path, wanted, progress=progress)
     outcome = BenchOutcome(run=record, figures=figures(record))
-    answer(line.options, outcome, assay_guide.report(record).rstrip("\n"))
+    answer(line.options, outcome, benchmark.report(record).rstrip("\n"))
     return EXIT_DONE
 
 
 def _evaluate(line: _Line) -> int:
-    from assay import guide as assay_guide
+    from assay.guide import evaluation
     from assay.progress import on_standard_error
     from assay.render import table
 
     given = guide_options.evaluate().parse_args(line.words)
     out = given.folder / given.name
     with on_standard_error() as progress:
-        accuracy = assay_guide.evaluate(given.dumps, given.labels, out, progress)
+        accuracy = evaluation.evaluate(given.dumps, given.labels, out, progress)
     answer(line.options, accuracy, f"{table.accuracies([(str(given.dumps), accuracy)])}\n\n{out}")
     return EXIT_DONE
 

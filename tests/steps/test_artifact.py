@@ -14,8 +14,8 @@ from assay.progress import Silent
 from assay.records import BuildOptions, InputKind, OnnxModel
 from assay.steps import parity
 from assay.steps.adopt import adopt, describe
+from assay.steps.artifact import compile_into, load_compiled
 from assay.steps.build_options import batch_sizes, build_options
-from assay.steps.compile import compile_into, load_compiled
 from tests import factories, onnx_variants
 from tests.messages import assert_says
 
