@@ -196,7 +196,7 @@ def test_images_without_labels_ask_for_them(tmp_path: Path) -> None:
 def test_a_model_of_which_nothing_is_published_asks_for_a_reference(tmp_path: Path) -> None:
     check = _check(_run(tmp_path, 94), "top1-drop<=1")
     assert check.verdict == "NOT COMPARABLE"
-    assert check.reason == "no published top-1 is known for net. Give --reference top1=… to judge it."
+    assert check.reason == "no published top-1 is known for net. Give a reference top1=… to judge it."
 
 
 # Published figures.
@@ -276,7 +276,7 @@ def test_a_published_figure_is_not_comparable_on_other_images(
     assert check.measured is None
     assert check.reason == (
         "published top-1 78.85 % (torchvision V1) is of the 50,000 ImageNet validation images; "
-        f"these {len(names):,} are others. Give --reference top1=… to judge them."
+        f"these {len(names):,} are others. Give a reference top1=… to judge them."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from assay.cli.options import Commands, answer, command, path, setting
+from assay.cli.words import flag
 from assay.errors import EXIT_DONE, UsageError
 
 
@@ -49,5 +50,5 @@ def import_results(options: argparse.Namespace) -> int:
             raise UsageError(f"--set {key} is given twice, as {settings[key]} and {value}; give one")
     written = options.output or default_output(options.files[0])
     run = import_results_step.import_results(options.files, settings, written)
-    answer(options, run, imported(run, str(written)))
+    answer(options, run, imported(run, str(written), flag))
     return EXIT_DONE

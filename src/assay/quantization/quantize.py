@@ -204,5 +204,5 @@ def _warn(change: Parity, progress: Progress) -> None:
     if change.top1_agreement < _WARN_AGREEMENT:
         progress.note(
             f"only {units.share(change.top1_agreement)} of {change.images} calibration images keep their first class; "
-            "see which layers cost that with --sensitivity and --keep-float those, or try another --calibrator"
+            "measure which layers cost that and keep those in float, or try another calibrator"
         )
