@@ -283,7 +283,7 @@ def test_a_published_figure_is_not_comparable_on_other_images(
 def test_weights_that_are_not_the_published_ones_are_not_comparable(tmp_path: Path) -> None:
     check = _check(_validation(tmp_path, 39_424), "top1-drop<=1.0", _published(matched=False))
     assert check.verdict == "NOT COMPARABLE"
-    for part in ("78.85 %", "torchvision V1", "these weights are not (by their sha256)", "--weights-entry"):
+    for part in ("78.85 %", "torchvision V1", "these weights are not (by their sha256)", "published entry"):
         assert part in check.reason
 
 

@@ -338,7 +338,7 @@ def test_a_run_on_other_images_is_not_comparable(tmp_path: Path) -> None:
     ("sha256", "change", "said"),
     [
         ("ab" * 32, {}, "theirs is of weights with md5 59614359…, which those of this run are not known to be. Give"),
-        (factories.FLAGSHIP_SHA256, {"weights_md5": None}, "the weights of theirs are unknown; give their md5 with"),
+        (factories.FLAGSHIP_SHA256, {"weights_md5": None}, "the weights of theirs are unknown; give a reference"),
         (factories.FLAGSHIP_SHA256, {"dataset": "my photographs"}, "theirs is of the 50,000 images of my photographs"),
         (None, {}, "the weights are random, so there is no accuracy to judge"),
     ],

@@ -95,9 +95,14 @@ def _assumed(choice: TransformChoice, side: int | None) -> tuple[ImageTransform,
             return transform, f"preset {name}, assumed from the input's {wanted}×{wanted} pixels"
     if choice.resize is None:
         raise UsageError(
-            f"no preset is known for an input of {wanted}×{wanted} pixels (presets: {', '.join(PRESETS)})",
+            f"no preset is known for an input of {wanted}×{wanted} pixels",
             remedy=Remedy(
-                "give {}, {}, {} and {}", Option("resize"), Option("crop", wanted), Option("mean"), Option("std")
+                "give {}, {}, {} and {} (presets: {})",
+                Option("resize"),
+                Option("crop", wanted),
+                Option("mean"),
+                Option("std"),
+                ", ".join(PRESETS),
             ),
         )
     return msgspec.structs.replace(

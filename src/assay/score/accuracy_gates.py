@@ -173,7 +173,7 @@ def _of_the_runs(of: ReportedRun, reported: Side, run: RunRecord, measured: Side
         return _Expected(
             None,
             f"{reported.said} is of weights with {ours}, which those of {measured.said} are not known to be. "
-            f"Name the published entry of its weights to the run if they are, or give a reference top{k}=…",
+            f"Give the run the published entry of its weights if they are, or a reference top{k}=…",
         )
     return _Expected(figure, whole=of.images if sample else None)
 
@@ -243,7 +243,7 @@ def _of_published(published: PublishedAccuracy, run: RunRecord, k: int, expected
         return _Expected(
             expected,
             f"{figure} is of {published.source}, whose file these weights are not (by their sha256). "
-            f"Name their published entry if they are, or give a reference top{k}=…",
+            f"Give their published entry if they are, or a reference top{k}=…",
         )
     return _Expected(expected, whole=None if whole else published.images)
 
