@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from assay import errors
-from assay.errors import AssayError, MissingExtraError, UnknownNameError
+from assay.cli.words import flag
+from assay.errors import AssayError, MissingExtraError, Option, Remedy, StalledError, UnknownNameError, UsageError
+from assay.processes import child
 
 
 @pytest.mark.parametrize(
@@ -71,3 +75,69 @@ def test_an_unknown_name_among_none_says_so() -> None:
 def test_a_missing_extra_gives_the_pip_command() -> None:
     said = str(MissingExtraError("exporting a checkpoint", "torch"))
     assert said == "exporting a checkpoint needs an optional part; install it with: pip install 'assay[torch]'"
+
+
+GIVE = Remedy("give {} or {} to {}", Option("labels", "FILE"), Option("class_list"), "evaluate")
+
+
+def test_a_remedy_is_worded_by_who_prints_it() -> None:
+    error = AssayError("the classes are unknown", ["a.png"], remedy=GIVE)
+    assert error.message == "the classes are unknown"
+    assert error.line() == "the classes are unknown; give labels=FILE or class_list to evaluate"
+    assert str(error) == f"{error.line()}\n  a.png"
+    assert error.worded(flag) == "the classes are unknown; give --labels FILE or --class-list to evaluate\n  a.png"
+
+
+def test_a_remedy_knows_its_options() -> None:
+    assert GIVE.options == (Option("labels", "FILE"), Option("class_list"))
+    assert Remedy("copy it again").options == ()
+
+
+def test_remedies_of_the_same_words_are_equal() -> None:
+    same = Remedy(GIVE.text, *GIVE.values)
+    assert same == GIVE
+    assert hash(same) == hash(GIVE)
+    assert Remedy(GIVE.text, *GIVE.values[:2], "bench") != GIVE
+
+
+def test_braces_in_values_do_no_harm() -> None:
+    odd = Remedy("give {} to {}", Option("model", "{0}{}.onnx"), "{file}")
+    assert odd.worded(flag) == "give --model {0}{}.onnx to {file}"
+    assert str(AssayError("a {brace}", remedy=odd)) == "a {brace}; give model={0}{}.onnx to {file}"
+
+
+def test_a_remedy_steers_no_terminal() -> None:
+    assert str(AssayError("odd", remedy=Remedy("remove {}", "a\x1b[2J\nb"))) == "odd; remove a\\x1b[2J\\nb"
+
+
+def test_a_long_remedy_is_bounded() -> None:
+    said = str(AssayError("long", remedy=Remedy("remove {}", "x" * 10_000)))
+    assert len(said) < 2_000
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AssayError("odd", ["a"], remedy=GIVE),
+        UsageError("odd", remedy=GIVE),
+        UnknownNameError("device", "gpu", ["cpu"], GIVE),
+        StalledError("infer", "a batch", 2.0),
+        MissingExtraError("exporting", "torch"),
+    ],
+)
+def test_an_error_crosses_a_process_whole(error: AssayError) -> None:
+    there = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert type(there) is type(error)
+    assert (there.message, there.files, there.remedy) == (error.message, error.files, error.remedy)
+    assert there.worded(flag) == error.worded(flag)
+
+
+def _refuse() -> None:
+    raise UsageError("odd", ["a"], remedy=GIVE)
+
+
+def test_an_error_of_a_child_keeps_its_remedy() -> None:
+    with pytest.raises(UsageError) as caught:
+        child.run(_refuse, call=child.Call(name="the test", doing="refusing", timeout=60.0))
+    assert caught.value.remedy == GIVE
+    assert caught.value.files == ("a",)

@@ -130,7 +130,7 @@ def test_without_cann_the_message_says_what_to_install(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BackendError) as caught:
         Ascend().compile(demo_model, _options(), tmp_path / "artifact.om")
-    assert_says(caught, "atc is not on the PATH", "CANN", "set_env.sh", "--dry-run")
+    assert_says(caught, "atc is not on the PATH", "CANN", "set_env.sh", "dry_run")
     with pytest.raises(BackendError, match="ascend finds no device on this machine"):
         build_options("ascend", batch=1, precision="fp16")
 
@@ -199,7 +199,7 @@ def test_a_compiler_that_fails_is_one_line_with_its_reason(
     options, _ = build_options("ascend", batch=4, precision="fp16")
     with pytest.raises(BackendError) as caught:
         compile_to(demo_model, options, tmp_path / "bs4.om")
-    assert_says(caught, "atc could not compile", "status 255", "E10016: Opname [x] is not found", "--dry-run")
+    assert_says(caught, "atc could not compile", "status 255", "E10016: Opname [x] is not found", "dry_run")
     assert not (tmp_path / "bs4.om").exists()
 
 

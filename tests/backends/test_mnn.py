@@ -67,7 +67,7 @@ def test_a_converter_that_crashes_is_one_line(
 
 def test_a_batch_beyond_what_the_converter_can_count_is_one_line(demo_model: OnnxModel, tmp_path: Path) -> None:
     options, _ = build_options("mnn", batch=4_000_000)
-    with pytest.raises(BackendError, match=r"mnn.* a smaller --batch than 4000000") as caught:
+    with pytest.raises(BackendError, match=r"mnn.* a smaller batch than 4000000") as caught:
         compile_to(demo_model, options, tmp_path / "artifact.mnn")
     assert "\n" not in str(caught.value)
 

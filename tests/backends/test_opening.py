@@ -76,7 +76,7 @@ def test_a_measurement_opens_no_artifact_of_another_version(artifact: CompiledMo
 def test_a_batch_that_memory_has_no_room_for_is_one_line(error: Exception) -> None:
     with pytest.raises(BackendError) as caught, opening.memory_suffices("x", 64):
         raise error
-    assert_says(caught, "x: memory does not suffice for batch 64", "give a smaller --batch than 64")
+    assert_says(caught, "x: memory does not suffice for batch 64", "give a smaller batch than 64")
 
 
 def test_another_fault_is_left_as_it_is() -> None:

@@ -193,7 +193,7 @@ def test_a_fact_that_is_missing_is_named_with_what_gives_it(
     assert main(["compare", _run(tmp_path), "--against", theirs, "--gate", "throughput/theirs>=0.001"]) == 3
     shown = capsys.readouterr().out
     assert f"NOT COMPARABLE {said}" in shown
-    assert "assay import --set" in shown
+    assert "import it again with " in shown
 
 
 def test_a_file_of_reported_figures_is_a_record_on_either_side(

@@ -72,8 +72,8 @@ def test_a_scenario_and_a_verdict_of_loadgen_are_shown(tmp_path: Path, capsys: p
         (["--set", "die=4"], 1, "unknown setting 'die'; known: dies"),
         (["--set", "dies=some"], 2, "whole number"),
         (["--set", "dies=1", "--set", "dies=4"], 2, "--set dies is given twice"),
-        (["--set", "batch=8"], 1, "--set says batch 8, but its rates say 16"),
-        (["--set", "transfers=yes"], 1, "says transfers no and --set says transfers yes"),
+        (["--set", "batch=8"], 1, "the setting says batch 8, but its rates say 16"),
+        (["--set", "transfers=yes"], 1, "says transfers no and the setting says transfers yes"),
     ],
 )
 def test_a_fault_is_one_line_and_writes_nothing(

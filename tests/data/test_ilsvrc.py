@@ -81,7 +81,7 @@ def test_a_ground_truth_without_its_synsets_says_what_is_missing(devkit: Path) -
     devkit.with_name("meta.mat").unlink()
     with pytest.raises(DatasetError) as caught:
         labels.classes_of(NAMES, devkit)
-    assert_says(caught, f"{devkit} holds ids", "its meta.mat is not beside it", "give the devkit's .tar.gz as --labels")
+    assert_says(caught, f"{devkit} holds ids", "its meta.mat is not beside it", "give the devkit's .tar.gz as labels")
 
 
 def _other_table() -> bytes:
@@ -178,7 +178,7 @@ def test_fewer_synsets_need_a_class_list(tmp_path: Path) -> None:
     path = _solution(tmp_path, archives.solution({"a": "n02"}))
     with pytest.raises(DatasetError) as caught:
         labels.classes_of(["a.JPEG"], path)
-    assert_says(caught, f"{path} has 1 synsets, not ImageNet's 1000", "give --class-list FILE")
+    assert_says(caught, f"{path} has 1 synsets, not ImageNet's 1000", "give class_list=FILE")
 
 
 def test_lines_of_kaggles_solution_that_cannot_be_used_are_named(tmp_path: Path) -> None:

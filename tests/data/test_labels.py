@@ -104,7 +104,7 @@ def test_a_class_that_the_list_does_not_have_is_named_with_its_line(tmp_path: Pa
 def test_a_synset_without_a_class_list_says_what_to_give(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         labels.read(_file(tmp_path, "a.jpg n01440764\n"))
-    assert_says(caught, "line 1: 'a.jpg n01440764'", "give --class-list FILE")
+    assert_says(caught, "line 1: 'a.jpg n01440764'", "give class_list=FILE")
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n"])

@@ -85,7 +85,7 @@ def test_every_image_that_cannot_be_decoded_is_named_with_the_reason(tmp_path: P
     (images / "4.png").write_bytes(b"no image")
     with pytest.raises(DatasetError) as caught:
         _prepare(images, tmp_path / "out")
-    assert_says(caught, f"2 of 5 images in {images} cannot be used", "--on-error skip")
+    assert_says(caught, f"2 of 5 images in {images} cannot be used", "on_error=skip")
     assert caught.value.files == (
         "1.png: empty file",
         "4.png: no image format that is read: BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP",

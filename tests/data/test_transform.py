@@ -285,13 +285,13 @@ def test_a_bare_model_takes_the_preset_of_its_input_and_says_so(side: int | None
 def test_an_input_size_without_a_preset_asks_for_the_values() -> None:
     with pytest.raises(UsageError) as caught:
         transform.choose(TransformChoice(), None, 32)
-    assert_says(caught, "32×32 pixels", "--resize, --crop, --mean and --std", "resnet")
+    assert_says(caught, "32×32 pixels", "resize, crop=32, mean and std", "resnet")
 
 
 def test_a_transform_that_does_not_fit_the_model_says_what_to_give() -> None:
     with pytest.raises(UsageError) as caught:
         transform.choose(TransformChoice(preset="resnet"), None, 299)
-    assert_says(caught, "299×299", "crops to 224", "--crop 299")
+    assert_says(caught, "299×299", "crops to 224", "crop=299")
 
 
 @pytest.mark.parametrize(

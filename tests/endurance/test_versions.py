@@ -104,7 +104,7 @@ def test_a_step_that_a_newer_assay_did_is_not_done_again_without_a_word(tmp_path
     file.write_bytes(msgspec.json.encode({**envelope, "schema": storage_envelope.SCHEMA + 1}))
     with pytest.raises(RecordError) as caught:
         store.kept(file, type(array), "these inputs")
-    assert_says(caught, str(file), "newer assay", "update assay", "--repair")
+    assert_says(caught, str(file), "newer assay", "update assay", "with repair")
 
 
 @pytest.mark.parametrize("schema", [0, -1, 10**30, "2", None, 1.5])

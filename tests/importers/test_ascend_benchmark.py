@@ -43,13 +43,13 @@ def test_numbers_with_exponents_windows_ends_and_other_versions_names_are_read()
 def test_a_name_that_its_rates_contradict_needs_the_users_word() -> None:
     with pytest.raises(AssayError) as caught:
         performance(MISLABELLED)
-    assert_says(caught, NAME, "its name says batch 16", "its rates say 8", "--set batch=")
+    assert_says(caught, NAME, "its name says batch 16", "its rates say 8", "set=batch=")
     run = performance(MISLABELLED, batch=8)
     assert run.results[0].batch == 8
     assert run.notes == ("its name says batch 16; its rates and the user say 8",)
     with pytest.raises(AssayError) as caught:
         performance(MISLABELLED, batch=32)
-    assert_says(caught, "--set says batch 32", "its rates say 8")
+    assert_says(caught, "the setting says batch 32", "its rates say 8")
 
 
 def test_a_padded_last_batch_does_not_contradict_the_name() -> None:

@@ -93,7 +93,7 @@ def test_an_accuracy_beside_several_batch_sizes_is_of_none(tmp_path: Path) -> No
 def test_a_note_of_one_file_says_which(tmp_path: Path) -> None:
     # The guide's own file: batches of 8 under a name that says 16.
     wrong = perf(tmp_path, 16, MISLABELLED)
-    assert_says(refused(wrong), wrong.name, "its name says batch 16", "its rates say 8", "--set batch=")
+    assert_says(refused(wrong), wrong.name, "its name says batch 16", "its rates say 8", "set=batch=")
     run = import_results_step.import_results(
         [wrong, put(tmp_path / "result.json", RESULT)], {"batch": "8"}, tmp_path / "out.json"
     )
@@ -141,7 +141,7 @@ def test_what_a_file_says_is_not_said_otherwise(tmp_path: Path) -> None:
         ("pixels", "dataset", "synthetic"),
         ("transfers", "no", "yes"),
     ]:
-        assert_says(refused(log, **{key: value}), str(log), f"{key} {stated}", f"--set says {key} {value}")
+        assert_says(refused(log, **{key: value}), str(log), f"{key} {stated}", f"the setting says {key} {value}")
     same = {"batch": "64", "precision": "fp16", "transfers": "true", "pixels": "synthetic"}
     assert import_results_step.import_results([log], same).precision == "fp16"
 
@@ -189,7 +189,7 @@ def test_one_batch_size_for_files_of_several_is_refused(tmp_path: Path) -> None:
 def test_a_value_of_the_wrong_kind_is_a_usage_error(key: str, value: str, tmp_path: Path) -> None:
     caught = refused(put(tmp_path / "t4.log", TRTEXEC), **{key: value})
     assert isinstance(caught.value, UsageError)
-    assert_says(caught, f"--set {key}=", "give")
+    assert_says(caught, f"setting {key}=", "give")
 
 
 def test_an_unknown_key_is_answered_with_the_known_ones(tmp_path: Path) -> None:

@@ -272,7 +272,7 @@ def test_an_interrupt_ends_loadgens_process(
 def test_the_official_way_needs_images(compiled: Compiled, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         measured(compiled("null", 1), None, tmp_path, ScenarioRequest("offline", official=True))
-    assert_says(caught, "--mlperf", "accuracy mode", "--data")
+    assert_says(caught, "accuracy mode", "give data or images, or leave out mlperf")
 
 
 def test_without_loadgen_it_says_what_to_install_and_for_which_python(

@@ -16,10 +16,10 @@ def test_an_unknown_scenario_lists_the_known() -> None:
 @pytest.mark.parametrize(
     ("load", "said"),
     [
-        (Load(named("server")), ["--target-qps", "queries a second"]),
-        (Load(named("single-stream"), target_qps=5.0), ["--target-qps", "single-stream"]),
-        (Load(named("multi-stream"), target_qps=5.0), ["--target-qps", "multi-stream"]),
-        (Load(named("offline"), latency_bound=0.01), ["--latency-bound", "--scenario server"]),
+        (Load(named("server")), ["server", "target_qps, the queries a second"]),
+        (Load(named("single-stream"), target_qps=5.0), ["leave out target_qps", "single-stream"]),
+        (Load(named("multi-stream"), target_qps=5.0), ["leave out target_qps", "multi-stream"]),
+        (Load(named("offline"), latency_bound=0.01), ["offline", "latency_bound", "scenario=server"]),
     ],
 )
 def test_what_a_scenario_cannot_be_asked_is_said(load: Load, said: list[str]) -> None:
@@ -32,7 +32,7 @@ def test_what_a_scenario_cannot_be_asked_is_said(load: Load, said: list[str]) ->
 def test_an_artifact_that_no_query_fills_is_refused(name: str, batch: int, most: str) -> None:
     with pytest.raises(UsageError) as caught:
         Load(named(name)).check_batch(batch)
-    assert_says(caught, f"--scenario {name}", most, f"takes {batch}", "--batch")
+    assert_says(caught, f"{name} scenario", most, f"takes {batch}", "compile one with batch=")
 
 
 def test_official_settings_depart_in_nothing() -> None:

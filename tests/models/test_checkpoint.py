@@ -48,7 +48,7 @@ def test_weights_that_do_not_fit_say_which_keys_and_what_to_give() -> None:
         "1 keys missing (conv.weight)",
         "1 keys too many (fc.weight)",
         "1 of another shape (bn.bias (7,) instead of (4,))",
-        "give the right --arch",
+        "give the right arch",
     )
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name])
@@ -57,7 +57,7 @@ def test_weights_that_do_not_fit_say_which_keys_and_what_to_give() -> None:
 def test_weights_of_another_architecture_say_which_one_it_looks_like() -> None:
     with pytest.raises(CheckpointError) as caught:
         checkpoint.fill(_Network(), {}, "the weights", lambda: ["resnet50", "resnet101"])
-    assert_says(caught, "it looks like resnet50 or resnet101: give --arch resnet50")
+    assert_says(caught, "it looks like resnet50 or resnet101; give arch=resnet50")
 
 
 def test_nobody_looks_for_another_architecture_where_the_weights_fit() -> None:

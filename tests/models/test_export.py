@@ -69,7 +69,7 @@ class _NeedsOpset12(torch.nn.Module):
 def test_an_opset_that_lacks_an_operator_says_which_and_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         export.export(_NeedsOpset12(), 4, 11, tmp_path / "model.onnx", tmp_path / "model.onnx.data")
-    assert_says(caught, "cannot export to ONNX opset 11", "einsum", "leave --opset away")
+    assert_says(caught, "cannot export to ONNX opset 11", "einsum", "leave out opset")
 
 
 def test_without_an_opset_it_is_the_lowest_that_the_operators_allow(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_an_opset_that_torch_does_not_write_is_refused(opset: int, tmp_path: Pat
 def test_images_that_the_network_cannot_take_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         export.export(_network(), 2, None, tmp_path / "model.onnx", tmp_path / "model.onnx.data")
-    assert_says(caught, "cannot be traced for images of 2×2", "--crop")
+    assert_says(caught, "cannot be traced for images of 2×2", "give the crop")
 
 
 def test_a_failed_export_prints_nothing_on_standard_output(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -59,7 +59,7 @@ def test_weights_constants_and_casts_are_lowered_and_the_ends_are_not(tmp_path: 
 
 def test_a_weight_that_half_precision_cannot_hold_is_named(tmp_path: Path) -> None:
     file = _write(tmp_path / "model.onnx", [helper.make_node("Mul", ["image", "large"], ["class"])], {"large": [7e4]})
-    with pytest.raises(ModelError, match="large holds 70000, beyond half precision's 65504; give --precision fp32"):
+    with pytest.raises(ModelError, match="large holds 70000, beyond half precision's 65504; give precision=fp32"):
         half_precision.lower(file, "image", "class")
 
 
@@ -69,5 +69,5 @@ def test_a_quantized_model_is_refused(tmp_path: Path) -> None:
         helper.make_node("DequantizeLinear", ["bytes", "scale"], ["class"]),
     ]
     file = _write(tmp_path / "model.onnx", nodes, {"scale": 0.1})
-    with pytest.raises(ModelError, match="--precision int8"):
+    with pytest.raises(ModelError, match="give precision=int8"):
         half_precision.lower(file, "image", "class")

@@ -55,7 +55,7 @@ def test_weights_that_are_listed_as_inputs_are_no_inputs(tmp_path: Path) -> None
 def test_a_model_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         onnx_file.inspect(tmp_path / "none.onnx")
-    assert_says(caught, f"no model at {tmp_path / 'none.onnx'}", "give an .onnx file or an architecture with --weights")
+    assert_says(caught, f"no model at {tmp_path / 'none.onnx'}", "give an .onnx file or an architecture with weights")
 
 
 @pytest.mark.parametrize("content", [b"", b"hello\n", b"\x08", b"\xff" * 100])
@@ -217,7 +217,7 @@ def test_a_model_of_two_outputs_names_them(tmp_path: Path) -> None:
     path = _save(tmp_path, _model([IMAGE], [CLASS, _value("auxiliary", ["n", 48])]))
     with pytest.raises(ModelError) as caught:
         onnx_file.inspect(path)
-    assert_says(caught, str(path), "2 outputs (class batch×48 float32, auxiliary n×48 float32)", "--output NAME")
+    assert_says(caught, str(path), "2 outputs (class batch×48 float32, auxiliary n×48 float32)", "output=NAME")
     assert onnx_file.inspect(path, "auxiliary")[1].name == "auxiliary"
     with pytest.raises(UnknownNameError) as unknown:
         onnx_file.inspect(path, "clas")

@@ -171,7 +171,7 @@ def test_another_batch_size_than_the_fixed_one_is_refused(tmp_path: Path) -> Non
     model = _model(tmp_path, batch=4)
     with pytest.raises(ModelError) as caught:
         preprocess_fusion.fuse(model, 16, "uint8", tmp_path / "out.onnx")
-    assert_says(caught, "small has a fixed batch size of 4", "compiled for batch size 16", "use --batch 4")
+    assert_says(caught, "small has a fixed batch size of 4", "compiled for batch size 16", "use batch=4")
     assert not (tmp_path / "out.onnx").exists()
 
 

@@ -40,4 +40,4 @@ class _Unfollowable(torch.nn.Module):
 def test_a_network_that_cannot_be_followed_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         program.write(_Unfollowable(), 4, tmp_path / "model.pt2")
-    assert_says(caught, "torch.export cannot follow the network", "leave --pt2 away")
+    assert_says(caught, "torch.export cannot follow the network", "leave out pt2")

@@ -206,7 +206,7 @@ def test_a_file_of_another_hash_is_not_kept(server: Server, tmp_path: Path, begu
     with pytest.raises(CheckpointError) as caught:
         _fetch(server, tmp_path)
     wrong = hashlib.sha256(server.content).hexdigest()
-    assert_says(caught, server.url, f"begins with {wrong[:8]}, not {SHA256[:8]}", "not kept", "Run again")
+    assert_says(caught, server.url, f"begins with {wrong[:8]}, not {SHA256[:8]}", "not kept", "run again")
     assert _left(tmp_path) == set()
 
 
@@ -231,7 +231,7 @@ def test_a_server_that_refuses_is_quoted(server: Server, tmp_path: Path, status:
     server.status = status
     with pytest.raises(CheckpointError) as caught:
         _fetch(server, tmp_path)
-    assert_says(caught, server.url, f"the server answered {status} ", "give it with --weights")
+    assert_says(caught, server.url, f"the server answered {status} ", "give it with weights")
     assert _left(tmp_path) == set()
 
 
@@ -247,7 +247,7 @@ def test_no_network_is_one_line(known: bool, tmp_path: Path, monkeypatch: pytest
     url = _without_a_listener() if known else f"http://nowhere.invalid/{NAME}"
     with pytest.raises(CheckpointError) as caught:
         published_weights.fetch(url, SHA256[:8], MEBIBYTES, tmp_path)
-    assert_says(caught, f"cannot reach {url}", "go online once", "--weights")
+    assert_says(caught, f"cannot reach {url}", "go online once", "give it with weights")
     assert _left(tmp_path) == set()
 
 

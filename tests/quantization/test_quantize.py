@@ -276,7 +276,7 @@ class TestBadInput:
     ) -> None:
         with pytest.raises(UsageError) as caught:
             quantize_step.quantize(demo_model, prepared[0], tmp_path / "m.onnx", images=0)
-        assert_says(caught, "--images 0", "1 or more")
+        assert_says(caught, "0 images to calibrate on", "give images of 1 or more")
 
     def test_a_calibration_set_of_another_crop(
         self, demo_model: OnnxModel, halves: tuple[Path, Path], tmp_path: Path

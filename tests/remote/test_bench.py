@@ -266,7 +266,7 @@ def test_the_driver_killed_goes_on_from_the_whole_shards(
 def test_made_up_pixels_are_not_shared(artifact: CompiledModel, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         bench_all([(artifact, {})], None, tmp_path, spread=TWO)
-    assert_says(caught, "made-up pixels", "--data or --images")
+    assert_says(caught, "made-up pixels", "data or images")
 
 
 def test_a_length_of_time_is_not_shared(artifact: CompiledModel, demo_data: PreparedDataset, tmp_path: Path) -> None:
@@ -525,7 +525,7 @@ def test_a_cluster_that_is_not_there_is_said(
     pytest.importorskip("ray", reason="needs the extra `ray`")
     with pytest.raises(BackendError) as caught:
         shared(artifact, demo_data, tmp_path / "out", Spread(cluster="127.0.0.1:1"))
-    assert_says(caught, "--cluster 127.0.0.1:1", "ray start --head")
+    assert_says(caught, "cluster 127.0.0.1:1", "ray start --head")
 
 
 @pytest.mark.xdist_group("a cluster")
@@ -548,7 +548,7 @@ def test_what_listens_there_and_is_no_cluster_is_said(greeting: bytes, monkeypat
             ray_calls.connect(address)
         thread.join()
         held[0].close()
-    assert_says(caught, f"--cluster {address}: cannot connect (what listens there is no Ray)", "ray start --head")
+    assert_says(caught, f"cannot connect to the cluster {address} (what listens there is no Ray)", "ray start --head")
 
 
 @pytest.mark.xdist_group("a cluster")

@@ -196,7 +196,7 @@ def test_images_without_labels_ask_for_them(tmp_path: Path) -> None:
 def test_a_model_of_which_nothing_is_published_asks_for_a_reference(tmp_path: Path) -> None:
     check = _check(_run(tmp_path, 94), "top1-drop<=1")
     assert check.verdict == "NOT COMPARABLE"
-    assert check.reason == "no published top-1 is known for net. Give --reference top1=… to judge it."
+    assert check.reason == "no published top-1 is known for net. Give a reference top1=… to judge it."
 
 
 # Published figures.
@@ -276,14 +276,14 @@ def test_a_published_figure_is_not_comparable_on_other_images(
     assert check.measured is None
     assert check.reason == (
         "published top-1 78.85 % (torchvision V1) is of the 50,000 ImageNet validation images; "
-        f"these {len(names):,} are others. Give --reference top1=… to judge them."
+        f"these {len(names):,} are others. Give a reference top1=… to judge them."
     )
 
 
 def test_weights_that_are_not_the_published_ones_are_not_comparable(tmp_path: Path) -> None:
     check = _check(_validation(tmp_path, 39_424), "top1-drop<=1.0", _published(matched=False))
     assert check.verdict == "NOT COMPARABLE"
-    for part in ("78.85 %", "torchvision V1", "these weights are not (by their sha256)", "--weights-entry"):
+    for part in ("78.85 %", "torchvision V1", "these weights are not (by their sha256)", "published entry"):
         assert part in check.reason
 
 

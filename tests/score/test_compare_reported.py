@@ -144,10 +144,10 @@ def test_a_run_of_an_onnx_file_is_of_the_model_of_its_name(tmp_path: Path) -> No
     ("change", "batch", "said"),
     [
         ({"model": "resnet50"}, 1, "another model: wide_resnet101_2 against resnet50"),
-        ({"model": None}, 1, "the model of theirs is unknown; give it with assay import --set model=…"),
+        ({"model": None}, 1, "the model of theirs is unknown; import it again with model=…"),
         ({"model": None, "input_side": None}, 1, "the model of theirs is unknown"),
         ({"input_side": 299}, 1, "another input size: 224 against 299"),
-        ({"dies": None}, 1, "the dies a card of theirs are unknown; give them with assay import --set dies=…"),
+        ({"dies": None}, 1, "the dies a card of theirs are unknown; import it again with dies=…"),
     ],
 )
 @pytest.mark.parametrize("gate", ["throughput/theirs>=0.001", "throughput@1/theirs>=0.001"])
@@ -171,9 +171,9 @@ def test_a_batch_size_that_is_needed_and_unknown_blocks_a_ratio(
 ) -> None:
     check = _check(_run(tmp_path), gate, _against(factories.reported(result)))
     assert check.verdict == "NOT COMPARABLE"
-    assert check.reason == "the batch size of theirs is unknown; give it with assay import --set batch=…"
+    assert check.reason == "the batch size of theirs is unknown; import it again with batch=…"
     own = _check(factories.reported(result, name="ours"), "throughput@16>=1")
-    assert own.reason == "the batch size of ours is unknown; give it with assay import --set batch=…"
+    assert own.reason == "the batch size of ours is unknown; import it again with batch=…"
 
 
 def test_images_a_second_need_no_batch_size_at_the_best(tmp_path: Path) -> None:
@@ -252,8 +252,8 @@ def test_the_worst_reported_accuracy_decides_a_drop() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"dataset": None}, "the data set of theirs is unknown; give it with assay import --set dataset=…"),
-        ({"images": None}, "the number of images of theirs is unknown; give it with assay import --set images=…"),
+        ({"dataset": None}, "the data set of theirs is unknown; import it again with dataset=…"),
+        ({"images": None}, "the number of images of theirs is unknown; import it again with images=…"),
         (
             {"images": 200},
             "ours is of the 50,000 images of ImageNet validation, and theirs of the 200 images of ImageNet validation",
@@ -299,7 +299,7 @@ def test_a_reference_without_the_figure_says_so() -> None:
 def test_a_drop_that_names_nothing_passes_over_figures_of_speed(tmp_path: Path) -> None:
     speed = _against(factories.reported(factories.reported_speed(), name="fast"))
     check = _check(_run(tmp_path), "top1-drop<=1", speed)
-    assert check.reason == "no published top-1 is known for wrn. Give --reference top1=… to judge it."
+    assert check.reason == "no published top-1 is known for wrn. Give a reference top1=… to judge it."
     given = Reference(name="given", described="given", top1=47.0)
     assert _check(_run(tmp_path), "top1-drop<=1", speed, given).verdict == "PASS"
     named = _check(_run(tmp_path), "top1-drop/fast<=1", speed)
@@ -330,7 +330,7 @@ def test_a_run_on_other_images_is_not_comparable(tmp_path: Path) -> None:
     assert check.verdict == "NOT COMPARABLE"
     assert check.reason == (
         "theirs is of the 50,000 images of ImageNet validation; these 2 of this run are others. "
-        "Give --reference top1=… to judge them."
+        "Give a reference top1=… to judge them."
     )
 
 
@@ -338,7 +338,7 @@ def test_a_run_on_other_images_is_not_comparable(tmp_path: Path) -> None:
     ("sha256", "change", "said"),
     [
         ("ab" * 32, {}, "theirs is of weights with md5 59614359…, which those of this run are not known to be. Give"),
-        (factories.FLAGSHIP_SHA256, {"weights_md5": None}, "the weights of theirs are unknown; give their md5 with"),
+        (factories.FLAGSHIP_SHA256, {"weights_md5": None}, "the weights of theirs are unknown; give a reference"),
         (factories.FLAGSHIP_SHA256, {"dataset": "my photographs"}, "theirs is of the 50,000 images of my photographs"),
         (None, {}, "the weights are random, so there is no accuracy to judge"),
     ],

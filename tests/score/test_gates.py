@@ -99,7 +99,7 @@ def test_a_wrong_unit_says_which_is_wanted(text: str, wanted: str) -> None:
         ("top1/old>=1", UsageError, "an accuracy is compared with top1-drop or top5-drop"),
         ("latency.p99/interface<=1", UsageError, "latency.p99 is compared with another run's, not with interface"),
         ("throughput/odl>=1", UnknownNameError, "unknown reference in gate 'throughput/odl>=1' 'odl'; known: old"),
-        ("latency.p99/odl<=1", UnknownNameError, "'odl'; known: old; a record has the name .* in --against"),
+        ("latency.p99/odl<=1", UnknownNameError, "'odl'; known: old; a record has the name .* in against"),
     ],
 )
 def test_what_cannot_be_divided_by_is_refused_before_a_run(text: str, kind: type[Exception], message: str) -> None:

@@ -121,7 +121,7 @@ def test_an_unknown_batch_size_has_its_row_and_no_ratio_but_the_best() -> None:
     assert ratio is not None
     assert (ratio.value, ratio.obstacle) == (
         None,
-        "the batch size of ours is unknown; give it with assay import --set batch=…",
+        "the batch size of ours is unknown; import it again with batch=…",
     )
     assert _values(_row(table, "best").ratios) == [2.0]
 

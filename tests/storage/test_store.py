@@ -184,7 +184,7 @@ def test_a_file_is_verified_by_its_hash(tmp_path: Path) -> None:
     os.utime(path, ns=(before, before))
     with pytest.raises(RecordError) as caught:
         store.verified(found)
-    assert_says(caught, str(path), "sha256 differs", "with --repair")
+    assert_says(caught, str(path), "sha256 differs", "with repair")
 
 
 def test_a_file_that_is_gone_cannot_be_verified(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_a_newer_schema_says_to_update(tmp_path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace('"schema": 3', '"schema": 4'), encoding="utf-8")
     with pytest.raises(RecordError) as caught:
         store.read(path, ImageTransform)
-    assert_says(caught, str(path), "newer assay", "schema version 4", "update assay", "--repair")
+    assert_says(caught, str(path), "newer assay", "schema version 4", "update assay", "with repair")
 
 
 def _older(path: Path) -> str:
@@ -285,7 +285,7 @@ def test_a_record_of_an_earlier_assay_says_so_where_it_cannot_be_read(tmp_path: 
     path.write_text(older.replace('"crop"', '"cut"'), encoding="utf-8")
     with pytest.raises(RecordError) as caught:
         store.read(path, ImageTransform)
-    assert_says(caught, str(path), "of an earlier assay (schema version 1)", "--repair")
+    assert_says(caught, str(path), "of an earlier assay (schema version 1)", "with repair")
     assert store.kept(path, ImageTransform, "") is None
 
 
@@ -309,7 +309,7 @@ def test_a_damaged_record_says_so_and_what_to_do(tmp_path: Path, whole: str, dam
     for read in (store.read, lambda path, kind: store.kept(path, kind, "")):
         with pytest.raises(RecordError) as caught:
             read(path, ImageTransform)
-        assert_says(caught, f"{path} is damaged", "the sha256 differs", "with --repair")
+        assert_says(caught, f"{path} is damaged", "the sha256 differs", "with repair")
 
 
 def test_a_record_that_was_only_laid_out_anew_is_whole(tmp_path: Path) -> None:
@@ -377,7 +377,7 @@ def test_a_step_whose_output_changed_is_refused_by_name(tmp_path: Path) -> None:
     _overwrite(array.file.path, bytes(content))
     with pytest.raises(RecordError) as caught:
         store.kept(path, ArrayFile, "these inputs")
-    assert_says(caught, f"{array.file.path} is damaged", "the sha256 differs", "with --repair")
+    assert_says(caught, f"{array.file.path} is damaged", "the sha256 differs", "with repair")
     assert store.kept(path, ArrayFile, "other inputs") is None
 
 
@@ -392,9 +392,9 @@ def test_a_step_whose_output_vanished_is_not_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "remedy"),
     [
-        (b"", "--repair"),
+        (b"", "with repair"),
         (b"{}", "move it out of the way"),
-        (b'{"record": "ArrayFile", "schema": 3, "made_from": "", "body": 3}', "--repair"),
+        (b'{"record": "ArrayFile", "schema": 3, "made_from": "", "body": 3}', "with repair"),
     ],
 )
 def test_a_damaged_record_is_refused_and_not_passed_over(tmp_path: Path, content: bytes, remedy: str) -> None:
@@ -414,7 +414,7 @@ def test_an_array_that_changed_is_refused_where_it_is_read(tmp_path: Path) -> No
     os.utime(array.file.path, ns=(before, before))
     with pytest.raises(RecordError) as caught:
         array.load()
-    assert_says(caught, f"{array.file.path} is damaged", "the sha256 differs", "with --repair")
+    assert_says(caught, f"{array.file.path} is damaged", "the sha256 differs", "with repair")
 
 
 def test_every_file_that_a_step_made_must_be_there(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 Both come with CANN, Huawei's toolkit, which is no Python package of a registry: `source …/set_env.sh` puts it on the
 paths. This file is written to their documented interfaces; nothing of it was run on a device yet. With uint8 input
 the graph begins with a cast of bytes, which `atc` documents for its own preprocessing alone: where it refuses that,
-compile with `--input float32`.
+compile for float32 input.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, Self
 import numpy as np
 
 from assay.backends.base import Batch, Names, Scores, Settings, Start
-from assay.errors import BackendError
+from assay.errors import BackendError, Option, Remedy
 from assay.processes import programs
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
 from assay.storage import store
@@ -104,7 +104,11 @@ class Ascend:
             if done.returncode != 0 or not made.is_file():
                 raise BackendError(
                     f"atc could not compile {model.name} (status {done.returncode}): "
-                    f"{_reason(done.stdout + done.stderr)}; look at its own messages with assay compile --dry-run"
+                    f"{_reason(done.stdout + done.stderr)}",
+                    remedy=Remedy(
+                        "compile with {} to get its command line, and run that to see its own messages",
+                        Option("dry_run"),
+                    ),
                 )
             made.replace(out)
 
@@ -171,8 +175,11 @@ def _compiler() -> Path:
     found = programs.find("atc")
     if found is None:
         raise BackendError(
-            "ascend needs CANN, and its compiler atc is not on the PATH; install the CANN toolkit and source its "
-            "set_env.sh, or see the command with assay compile --dry-run"
+            "ascend needs CANN, and its compiler atc is not on the PATH",
+            remedy=Remedy(
+                "install the CANN toolkit and source its set_env.sh, or compile with {} to see the command line",
+                Option("dry_run"),
+            ),
         )
     return found
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, Self, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from assay.errors import Option, Remedy
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Profile, Setting, TensorSpec
 
 Batch = npt.NDArray[Any]
@@ -20,7 +21,7 @@ Start = Literal["onnx", "typed onnx", "exported program"]
 for, or what `torch.export` writes."""
 
 
-ANOTHER = "choose another backend for this model (--backend auto tries each)"
+ANOTHER = Remedy("choose another backend for this model ({} tries each)", Option("backend", "auto"))
 """What to do about a model that a runtime does not take."""
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from assay import environment
 from assay.backends import mnn_constants, native_output
 from assay.backends.base import ANOTHER, Batch, Scores, Settings, Start
-from assay.errors import BackendError
+from assay.errors import BackendError, Option, Remedy
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
 from assay.storage import store
 
@@ -101,8 +101,11 @@ class Mnn:
         # The converter returns the same whether it succeeds or fails.
         if done.returncode != 0 or not out.is_file() or "Converted Success" not in printed:
             reason = _said(printed) or f"its process ended with status {done.returncode}"
-            smaller = f" or a smaller --batch than {options.batch}" if options.batch > 1 else ""
-            raise BackendError(f"mnn could not compile {model.name}: {reason}; {ANOTHER}{smaller}")
+            remedy = ANOTHER
+            if options.batch > 1:
+                smaller = (Option("batch"), options.batch)
+                remedy = Remedy(f"{ANOTHER.text} or a smaller {{}} than {{}}", *ANOTHER.values, *smaller)
+            raise BackendError(f"mnn could not compile {model.name}: {reason}", remedy=remedy)
         _name_by_content(out)
 
     def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> MnnSession:

@@ -32,6 +32,7 @@ from assay.backends import onnx_names
 from assay.backends.base import ANOTHER, Batch, Scores, Settings, Start
 from assay.backends.node_costs import NodeRun, convolution, costliest, matrix_product
 from assay.backends.onnxruntime_session import PROVIDERS, optimised_to, start, translated, without_tf32
+from assay.errors import Remedy
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Profile, Setting
 
 _LEVELS = {
@@ -157,12 +158,12 @@ class OnnxRuntimeSession:
         self.output = described.output
         self.slots = slots
         again = "make it again with assay compile" if isinstance(described, CompiledModel) else "export the model anew"
-        with translated(f"open {path}", again):
+        with translated(f"open {path}", Remedy(again)):
             self._session = start(path, options, device)
 
     def infer(self, batch: Batch) -> Scores:
         """Scores one batch."""
-        with translated("run a batch", "give batches of the size and type that it was compiled for"):
+        with translated("run a batch", Remedy("give batches of the size and type that it was compiled for")):
             scores: Scores = self._session.run([self.output.name], {self.input.name: batch})[0]
         return np.asarray(scores, dtype=np.float32)
 

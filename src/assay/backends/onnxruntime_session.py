@@ -13,7 +13,7 @@ from typing import Any
 
 import onnxruntime
 
-from assay.errors import BackendError
+from assay.errors import BackendError, Option, Remedy
 from assay.records import Precision
 
 PROVIDERS = {
@@ -33,7 +33,7 @@ _ALLOWED: dict[Precision, dict[str, str]] = {
 }
 """What TensorRT's provider is told that it may compute in."""
 _OVERRIDE = "NVIDIA_TF32_OVERRIDE"
-_ELSEWHERE = "compile for --device cpu, or for the backend of that device"
+_ELSEWHERE = Remedy("compile for {}, or for the backend of that device", Option("device", "cpu"))
 _ERRORS_ONLY = 3
 _LEFT_OUT = ["WeightBiasQuantization"]
 """Optimisations that change the model: this one rounds weights that were kept in float32 between 8-bit layers, by one
@@ -81,7 +81,7 @@ def _require_all_on(session: Any, provider: str, device: str) -> None:
     """Raises `BackendError` with the operators that another provider would run."""
     if provider not in session.get_providers():
         found = ", ".join(session.get_providers())
-        raise BackendError(f"onnxruntime cannot start {provider} ({found} would run the model): {_ELSEWHERE}")
+        raise BackendError(f"onnxruntime cannot start {provider} ({found} would run the model)", remedy=_ELSEWHERE)
     if not hasattr(session, "get_provider_graph_assignment_info"):
         return
     elsewhere = {
@@ -92,7 +92,7 @@ def _require_all_on(session: Any, provider: str, device: str) -> None:
     }
     if elsewhere:
         listed = ", ".join(sorted(elsewhere)[:5]) + (" …" if len(elsewhere) > 5 else "")
-        raise BackendError(f"onnxruntime's {device} does not take the whole graph ({listed}): {_ELSEWHERE}")
+        raise BackendError(f"onnxruntime's {device} does not take the whole graph ({listed})", remedy=_ELSEWHERE)
 
 
 @contextmanager
@@ -107,11 +107,11 @@ def without_tf32() -> Iterator[None]:
 
 
 @contextmanager
-def translated(doing: str, remedy: str) -> Iterator[None]:
+def translated(doing: str, remedy: Remedy) -> Iterator[None]:
     """The vendor's exceptions as one line of ours."""
     try:
         yield
     except _VENDOR_ERRORS as error:
         said = " ".join(str(error).split())[:400]
         what_to_do = _ELSEWHERE if "fallback to CPU EP" in said else remedy
-        raise BackendError(f"onnxruntime could not {doing}: {said}; {what_to_do}") from error
+        raise BackendError(f"onnxruntime could not {doing}: {said}", remedy=what_to_do) from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from assay import command_line
 from assay.backends import registry
 from assay.backends.base import Session
-from assay.errors import AssayError, BackendError
+from assay.errors import AssayError, BackendError, Option, Remedy
 from assay.processes import child, watchdog
 from assay.records import CompiledModel, OnnxModel, Setting
 from assay.storage import store
@@ -46,39 +46,50 @@ def require_present(compiled: CompiledModel) -> None:
     version, target = backend.version(), backend.target(options.device)
     if compiled.backend_version != version:
         raise BackendError(
-            f"{compiled.file.path} was made by {options.backend} {compiled.backend_version}, and here is {version}; "
-            f"make it again: {command(compiled)}"
+            f"{compiled.file.path} was made by {options.backend} {compiled.backend_version}, and here is {version}",
+            remedy=_again(compiled),
         )
     if compiled.target != target:
         raise BackendError(
-            f"{compiled.file.path} was made for another {options.device} ({compiled.target}; here is {target}); "
-            f"make it again: {command(compiled)}"
+            f"{compiled.file.path} was made for another {options.device} ({compiled.target}; here is {target})",
+            remedy=_again(compiled),
         )
 
 
 def command(compiled: CompiledModel) -> str:
     """The command line that makes an artifact again."""
     model, options = compiled.model, compiled.options
-    words = ["assay", "compile", str(model.file.path), "--backend", options.backend, "--device", options.device]
-    words += ["--batch", str(options.batch), "--precision", options.precision, "--input", options.input_kind]
-    for key, value in options.settings.items():
-        words += ["--set", f"{key}={str(value).lower() if isinstance(value, bool) else value}"]
-    words += words_of_a_bare_file(model)
-    return shlex.join([*words, "-o", str(compiled.file.path)])
+    return command_line.of(
+        "compile",
+        model.file.path,
+        backend=options.backend,
+        device=options.device,
+        batch=options.batch,
+        precision=options.precision,
+        input=options.input_kind,
+        set=options.settings,
+        **options_of_a_bare_file(model),
+        out=compiled.file.path,
+    )
 
 
-def words_of_a_bare_file(model: OnnxModel) -> list[str]:
+def options_of_a_bare_file(model: OnnxModel) -> dict[str, object]:
     """What a command line must say of a model's file that has no record beside it: how its images are made."""
     if model.file.path.with_suffix(".json").is_file():
-        return []
+        return {}
     transform = model.transform
-    return [
-        *("--resize", str(transform.resize), "--crop", str(transform.crop)),
-        *("--interpolation", transform.interpolation),
-        f"--mean={','.join(map(repr, transform.mean))}",
-        f"--std={','.join(map(repr, transform.std))}",
-        *("--output", model.output.name),
-    ]
+    return {
+        "resize": transform.resize,
+        "crop": transform.crop,
+        "interpolation": transform.interpolation,
+        "mean": transform.mean,
+        "std": transform.std,
+        "output": model.output.name,
+    }
+
+
+def _again(compiled: CompiledModel) -> Remedy:
+    return Remedy("make it again: {}", command(compiled))
 
 
 @contextmanager
@@ -88,13 +99,13 @@ def _translated(compiled: CompiledModel) -> Iterator[None]:
     try:
         # Some formats take nothing for a model that computes nothing.
         if compiled.file.size == 0:
-            raise BackendError(f"{what}: it is empty; make it again: {command(compiled)}")
+            raise BackendError(f"{what}: it is empty", remedy=_again(compiled))
         yield
     except (AssayError, MemoryError):
         raise
     except Exception as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())[:400]
-        raise BackendError(f"{what}: {why}; make it again: {command(compiled)}") from error
+        raise BackendError(f"{what}: {why}", remedy=_again(compiled)) from error
 
 
 @contextmanager
@@ -111,5 +122,8 @@ def memory_suffices(backend: str, batch: int) -> Iterator[None]:
 
 
 def _too_large(backend: str, batch: int, why: str) -> BackendError:
-    smaller = f"give a smaller --batch than {batch}" if batch > 1 else "free memory or take a smaller model"
-    return BackendError(f"{backend}: memory does not suffice for batch {batch}; {smaller} ({why})")
+    smaller = Remedy("give a smaller {} than {}", Option("batch"), batch)
+    return BackendError(
+        f"{backend}: memory does not suffice for batch {batch} ({why})",
+        remedy=smaller if batch > 1 else Remedy("free memory or take a smaller model"),
+    )

@@ -118,7 +118,7 @@ class OpenVino:
         if done.returncode != 0:
             said = done.stderr.strip().splitlines()
             reason = said[-1] if said else f"its process ended with status {done.returncode}"
-            raise BackendError(f"openvino could not compile {model.name}: {reason}; {ANOTHER}")
+            raise BackendError(f"openvino could not compile {model.name}: {reason}", remedy=ANOTHER)
 
     def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> OpenVinoSession:
         """Imports the exported model."""
@@ -145,7 +145,7 @@ def export_alone(arguments: Sequence[str]) -> int:
             core = openvino.Core()
             graph = core.read_model(model)
             if precision == "int8" and not any(node.get_type_name() == "FakeQuantize" for node in graph.get_ops()):
-                raise BackendError("it is not quantized; quantize it first or give --precision fp32")
+                raise BackendError("it is not quantized, which int8 needs: quantize it first")
             if storage == "fp16":
                 _store_halves(graph)
             compiled = core.compile_model(graph, device.upper(), _computed_in(device, precision))

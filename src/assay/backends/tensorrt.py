@@ -22,7 +22,7 @@ import tensorrt
 from assay import environment
 from assay.backends.base import ANOTHER, Batch, Scores, Settings, Start
 from assay.backends.cuda_runtime import Buffer, Cuda
-from assay.errors import BackendError, RecordError
+from assay.errors import BackendError, Option, RecordError, Remedy
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
 from assay.storage import store
 
@@ -75,13 +75,13 @@ class TensorRt:
             parser = tensorrt.OnnxParser(network, log)
             if not parser.parse(model.file.path.read_bytes()):
                 said = "; ".join(str(parser.get_error(number)) for number in range(parser.num_errors))
-                raise BackendError(f"tensorrt cannot take {model.name}: {' '.join(said.split())[:400]}; {ANOTHER}")
+                raise BackendError(f"tensorrt cannot take {model.name}: {' '.join(said.split())[:400]}", remedy=ANOTHER)
             configuration = _configuration(builder, model, options)
             place = timing_cache(self.version(), self.target(options.device))
             _take_timings(configuration, place)
             engine = builder.build_serialized_network(network, configuration)
             if engine is None:
-                raise BackendError(f"tensorrt could not compile {model.name}: {log.last()}; {ANOTHER}")
+                raise BackendError(f"tensorrt could not compile {model.name}: {log.last()}", remedy=ANOTHER)
             out.write_bytes(engine)
             # What this build timed is worth having; that it cannot be kept is no reason to fail.
             with suppress(RecordError):
@@ -148,8 +148,8 @@ class _Slot:
         self._context = engine.create_execution_context()
         if self._context is None:
             raise BackendError(
-                "tensorrt found no memory on the device for one more batch in flight; use a smaller batch, or fewer "
-                "with --set streams=1"
+                "tensorrt found no memory on the device for one more batch in flight",
+                remedy=Remedy("use a smaller batch, or fewer with {}", Option("set", "streams=1")),
             )
         self._input = Buffer(cuda, compiled.input)
         self._output = Buffer(cuda, compiled.output)

@@ -25,7 +25,7 @@ from assay import environment
 from assay.backends import torch_profile
 from assay.backends.base import ANOTHER, Batch, Settings, Start
 from assay.backends.torch_package import TorchCudaSession, TorchSession, empty, translated, without_tf32
-from assay.errors import BackendError
+from assay.errors import BackendError, Option, Remedy
 from assay.records import BuildOptions, CompiledModel, ImageTransform, OnnxModel, Precision, Profile, Setting
 from assay.storage import store
 
@@ -143,7 +143,10 @@ class _Whole(torch.nn.Module):
 def _write_package(model: OnnxModel, options: BuildOptions, out: Path, marked: bool = False) -> None:
     """Compiles a model; a marked package tells torch's profiler when each of its kernels begins and ends."""
     if model.exported_program is None:
-        raise BackendError(f"torch compiles no bare ONNX: {model.name} needs assay export --pt2")
+        raise BackendError(
+            f"torch compiles no bare ONNX, which is all that there is of {model.name}",
+            remedy=Remedy("export it with {}", Option("pt2")),
+        )
     _require_compiler()
     with (
         warnings.catch_warnings(action="ignore"),

@@ -21,13 +21,14 @@ import torch
 
 from assay import environment
 from assay.backends.base import Batch, Scores
-from assay.errors import BackendError
+from assay.errors import BackendError, Remedy
 from assay.records import CompiledModel, TensorSpec
 
 _NAME = "artifact.pt2"
 _UNPACKED = "/aotinductor_"
 """What torch's folder of an opened package's files begins with."""
 _DONT_NEED = 4
+_AGAIN = Remedy("make the artifact again with assay compile")
 
 
 class TorchSession:
@@ -203,7 +204,7 @@ def _checked(batch: Batch, shape: tuple[int | str, ...], dtype: str) -> Batch:
 
 
 @contextmanager
-def translated(doing: str, remedy: str = "make the artifact again with assay compile") -> Iterator[None]:
+def translated(doing: str, remedy: Remedy = _AGAIN) -> Iterator[None]:
     """The vendor's exceptions as one line of ours."""
     try:
         yield
@@ -212,4 +213,4 @@ def translated(doing: str, remedy: str = "make the artifact again with assay com
     # The compiler and the loader raise any of these, for faults of a model, a file or the machine alike.
     except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError, OSError) as error:
         said = " ".join(str(error).split())[:400]
-        raise BackendError(f"torch could not {doing}: {said or type(error).__name__}; {remedy}") from error
+        raise BackendError(f"torch could not {doing}: {said or type(error).__name__}", remedy=remedy) from error

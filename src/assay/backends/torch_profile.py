@@ -13,7 +13,7 @@ import torch
 
 from assay.backends.base import Batch, Session
 from assay.backends.node_costs import NodeRun, costliest
-from assay.errors import BackendError
+from assay.errors import BackendError, Option, Remedy
 from assay.records import Profile
 
 _WRAPPER = ".wrapper.cpp"
@@ -58,7 +58,10 @@ def profile(session: Session, batch: Batch, calls: int, known: Sequence[Kernel])
             session.infer(batch)
         found.append(_runs(events.events(), known))
     if not any(found):
-        raise BackendError("torch's profiler saw no kernel, so it cannot tell what each costs; leave --profile away")
+        raise BackendError(
+            "torch's profiler saw no kernel, so it cannot tell what each costs",
+            remedy=Remedy("leave out {}", Option("profile")),
+        )
     return costliest(found)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from assay.cli.options import Commands, answer, command, path, request_of, setting
+from assay.cli.words import flag
 from assay.errors import EXIT_DONE, UsageError
 
 
@@ -51,5 +52,5 @@ def import_results(options: argparse.Namespace) -> int:
             raise UsageError(f"--set {key} is given twice, as {settings[key]} and {value}; give one")
     written = options.out or default_output(options.files[0])
     run = assay.import_results(request_of(ImportRequest, options, out=written))
-    answer(options, run, imported(run, str(written)))
+    answer(options, run, imported(run, str(written), flag))
     return EXIT_DONE

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.data import text_file
-from assay.errors import DatasetError
+from assay.errors import DatasetError, Option, Remedy
+
+NAMED_CLASSES = Remedy("where classes stand by their names, give {}", Option("class_list", "FILE"))
+"""What to do about classes that are no numbers."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from assay.data import text_file
 from assay.data.class_list import ClassList
 from assay.data.sources import tar_headers
-from assay.errors import BackendError, DatasetError, Remedy
+from assay.errors import BackendError, DatasetError, Option, Remedy
 from assay.processes import child
 
 KAGGLE_HEADER = "ImageId,PredictionString"
@@ -68,8 +68,8 @@ def ground_truth(path: Path) -> GroundTruth | None:
     meta = path.with_name(_META)
     if not meta.is_file():
         raise DatasetError(
-            f"{path} holds ids of the ILSVRC devkit, and its {_META} is not beside it; put it there, or give the "
-            "devkit's .tar.gz as --labels"
+            f"{path} holds ids of the ILSVRC devkit, and its {_META} is not beside it",
+            remedy=Remedy("put it there, or give the devkit's .tar.gz as {}", Option("labels")),
         )
     return GroundTruth(path, ids, _synsets(text_file.read_bytes(meta, "synsets"), str(meta)))
 
@@ -134,8 +134,8 @@ def solution(path: Path, text: str, class_list: ClassList | None) -> dict[str, t
     synsets = sorted({answer.synset for answer in answers.values()})
     if class_list is None and len(synsets) != _CLASSES:
         raise DatasetError(
-            f"{path} has {len(synsets)} synsets, not ImageNet's {_CLASSES}, so which class each is cannot be told; "
-            "give --class-list FILE"
+            f"{path} has {len(synsets)} synsets, not ImageNet's {_CLASSES}, so which class each is cannot be told",
+            remedy=Remedy("give {}", Option("class_list", "FILE")),
         )
     number_of = numbered(synsets, class_list, path)
     return {name: (number_of[answer.synset], answer.line) for name, answer in answers.items()}

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from assay.data import ilsvrc, text_file
-from assay.data.class_list import ClassList
+from assay.data.class_list import NAMED_CLASSES, ClassList
 from assay.errors import DatasetError
 
 _SEPARATORS = " \t,"
@@ -64,7 +64,11 @@ def read_lines(path: Path, class_list: ClassList | None = None) -> dict[str, Lab
         else:
             labels[name] = Label(label, number)
     if wrong:
-        raise DatasetError(f"{path}: {len(wrong)} lines are not a name and {_a_class(class_list)}", wrong)
+        raise DatasetError(
+            f"{path}: {len(wrong)} lines are not a name and {_a_class(class_list)}",
+            wrong,
+            remedy=NAMED_CLASSES if class_list is None else None,
+        )
     if twice:
         raise DatasetError(f"{path}: {len(twice)} lines repeat a name; leave one line for each image", twice)
     if not labels:
@@ -119,7 +123,7 @@ def _split(entry: str, class_list: ClassList | None) -> tuple[str, int | None]:
 
 def _a_class(class_list: ClassList | None) -> str:
     if class_list is None:
-        return "a class number from 0; where classes stand by their names, give --class-list FILE"
+        return "a class number from 0"
     return f"a class of {class_list.path}: one of its names, or a number from 0 to {class_list.count - 1}"
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from assay import environment
 from assay.data import transform as image_transform
 from assay.data.sources import Source
-from assay.errors import DatasetError, ImageError
+from assay.errors import DatasetError, ImageError, Option, Remedy
 from assay.processes import watchdog
 from assay.processes.watchdog import Holds
 from assay.progress import Progress
@@ -88,9 +88,9 @@ def prepare(
     failures = tuple(failure for shard in shards for failure in shard.failures)
     if failures and on_error == "stop":
         raise DatasetError(
-            f"{len(failures)} of {len(source.names)} images in {source.path} cannot be used; mend or remove them, "
-            "or go on without them with --on-error skip",
+            f"{len(failures)} of {len(source.names)} images in {source.path} cannot be used",
             [f"{failure.name}: {failure.reason}" for failure in failures],
+            remedy=Remedy("mend or remove them, or go on without them with {}", Option("on_error", "skip")),
         )
     if len(failures) == len(source.names):
         raise DatasetError(
@@ -203,7 +203,7 @@ class _Preparation:
             with self.holds.at("decode", f"image {name}"):
                 out[...], warning = image_transform.pixels_and_warning(content, self.transform)
         except ImageError as error:
-            return _Outcome("", None, ImageFailure(name=name, reason=error.message))
+            return _Outcome("", None, ImageFailure(name=name, reason=error.line()))
         warned = ImageWarning(name=name, reason=warning) if warning is not None else None
         return _Outcome(hashlib.sha256(content).hexdigest(), warned, None)
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from assay.data import decoder
-from assay.errors import ImageError, UnknownNameError, UsageError
+from assay.errors import ImageError, Option, Remedy, UnknownNameError, UsageError
 from assay.records import LARGEST_SIDE, ImageTransform, Interpolation
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -95,8 +95,8 @@ def choose(
     check(transform)
     if side is not None and transform.crop != side:
         raise UsageError(
-            f"the model takes {side}×{side} pixels and the transform crops to {transform.crop}; "
-            f"give --preset, or --resize and --crop {side}"
+            f"the model takes {side}×{side} pixels and the transform crops to {transform.crop}",
+            remedy=Remedy("give {}, or {} and {}", Option("preset"), Option("resize"), Option("crop", side)),
         )
     return transform, source
 
@@ -116,8 +116,15 @@ def _assumed(choice: TransformChoice, side: int | None) -> tuple[ImageTransform,
             return transform, f"preset {name}, assumed from the input's {wanted}×{wanted} pixels"
     if choice.resize is None:
         raise UsageError(
-            f"no preset is known for an input of {wanted}×{wanted} pixels; give --resize, --crop, --mean and --std "
-            f"(presets: {', '.join(PRESETS)})"
+            f"no preset is known for an input of {wanted}×{wanted} pixels",
+            remedy=Remedy(
+                "give {}, {}, {} and {} (presets: {})",
+                Option("resize"),
+                Option("crop", wanted),
+                Option("mean"),
+                Option("std"),
+                ", ".join(PRESETS),
+            ),
         )
     return msgspec.structs.replace(
         PRESETS["resnet"], resize=choice.resize, crop=wanted

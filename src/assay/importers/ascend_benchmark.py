@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 
-from assay.errors import RecordError
+from assay.errors import Option, RecordError, Remedy
 from assay.importers.report_file import ReportFile, shown
 from assay.records.reported import ReportedResult, ReportedRun, ReportedStage, ThroughputKind
 
@@ -107,10 +107,11 @@ def _batch(report: ReportFile, rates: dict[str, float], seconds: float) -> tuple
     # The last batch is padded; a thousandth more than a whole number of batches is the rounding of the figures.
     ended = max(1, math.ceil(images / said - 1e-3)) / rates["post"]
     if not (1 - _SLACK) * images / rates["infer"] <= ended <= (1 + _SLACK) * seconds:
-        source = "--set says" if report.batch else "its name says"
+        source = "the setting says" if report.batch else "its name says"
         raise RecordError(
             f"{report.place}: {source} batch {said}, but its rates say {counted:.4g} (infer {rates['infer']:g} /s over "
-            f"post {rates['post']:g} /s); look which is right and give it with --set batch=…"
+            f"post {rates['post']:g} /s)",
+            remedy=Remedy("look which is right and give it with {}", Option("set", "batch=…")),
         )
     if named and int(named[1]) != said:
         return said, (f"its name says batch {named[1]}; its rates and the user say {said}",)

@@ -156,7 +156,7 @@ def _check(run: ReportedRun, said: Settings) -> None:
     for name, stated, value in pairs:
         if None not in (stated, value) and stated != value:
             raise RecordError(
-                f"{run.sources[0]} says {name} {_word(stated)} and --set says {name} {_word(value)}; "
+                f"{run.sources[0]} says {name} {_word(stated)} and the setting says {name} {_word(value)}; "
                 "leave out one of them"
             )
 
@@ -233,7 +233,7 @@ def _with_settings(run: ReportedRun, said: Settings) -> ReportedRun:
 
 
 def _word(value: object) -> str:
-    """A value as `--set` takes it."""
+    """A value as a setting is given."""
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
@@ -263,26 +263,26 @@ def parse_settings(texts: Mapping[str, str]) -> Settings:
 
 def _printable(key: str, text: str) -> str:
     if not text.strip() or not text.isprintable():
-        raise UsageError(f"--set {key}={text!r}: give a name")
+        raise UsageError(f"setting {key}={text!r}: give a name")
     return text.strip()
 
 
 def _gate_name(key: str, text: str) -> str:
     # A gate ends the name where its operator begins.
     if any(sign in text for sign in "<>="):
-        raise UsageError(f"--set {key}={text!r}: give a name without <, > and =, which end it in a gate")
+        raise UsageError(f"setting {key}={text!r}: give a name without <, > and =, which end it in a gate")
     return _printable(key, text)
 
 
 def _count(key: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text)):
-        raise UsageError(f"--set {key}={text!r}: give a whole number of at least 1")
+        raise UsageError(f"setting {key}={text!r}: give a whole number of at least 1")
     return int(text)
 
 
 def _choice(key: str, text: str, known: tuple[str, ...]) -> str:
     if text not in known:
-        raise UsageError(f"--set {key}={text!r}: give {' or '.join(known)}")
+        raise UsageError(f"setting {key}={text!r}: give {' or '.join(known)}")
     return text
 
 

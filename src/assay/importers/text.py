@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from assay import units
+from assay.errors import Option
 from assay.records.reported import ReportedResult, ReportedRun
 
 _OF_SPEED = ("dies", "precision", "device", "input_side", "pixels", "transfers")
 _OF_ACCURACY = ("dataset", "images")
+_SETTING = Option("set")
 
 
-def imported(run: ReportedRun, written: str) -> str:
-    """The figures by batch size, the notes, and the settings that would complete the record."""
+def imported(run: ReportedRun, written: str, option: Callable[[Option], str] = Option.in_python) -> str:
+    """The figures by batch size, the notes, and the settings that would complete the record; `option` words those."""
     scenario = f" {run.scenario}" if run.scenario else ""
     lines = [f"{run.tool}{scenario} · {', '.join(run.sources)} · {written}", ""]
     lines += [_result(result) for result in run.results]
@@ -18,7 +22,7 @@ def imported(run: ReportedRun, written: str) -> str:
         lines += ["", *(f"note: {note}" for note in run.notes)]
     unknown = unknown_of(run)
     if unknown:
-        lines += ["", f"unknown: {', '.join(unknown)}; give them with --set"]
+        lines += ["", f"unknown: {', '.join(unknown)}; give them with {option(_SETTING)}"]
     return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from assay import environment, units
 from assay.data import prepared, transform_fingerprint
-from assay.errors import UsageError
+from assay.errors import Option, Remedy, UsageError
 from assay.importers import loadgen as summary
 from assay.importers.report_file import ReportFile
 from assay.loadgen import driver
@@ -71,7 +71,10 @@ def bench_scenario(
     compiled, load, progress = runnable.compiled, request.load, measuring.progress
     load.check_batch(compiled.options.batch)
     if request.official and data is None:
-        raise UsageError("--mlperf runs the accuracy mode too, which needs images; give --data or --images")
+        raise UsageError(
+            "MLPerf's official way runs the accuracy mode too, which needs images",
+            remedy=Remedy("give {} or {}, or leave out {}", Option("data"), Option("images"), Option("mlperf")),
+        )
     if data is not None:
         bench.check_labels(compiled.model, data, progress)
         # Raises where the pixels are not what the artifact takes, or damaged.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from assay.errors import UnknownNameError, UsageError
+from assay.errors import Option, Remedy, UnknownNameError, UsageError
 from assay.loadgen.records import ScenarioMode
 from assay.records import Setting
 
@@ -85,11 +85,22 @@ class Load:
         """Raises `UsageError` where this cannot be asked of the scenario."""
         name = self.scenario.name
         if name == "server" and self.target_qps is None:
-            raise UsageError("--scenario server: give --target-qps, the queries a second that it is to be sent")
+            raise UsageError(
+                "the server scenario needs the rate of its queries",
+                remedy=Remedy("give {}, the queries a second", Option("target_qps")),
+            )
         if name not in ("server", "offline") and self.target_qps is not None:
-            raise UsageError(f"--target-qps: {name} sends a query when the last one is answered; leave it away")
+            raise UsageError(
+                f"the {name} scenario takes no rate of queries: it sends a query when the last one is answered",
+                remedy=Remedy("leave out {}", Option("target_qps")),
+            )
         if name != "server" and self.latency_bound is not None:
-            raise UsageError(f"--latency-bound: {name} has none; give it with --scenario server")
+            raise UsageError(
+                f"the {name} scenario has no bound on the latency",
+                remedy=Remedy(
+                    "leave out {}, or give it with {}", Option("latency_bound"), Option("scenario", "server")
+                ),
+            )
 
     def check_batch(self, batch: int) -> None:
         """Raises `UsageError` where an artifact of this batch size cannot be filled by a query."""
@@ -97,8 +108,8 @@ class Load:
         if most is not None and batch > most:
             images = f"{most} image{'s' if most > 1 else ''}"
             raise UsageError(
-                f"--scenario {self.scenario.name}: a query is {images}, and the artifact takes {batch}; compile one "
-                f"with --batch {most}"
+                f"a query of the {self.scenario.name} scenario is {images}, and the artifact takes {batch}",
+                remedy=Remedy("compile one with {}", Option("batch", most)),
             )
 
     def departures(self, images: int | None) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from assay.backends.base import Batch, Session
 from assay.data import transform as image_transform
-from assay.errors import AssayError, DatasetError
+from assay.errors import AssayError, DatasetError, Option, Remedy
 from assay.measure import clock
 from assay.measure.clock import now
 from assay.measure.pipeline import Job, Limit, Stage
@@ -137,8 +137,8 @@ def from_images(
                     warnings[names[image]] = warning
             except DatasetError as error:
                 raise DatasetError(
-                    f"image {names[image]} cannot be used ({error.message}); mend or remove it, "
-                    "or prepare the images with --on-error skip"
+                    f"image {names[image]} cannot be used ({error.line()})",
+                    remedy=Remedy("mend or remove it, or prepare the images with {}", Option("on_error", "skip")),
                 ) from error
         slot.files = []
         slot.pixels[job.items :] = 0

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from assay.errors import CheckpointError
+from assay.errors import CheckpointError, Option, Remedy
 
 _SHOWN = 4
 _NEGLIGIBLE = 1e-3
@@ -41,8 +41,12 @@ def fill(
     ]
     if faults:
         fitting = look_alikes()
-        advice = f"it looks like {' or '.join(fitting)}: give --arch {fitting[0]}" if fitting else ""
-        raise CheckpointError(f"{described} do not fit: {'; '.join(faults)}; {advice or 'give the right --arch'}")
+        if fitting:
+            remedy = Remedy("give {}", Option("arch", fitting[0]))
+            faults.append(f"it looks like {' or '.join(fitting)}")
+        else:
+            remedy = Remedy("give the right {}", Option("arch"))
+        raise CheckpointError(f"{described} do not fit: {'; '.join(faults)}", remedy=remedy)
     table = OrderedDict((key, value.to(expected[key].dtype)) for key, value in weights.items())
     # Some layers rename their weights by the version of the layer that saved them, and refuse a table without one.
     # The names fit this network, so the versions are its own.

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import onnx
 import torch
 
-from assay.errors import ModelError, UsageError
+from assay.errors import ModelError, Option, Remedy, UsageError
 from assay.storage import store
 
 OPSET = 11
@@ -62,7 +62,8 @@ def _export(network: torch.nn.Module, side: int, opset: int | None, out: Path) -
             _trace(network, side, opset, out)
         except torch.onnx.errors.OnnxExporterError as error:
             raise ModelError(
-                f"cannot export to ONNX opset {opset}: {_first_line(error)}; leave --opset away for the lowest one"
+                f"cannot export to ONNX opset {opset}: {_first_line(error)}",
+                remedy=Remedy("leave out {} for the lowest one", Option("opset")),
             ) from error
         return None
     tried, lacking = OPSET, dict[str, None]()
@@ -106,8 +107,8 @@ def _trace(network: torch.nn.Module, side: int, opset: int, out: Path) -> None:
         # A network that cannot take these images fails in whatever way its layers do.
         except (RuntimeError, ValueError, AssertionError) as error:
             raise ModelError(
-                f"the network cannot be traced for images of {side}×{side}: {_first_line(error)}; "
-                "give the --crop that it was trained for"
+                f"the network cannot be traced for images of {side}×{side}: {_first_line(error)}",
+                remedy=Remedy("give the {} that it was trained for", Option("crop")),
             ) from error
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from assay.errors import ModelError
+from assay.errors import ModelError, Option, Remedy
 
 _OURS = "assay/"
 """How the names begin of what fusing put around the network."""
@@ -20,6 +20,7 @@ _STAYING = {"Resize": (1, 2), "Upsample": (1,)}
 """Inputs that ONNX wants in float32, whatever the operator computes in: regions and scales."""
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
 _LARGEST = float(np.finfo(np.float16).max)
+_IN_FLOAT32 = Remedy("give {}", Option("precision", "fp32"))
 
 
 def lower(file: Path, taken: str, given: str) -> None:
@@ -58,10 +59,12 @@ def lower(file: Path, taken: str, given: str) -> None:
 def _lower_node(node: onnx.NodeProto, staying: Iterable[str]) -> None:
     """What a node itself says of types: constants, and casts to float32."""
     if node.op_type in _QUANTIZED:
-        raise ModelError("half precision cannot be put into a quantized model; give --precision int8")
+        raise ModelError(
+            "half precision cannot be put into a quantized model", remedy=Remedy("give {}", Option("precision", "int8"))
+        )
     for attribute in node.attribute:
         if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
-            raise ModelError(f"half precision cannot be put into the branches of {node.op_type}; give --precision fp32")
+            raise ModelError(f"half precision cannot be put into the branches of {node.op_type}", remedy=_IN_FLOAT32)
         if node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT:
             attribute.i = TensorProto.FLOAT16
         if attribute.type == onnx.AttributeProto.TENSOR and node.output[0] not in staying:
@@ -81,7 +84,7 @@ def _lower_tensor(tensor: onnx.TensorProto) -> None:
     # Infinity is meant as such, in masks.
     if _LARGEST < largest < np.inf:
         raise ModelError(
-            f"{tensor.name or 'a constant'} holds {largest:g}, beyond half precision's {_LARGEST:g}; "
-            "give --precision fp32"
+            f"{tensor.name or 'a constant'} holds {largest:g}, beyond half precision's {_LARGEST:g}",
+            remedy=_IN_FLOAT32,
         )
     tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), tensor.name))

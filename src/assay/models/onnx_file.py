@@ -10,7 +10,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from assay import units
-from assay.errors import ModelError, UnknownNameError
+from assay.errors import ModelError, Option, Remedy, UnknownNameError
 from assay.models import external_data
 from assay.records import TensorSpec
 
@@ -26,7 +26,9 @@ def load(path: Path, with_weights: bool = True) -> onnx.ModelProto:
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give the .onnx file in it")
     if not path.is_file():
-        raise ModelError(f"no model at {path}; give an .onnx file or an architecture with --weights")
+        raise ModelError(
+            f"no model at {path}", remedy=Remedy("give an .onnx file or an architecture with {}", Option("weights"))
+        )
     size = path.stat().st_size
     if not size:
         raise ModelError(f"{path} is no whole ONNX file: it is empty; copy it again")
@@ -124,7 +126,10 @@ def _class_output(model: onnx.ModelProto, path: Path, wanted: str | None) -> Ten
         raise UnknownNameError(f"output of {path}", wanted, outputs)
     if wanted is None and len(outputs) != 1:
         named = ", ".join(_shown(_spec(value)) for value in outputs.values())
-        raise ModelError(f"{path} has {len(outputs)} outputs ({named}); choose the one of classes with --output NAME")
+        raise ModelError(
+            f"{path} has {len(outputs)} outputs ({named})",
+            remedy=Remedy("choose the one of classes with {}", Option("output", "NAME")),
+        )
     name = wanted if wanted is not None else next(iter(outputs))
     spec = _spec(outputs[name])
     if not spec.shape or any(isinstance(side, str) for side in spec.shape[1:]):

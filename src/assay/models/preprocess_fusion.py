@@ -20,7 +20,7 @@ import onnx
 from google.protobuf.message import EncodeError
 from onnx import TensorProto, helper, numpy_helper
 
-from assay.errors import ModelError
+from assay.errors import ModelError, Option, Remedy
 from assay.models import onnx_file
 from assay.records import ImageTransform, InputKind, OnnxModel, TensorSpec
 
@@ -81,8 +81,8 @@ def require_batch(model: OnnxModel, batch: int | None) -> None:
     if fixed is not None and fixed != batch:
         wanted = "any batch size" if batch is None else f"batch size {batch}"
         raise ModelError(
-            f"{model.name} has a fixed batch size of {fixed}, so it cannot be compiled for {wanted}; "
-            f"use --batch {fixed}, or export it with a free batch size"
+            f"{model.name} has a fixed batch size of {fixed}, so it cannot be compiled for {wanted}",
+            remedy=Remedy("use {}, or export it with a free batch size", Option("batch", fixed)),
         )
 
 

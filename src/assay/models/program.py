@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from assay.errors import ModelError
+from assay.errors import ModelError, Option, Remedy
 
 _EXAMPLE_BATCH = 2
 """An axis of one would be taken for one that is always so."""
@@ -29,7 +29,8 @@ def write(network: torch.nn.Module, side: int, out: Path) -> None:
         except (RuntimeError, ValueError, AssertionError, torch._dynamo.exc.TorchDynamoException) as error:
             said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
             raise ModelError(
-                f"torch.export cannot follow the network: {said}; leave --pt2 away, and use another backend than torch"
+                f"torch.export cannot follow the network: {said}",
+                remedy=Remedy("leave out {}, and use another backend than torch", Option("pt2")),
             ) from error
         # Into memory first: where a disk is full torch's writer raises, and once more as it is taken apart, which ends
         # the process. A path whose suffix is not this format's, as of what is being written, would be warned of.

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from assay import environment, units
-from assay.errors import CheckpointError, RecordError
+from assay.errors import CheckpointError, Option, RecordError, Remedy
 from assay.progress import Progress, Silent, Stopwatch
 from assay.storage import locks, store
 
@@ -20,6 +20,8 @@ _BLOCK = 256 * 1024
 _TIMEOUT_SECONDS = 30.0
 _TOLERANCE = 1.01
 """How much longer than it was said to be a file may get before it is given up; its hash decides in the end."""
+_BY_HAND = Option("weights")
+"""What takes a file that was fetched by other means."""
 
 
 def cache_folder() -> Path:
@@ -59,7 +61,8 @@ def fetch(
             partial.unlink()
             raise CheckpointError(
                 f"{url} gave a file whose sha256 begins with {found[: len(hash_prefix)]}, not {hash_prefix}; it was "
-                "not kept. Run again to fetch it anew, or give the file with --weights"
+                "not kept",
+                remedy=Remedy("run again to fetch it anew, or give the file with {}", _BY_HAND),
             )
         with _writing(target):
             partial.replace(target)
@@ -112,13 +115,13 @@ class _Download:
                     yield None
                     return
                 raise CheckpointError(
-                    f"{self._url}: the server answered {error.code} {error.reason}; fetch the file by other means and "
-                    "give it with --weights"
+                    f"{self._url}: the server answered {error.code} {error.reason}",
+                    remedy=Remedy("fetch the file by other means and give it with {}", _BY_HAND),
                 ) from error
         except (OSError, http.client.HTTPException) as error:
             raise CheckpointError(
-                f"cannot reach {self._url}: {_reason(error)}; go online once, or fetch the file by other means and "
-                "give it with --weights"
+                f"cannot reach {self._url}: {_reason(error)}",
+                remedy=Remedy("go online once, or fetch the file by other means and give it with {}", _BY_HAND),
             ) from error
         with response:
             yield response
@@ -143,7 +146,8 @@ class _Download:
                     self._partial.unlink()
                     raise CheckpointError(
                         f"{self._url} gives more than the {units.memory(self._limit / _TOLERANCE)} that the file has; "
-                        "it was not kept: give the file with --weights"
+                        "it was not kept",
+                        remedy=Remedy("give the file with {}", _BY_HAND),
                     )
                 file.write(block)
                 self._show(size)

@@ -144,7 +144,9 @@ def check(model: OnnxModel, data: CalibrationData, scheme: Scheme) -> None:
     if calibrator not in ranges.CALIBRATORS:
         raise UnknownNameError("calibrator", calibrator, ranges.CALIBRATORS)
     if images < 1:
-        raise UsageError(f"--images {images}: give the number of images to calibrate on, 1 or more")
+        raise UsageError(
+            f"{images} images to calibrate on are too few", remedy=Remedy("give {} of 1 or more", Option("images"))
+        )
     if isinstance(data, PreparedDataset):
         pixel_sources.require_transform(data, model)
     ready.require_float32(onnx_file.load(model.file.path, with_weights=False), str(model.file.path))

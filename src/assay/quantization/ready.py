@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, version_converter
 
-from assay.errors import ModelError
+from assay.errors import ModelError, Option, Remedy
 from assay.models import onnx_file
 from assay.quantization import layers
 
@@ -63,8 +63,8 @@ def _raised(proto: onnx.ModelProto, name: str, opset: int) -> onnx.ModelProto:
     except RuntimeError as error:
         said = " ".join(str(error).split())[:200]
         raise ModelError(
-            f"{name} cannot be raised from opset {opset} to {OPSET}, which 8 bits need ({said}); export it with "
-            f"--opset {OPSET}"
+            f"{name} cannot be raised from opset {opset} to {OPSET}, which 8 bits need ({said})",
+            remedy=Remedy("export it with {}", Option("opset", OPSET)),
         ) from error
 
 

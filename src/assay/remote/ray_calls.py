@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from assay.errors import AssayError, BackendError, MissingExtraError
+from assay.errors import AssayError, BackendError, MissingExtraError, Option, Remedy
 from assay.measure.clock import now
 from assay.remote.hand_out import WorkerLostError
 
@@ -56,7 +56,8 @@ def connect(address: str) -> bool:
     except Exception as error:  # Ray raises what it likes here, a bare RuntimeError or ConnectionError among it
         what = " ".join(str(error).split())[:200]
         raise BackendError(
-            f"--cluster {address}: cannot connect ({what}); start it with ray start --head, or give --cluster local"
+            f"cannot connect to the cluster {address} ({what})",
+            remedy=Remedy("start it with ray start --head, or give {}", Option("cluster", LOCAL)),
         ) from error
     return True
 

@@ -18,7 +18,7 @@ import msgspec
 
 from assay import environment
 from assay.backends import registry
-from assay.errors import AssayError, BackendError
+from assay.errors import AssayError, BackendError, Option, Remedy
 from assay.measure.clock import now
 from assay.records import BuildOptions, CompiledModel
 from assay.remote import ray_calls
@@ -64,8 +64,8 @@ class Cluster:
         found = self._join(self._nodes())
         if not found:
             raise BackendError(
-                f"no machine of the cluster has a device like {self._task.compiled.options.device}; start nodes that "
-                "have, or compile for another --device"
+                f"no machine of the cluster has a device like {self._task.compiled.options.device}",
+                remedy=Remedy("start nodes that have, or compile for another {}", Option("device")),
             )
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from assay.errors import UsageError
+from assay.errors import Option, Remedy, UsageError
 from assay.records import ArrayFile, CompiledModel, ImageWarning
 from assay.steps.pixel_sources import Content, Data, Source, source_of
 
@@ -33,4 +33,7 @@ def shardable(data: Data) -> Shardable:
     if isinstance(source, Shardable):
         return source
     what = "made-up pixels" if data is None else "tensors that an .info file lists"
-    raise UsageError(f"--cluster and several devices share a data set, not {what}; give --data or --images")
+    raise UsageError(
+        f"a cluster and several devices share a data set, not {what}",
+        remedy=Remedy("give {} or {}", Option("data"), Option("images")),
+    )

@@ -136,9 +136,9 @@ def _of_reported(subject: Side, other: Side, k: int, figure: float) -> _Expected
     """A figure beside one of which one at least was reported; with why, where they are not of the same images."""
     for side in (subject, other):
         if side.reported is not None and side.reported.dataset is None:
-            return _Expected(None, f"the data set of {side.said} is unknown; give it with assay import --set dataset=…")
+            return _Expected(None, f"the data set of {side.said} is unknown; import it again with dataset=…")
         if side.reported is not None and side.reported.images is None:
-            unknown = f"the number of images of {side.said} is unknown; give it with assay import --set images=…"
+            unknown = f"the number of images of {side.said} is unknown; import it again with images=…"
             return _Expected(None, unknown)
     if subject.reported is not None and other.reported is not None:
         ours, theirs = _images(subject.reported), _images(other.reported)
@@ -163,17 +163,17 @@ def _of_the_runs(of: ReportedRun, reported: Side, run: RunRecord, measured: Side
         return _Expected(
             None,
             f"{reported.said} is of {_images(of)}; these {len(_names(run)):,} of {measured.said} are {how}. "
-            f"Give --reference top{k}=… to judge them.",
+            f"Give a reference top{k}=… to judge them.",
         )
     theirs, ours = of.weights_md5, reported.points[0].facts["weights"]
     if theirs is None:
-        unknown = f"the weights of {reported.said} are unknown; give their md5 with assay import --set weights_md5=…"
+        unknown = f"the weights of {reported.said} are unknown; give a reference top{k}=… to judge it"
         return _Expected(None, unknown)
     if any(point.facts["weights"] != ours for point in measured.points):
         return _Expected(
             None,
             f"{reported.said} is of weights with {ours}, which those of {measured.said} are not known to be. "
-            f"Give --weights-entry to the run if they are, or --reference top{k}=…",
+            f"Give the run the published entry of its weights if they are, or a reference top{k}=…",
         )
     return _Expected(figure, whole=of.images if sample else None)
 
@@ -213,9 +213,7 @@ def _cannot_count(subject: Side, k: int) -> str | None:
     if run.is_of_speed_alone:
         return "speed alone was measured, so there is no accuracy to judge; bench it over a data set for one"
     if any(accuracy is None for accuracy in counted):
-        return (
-            "the images have no labels; measure them with --labels FILE, or score the predictions with assay evaluate"
-        )
+        return "the images have no labels; measure them with labels, or score the predictions with assay evaluate"
     if any(len(accuracy.correct_at) < k for accuracy in counted if accuracy):
         return f"the model has fewer than {k} classes"
     return None
@@ -223,12 +221,12 @@ def _cannot_count(subject: Side, k: int) -> str | None:
 
 def _nothing_published(subject: Side, name: str) -> str:
     if subject.run is None:
-        return f"there is nothing to hold {subject.said} against; give --against guide:published or another record"
+        return f"there is nothing to hold {subject.said} against; give guide:published or another record"
     obstacle = _cannot_count(subject, 1)
     if obstacle is not None:
         return obstacle
     told = subject.run.model.name
-    return f"no published {name} is known for {told}. Give --reference {name.replace('-', '')}=… to judge it."
+    return f"no published {name} is known for {told}. Give a reference {name.replace('-', '')}=… to judge it."
 
 
 def _of_published(published: PublishedAccuracy, run: RunRecord, k: int, expected: float | None) -> _Expected:
@@ -239,13 +237,13 @@ def _of_published(published: PublishedAccuracy, run: RunRecord, k: int, expected
         return _Expected(
             expected,
             f"{figure} ({published.source}) is of {published.dataset}; these {len(_names(run)):,} are others. "
-            f"Give --reference top{k}=… to judge them.",
+            f"Give a reference top{k}=… to judge them.",
         )
     if not published.matched:
         return _Expected(
             expected,
             f"{figure} is of {published.source}, whose file these weights are not (by their sha256). "
-            f"Give --weights-entry if they are, or --reference top{k}=…",
+            f"Give their published entry if they are, or a reference top{k}=…",
         )
     return _Expected(expected, whole=None if whole else published.images)
 

@@ -20,7 +20,7 @@ def obstacle(one: Side, other: Side) -> str | None:
         return _between_runs(one.run, other.run)
     for side in (one, other):
         if side.model is None:
-            return f"the model of {side.said} is unknown; give it with assay import --set model=…"
+            return f"the model of {side.said} is unknown; import it again with model=…"
     if one.model != other.model:
         return f"another model: {one.model} against {other.model}"
     if None not in (one.input_side, other.input_side) and one.input_side != other.input_side:

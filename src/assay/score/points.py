@@ -166,9 +166,7 @@ class _ReportedPoint:
             return Missing(f"{name} has no {kind} throughput{instead}", absent=True)
         dies = self.of.dies if of_card else 1
         if dies is None:
-            return Missing(
-                f"the dies a card of {name} are unknown; give them with assay import --set dies=…", absent=False
-            )
+            return Missing(f"the dies a card of {name} are unknown; import it again with dies=…", absent=False)
         if dies > 1 and kind != "interface":
             # The dies of a card share the host that feeds them.
             reason = f"the {kind} throughput of {name} is of one die of {dies}; what the card reaches is unknown"
@@ -188,7 +186,7 @@ class _ReportedPoint:
 
 def unknown_batch(name: str) -> Missing:
     """What is said of a figure that needs its batch size."""
-    return Missing(f"the batch size of {name} is unknown; give it with assay import --set batch=…", absent=False)
+    return Missing(f"the batch size of {name} is unknown; import it again with batch=…", absent=False)
 
 
 def _weights(run: RunRecord, weights_md5: WeightsMd5) -> str | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import shlex
 from pathlib import Path
 
-from assay import units
+from assay import command_line, units
 from assay.backends import opening
 from assay.errors import UsageError
 from assay.quantization import calibration, layer_costs, quantize, ranges
@@ -91,19 +90,16 @@ class Quantizer:
         """The command line that makes a candidate's 8-bit model again; None of one in float."""
         if candidate.calibrator is None:
             return None
-        words = [
-            "assay",
+        return command_line.of(
             "quantize",
-            str(self._model.file.path),
-            "--calibration",
-            str(image_split.folder_of(self._images())),
-        ]
-        words += ["--calibrator", candidate.calibrator, *([] if candidate.per_channel else ["--per-tensor"])]
-        for layer in self._layers(candidate.float_layers, candidate.per_channel):
-            words += ["--keep-float", layer]
-        words += opening.words_of_a_bare_file(self._model)
-        place = self._path(candidate.calibrator, candidate.per_channel, candidate.float_layers)
-        return shlex.join([*words, "-o", str(place.resolve())])
+            self._model.file.path,
+            calibration=image_split.folder_of(self._images()),
+            calibrator=candidate.calibrator,
+            per_tensor=not candidate.per_channel,
+            keep_float=list(self._layers(candidate.float_layers, candidate.per_channel)),
+            **opening.options_of_a_bare_file(self._model),
+            out=self._path(candidate.calibrator, candidate.per_channel, candidate.float_layers).resolve(),
+        )
 
     def _images(self) -> PreparedDataset:
         if self._calibration is None:

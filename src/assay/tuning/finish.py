@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from assay import command_line
 from assay.backends import opening, registry
 from assay.errors import AssayError
 from assay.processes import child, interrupts
@@ -226,12 +226,6 @@ def eight_bits(trials: Sequence[TuningTrial], reference: float) -> EightBits | N
 
 def commands(compiled: CompiledModel, candidate: Candidate, quantize: str | None, data: Path) -> tuple[str, ...]:
     """Command lines that make an artifact again without a search, and measure it with its settings."""
-    words = ["assay", "bench", str(compiled.file.path), "--data", str(data)]
-    for key, value in candidate.run.items():
-        words += ["--set", f"{key}={_written(value)}"]
-    made = [opening.command(compiled), shlex.join([*words, "-o", "BENCH"])]
+    bench = command_line.of("bench", compiled.file.path, data=data, set=candidate.run, out="BENCH")
+    made = [opening.command(compiled), bench]
     return tuple([quantize, *made] if quantize is not None else made)
-
-
-def _written(value: Setting) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -45,7 +45,7 @@ def test_a_class_that_is_none_is_named(text: str, tmp_path: Path) -> None:
     found = _shard(tmp_path, {"a.jpg": b"", "a.cls": content})
     with pytest.raises(DatasetError) as caught:
         found.classes(None)
-    assert_says(caught, "1 of 1 classes in", "a number from 0", "--class-list FILE")
+    assert_says(caught, "1 of 1 classes in", "a number from 0", "give class_list=FILE")
     assert caught.value.files == (f"a.cls: {content!r}",)
 
 
@@ -68,7 +68,7 @@ def test_samples_that_are_not_one_image_and_one_class_are_named(tmp_path: Path) 
     found = _shard(tmp_path, {"a.jpg": b"", "a.cls": b"1", "b.jpg": b"", "c.cls": b"1"})
     with pytest.raises(DatasetError) as caught:
         found.classes(None)
-    assert_says(caught, "1 images in", "have no class and 1 classes no image", "or give --labels")
+    assert_says(caught, "1 images in", "have no class and 1 classes no image", "or give labels")
     assert caught.value.files == ("b.jpg", "c.cls")
     two = sources.find(archives.tar(tmp_path / "two.tar", {"a.jpg": b"", "a.png": b"", "a.cls": b"1"}))
     with pytest.raises(DatasetError) as caught:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from assay import units
 from assay.cli.guide import options as guide_options
-from assay.cli.guide.advice import in_the_guides_words
+from assay.cli.guide import words as guide_words
 from assay.cli.options import Commands, answer, command, seconds
 from assay.errors import EXIT_DONE, EXIT_GATE, AssayError, UnknownNameError, UsageError
 from assay.processes import programs
@@ -64,8 +64,11 @@ def guide(options: argparse.Namespace) -> int:
     name = words[0].rpartition("/")[2]
     if name not in PROGRAMS:
         raise UnknownNameError("program of the guide", name, PROGRAMS)
-    with in_the_guides_words():
+    try:
         return PROGRAMS[name](_Line(options, options.backend, words[1:]))
+    except AssayError as error:
+        error.remedy = guide_words.remedy(error.remedy)
+        raise
 
 
 def _export(line: _Line) -> int:

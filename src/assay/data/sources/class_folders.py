@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from assay.data.class_list import ClassList
-from assay.errors import DatasetError, UsageError
+from assay.errors import DatasetError, Option, Remedy, UsageError
 
 
 def numbered(
@@ -19,7 +19,8 @@ def numbered(
     if class_of is None:
         if class_list is not None:
             raise UsageError(
-                f"--class-list {class_list.path}: the images of {path} lie in no class folders; give --labels too"
+                f"{class_list.path} numbers classes, and the images of {path} lie in no class folders",
+                remedy=Remedy("give {} too, or leave out {}", Option("labels"), Option("class_list")),
             )
         return None
     if class_list is None:

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.data.class_list import ClassList
+from assay.data.class_list import NAMED_CLASSES, ClassList
 from assay.data.sources.archive import Archive
 from assay.data.sources.folder import is_image
-from assay.errors import DatasetError, UsageError
+from assay.errors import DatasetError, Option, Remedy, UsageError
 
 _CLASS = ".cls"
 _LARGEST_CLASS = 256
@@ -125,10 +125,14 @@ def _classes(shards: Shards, class_list: ClassList | None) -> tuple[int, ...]:
         else:
             numbers[_key(name)] = number
     if wrong:
-        known = "a number from 0; where they are names, give --class-list FILE"
+        known = "a number from 0"
         if class_list is not None:
             known = f"one of {class_list.path}: its names, or a number from 0 to {class_list.count - 1}"
-        raise DatasetError(f"{len(wrong)} of {len(keys)} classes in {shards.path} are not {known}", sorted(wrong))
+        raise DatasetError(
+            f"{len(wrong)} of {len(keys)} classes in {shards.path} are not {known}",
+            sorted(wrong),
+            remedy=NAMED_CLASSES if class_list is None else None,
+        )
     return tuple(numbers[key] for key in keys)
 
 
@@ -142,9 +146,9 @@ def _require_pairs(shards: Shards, keys: list[str], class_files: Mapping[str, st
     alone = sorted(name for key, name in class_files.items() if key not in counts)
     if without or alone:
         raise DatasetError(
-            f"{len(without)} images in {shards.path} have no class and {len(alone)} classes no image; make the shards "
-            "again with both in each sample, or give --labels",
+            f"{len(without)} images in {shards.path} have no class and {len(alone)} classes no image",
             [*without, *alone],
+            remedy=Remedy("make the shards again with both in each sample, or give {}", Option("labels")),
         )
 
 
