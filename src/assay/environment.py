@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from assay.errors import DISTRIBUTION
 from assay.records import Environment
 
 BUSY_SHARE = 0.15
@@ -45,7 +46,7 @@ def version(package: str) -> str | None:
 def describe() -> Environment:
     """The machine and the versions of what takes part in a run."""
     return Environment(
-        assay=version("assay") or "unknown",
+        assay=version(DISTRIBUTION) or "unknown",
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()}",
         machine=platform.machine(),
