@@ -74,7 +74,9 @@ def test_an_unknown_name_among_none_says_so() -> None:
 
 def test_a_missing_extra_gives_the_pip_command() -> None:
     said = str(MissingExtraError("exporting a checkpoint", "torch"))
-    assert said == "exporting a checkpoint needs an optional part; install it with: pip install 'assay[torch]'"
+    assert (
+        said == "exporting a checkpoint needs an optional part; install it with: pip install 'assay-inference[torch]'"
+    )
 
 
 GIVE = Remedy("give {} or {} to {}", Option("labels", "FILE"), Option("class_list"), "evaluate")

@@ -63,5 +63,5 @@ def test_without_torch_an_export_names_the_command_that_installs_it(tmp_path: ob
     )
     assert done.returncode == 1
     assert done.stderr == (
-        "assay: exporting a checkpoint needs an optional part; install it with: pip install 'assay[torch]'\n"
+        "assay: exporting a checkpoint needs an optional part; install it with: pip install 'assay-inference[torch]'\n"
     )

@@ -119,7 +119,7 @@ def test_the_backend_of_twenty_lines_compiles_keeps_the_scores_and_runs(
     written: str, demo_model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(registry.BACKENDS, "reference", written)
+    monkeypatch.setattr(registry, "BACKENDS", {**registry.BACKENDS, "reference": written})
     options, run_settings = build_options("reference", batch=2)
     compiled, _ = compile_into(demo_model, options, tmp_path / "compiled")
     assert compiled.parity is not None

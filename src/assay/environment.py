@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from assay.errors import DISTRIBUTION
 from assay.records import Environment
 
 BUSY_SHARE = 0.15
@@ -42,7 +43,7 @@ def version(package: str) -> str | None:
         return None
 
 
-__version__ = version("assay") or "unknown"
+__version__ = version(DISTRIBUTION) or "unknown"
 
 
 def describe() -> Environment:

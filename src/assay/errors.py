@@ -27,6 +27,9 @@ from typing import Any
 
 from assay.units import visible
 
+DISTRIBUTION = "assay-inference"
+"""What the package is called on an index; its command and its import are `assay`."""
+
 EXIT_DONE = 0
 EXIT_FAULT = 1
 EXIT_USAGE = 2
@@ -140,8 +143,8 @@ class UnknownNameError(AssayError):
 class MissingExtraError(AssayError):
     """An optional package is not installed."""
 
-    def __init__(self, purpose: str, extra: str) -> None:
-        super().__init__(f"{purpose} needs an optional part; install it with: pip install 'assay[{extra}]'")
+    def __init__(self, purpose: str, extra: str, distribution: str = DISTRIBUTION) -> None:
+        super().__init__(f"{purpose} needs an optional part; install it with: pip install '{distribution}[{extra}]'")
 
 
 class CheckpointError(AssayError):

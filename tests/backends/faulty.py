@@ -13,15 +13,12 @@ import numpy as np
 
 from assay.backends.base import Batch, Scores
 from assay.backends.onnxruntime import OnnxRuntime, OnnxRuntimeSession
-from assay.errors import BackendError
+from assay.errors import BackendError, MissingExtraError
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Setting
 
-_NAMES = ("crashing", "aborting", "hanging", "greedy", "wrong", "late", "slow", "halting")
-TABLE = {
-    **{name: f"{__name__}:{name.title()}" for name in _NAMES},
-    "absent": "a_package_that_nobody_has:Backend",
-}
-"""name → module:class, as in the registry; the last one is not installed."""
+_NAMES = ("crashing", "aborting", "hanging", "greedy", "wrong", "late", "slow", "halting", "absent")
+TABLE = {name: f"{__name__}:{name.title()}" for name in _NAMES}
+"""name → module:class, as in the registry."""
 
 HALT_SECONDS = 0.1
 _calls = itertools.count()
@@ -97,6 +94,15 @@ class Halting(OnnxRuntime):
 
     def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> OnnxRuntimeSession:
         return _Halting.of(super().open(compiled, run_settings))
+
+
+class Absent(OnnxRuntime):
+    """Lacks the package that it needs."""
+
+    name = "absent"
+
+    def __init__(self) -> None:
+        raise MissingExtraError("backend absent", "absent")
 
 
 class _Altered(OnnxRuntimeSession):

@@ -152,5 +152,5 @@ def test_a_batch_too_large_for_the_device_is_one_line(
 
 def test_without_the_package_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'assay\[tensorrt\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'assay-inference\[tensorrt\]'"):
         registry.get("tensorrt")

@@ -115,7 +115,7 @@ def _spoil_reading(image: str) -> None:
 
 
 if __name__ == "__main__":
-    registry.BACKENDS.update(TABLE)
+    registry.take_over({**registry.BACKENDS, **TABLE})
     if IMAGE in os.environ:
         _spoil_decoding(Path(os.environ[IMAGE]))
     if FILE in os.environ:

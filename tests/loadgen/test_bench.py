@@ -282,7 +282,7 @@ def test_without_loadgen_it_says_what_to_install_and_for_which_python(
     monkeypatch.setattr(driver, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError) as caught:
         measured(artifact, None, tmp_path, ScenarioRequest("offline"))
-    assert_says(caught, "assay[loadgen]", "wheels for Python 3.11 to 3.13")
+    assert_says(caught, "assay-inference[loadgen]", "wheels for Python 3.11 to 3.13")
 
 
 def test_pixels_of_another_size_are_refused(compiled: Compiled, demo_data: PreparedDataset, tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ from assay.remote.bench import Spread
 from assay.steps import bench
 from assay.steps.artifact import load_compiled
 from assay.steps.prepare import load_prepared
-registry.BACKENDS.update(slow.TABLE)
+registry.take_over({**registry.BACKENDS, **slow.TABLE})
 artifact, data = load_compiled(Path(sys.argv[1])), load_prepared(Path(sys.argv[2]))
 result, _, _ = bench.trial(
     artifact, data, Path(sys.argv[3]), run_settings={}, reuse=True, spread=Spread(**json.loads(sys.argv[4]))
@@ -373,7 +373,7 @@ def test_without_ray_it_says_what_to_install(
     artifact: CompiledModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"assay\[ray\]"):
+    with pytest.raises(MissingExtraError, match=r"assay-inference\[ray\]"):
         shared(artifact, demo_data, tmp_path / "out", Spread(cluster="local"))
 
 

@@ -195,7 +195,7 @@ def test_classes_without_names_are_shown_by_number() -> None:
 
 @pytest.mark.parametrize(("share", "state"), [(0.0, "0 % in use: idle"), (0.4, "40 % in use: busy")])
 def test_a_machine_is_shown_with_its_backends(share: float, state: str) -> None:
-    problem = "openvino is not installed; install it with: pip install 'assay[openvino]'"
+    problem = "openvino is not installed; install it with: pip install 'assay-inference[openvino]'"
     backends = (
         BackendState(name="onnxruntime", version="1.18", devices=("cpu",), problem=None),
         BackendState(name="openvino", version=None, devices=(), problem=problem, installed=False),

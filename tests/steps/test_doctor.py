@@ -22,7 +22,7 @@ def test_each_backend_runs_a_tiny_model_or_says_what_to_do(monkeypatch: pytest.M
     assert proved.parity.holds
     assert states["null"].problem is None
     assert not states["absent"].installed
-    assert "pip install 'assay[absent]'" in (states["absent"].problem or "")
+    assert "pip install 'assay-inference[absent]'" in (states["absent"].problem or "")
     assert (states["crashing"].problem or "").startswith("backend crashing crashed (SIGSEGV) while running a tiny")
     assert "did not end within 4 s" in (states["hanging"].problem or "")
     assert "changed the scores" in (states["wrong"].problem or "")

@@ -269,7 +269,7 @@ def test_a_missing_optuna_is_known_before_the_search(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MissingExtraError, match=r"assay\[tune\]"):
+    with pytest.raises(MissingExtraError, match=r"assay-inference\[tune\]"):
         tune(demo_model, demo_data, tmp_path, SHORT)
     assert not (tmp_path / "reference").exists()
 

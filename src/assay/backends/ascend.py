@@ -9,7 +9,6 @@ compile for float32 input.
 from __future__ import annotations
 
 import importlib
-import queue
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from typing import Any, Self
 import numpy as np
 
 from assay.backends.base import Batch, Names, Scores, Settings, Start
+from assay.backends.slots import SlotPool
 from assay.errors import BackendError, Option, Remedy
 from assay.processes import programs
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
@@ -135,19 +135,17 @@ class AscendSession:
                 f"ascend runs artifacts with the package ais_bench ({error}); install the wheels of aclruntime and "
                 "ais_bench for your version of CANN"
             ) from error
-        self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         with _translated(f"open {compiled.file.path}"):
-            for _ in range(slots):
-                self._free.put(interface.InferSession(int(number[1]), str(compiled.file.path)))
+            self._sessions = SlotPool[Any](
+                slots,
+                lambda: interface.InferSession(int(number[1]), str(compiled.file.path)),
+                lambda session: session.free_resource(),
+            )
 
     def infer(self, batch: Batch) -> Scores:
-        """Scores one batch; a call waits for a free slot where more are in flight than there are."""
-        session = self._free.get()
-        try:
-            with _translated("run a batch"):
-                scores = session.infer([np.ascontiguousarray(batch)], mode="static")[0]
-        finally:
-            self._free.put(session)
+        """Scores one batch on a session that is idle."""
+        with self._sessions.lend() as session, _translated("run a batch"):
+            scores = session.infer([np.ascontiguousarray(batch)], mode="static")[0]
         # Half precision where the compiler kept the output so; and memory that the next call may write to.
         return np.array(scores, dtype=np.float32).reshape([int(side) for side in self.output.shape])
 
@@ -158,8 +156,7 @@ class AscendSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Frees the device's memory."""
-        while not self._free.empty():
-            self._free.get().free_resource()
+        self._sessions.close()
 
 
 def _processor() -> tuple[str, ...]:

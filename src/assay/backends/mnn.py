@@ -8,7 +8,6 @@ which is kept clean of it. Run on x86-64.
 from __future__ import annotations
 
 import hashlib
-import queue
 import re
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import numpy as np
 from assay import environment
 from assay.backends import mnn_constants, native_output
 from assay.backends.base import ANOTHER, Batch, Scores, Settings, Start
+from assay.backends.slots import SlotPool
 from assay.errors import BackendError, Option, Remedy
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
 from assay.storage import store
@@ -122,17 +122,12 @@ class MnnSession:
         self.input = compiled.input
         self.output = compiled.output
         self.slots = slots
-        self._free: queue.SimpleQueue[_Interpreter] = queue.SimpleQueue()
-        for _ in range(slots):
-            self._free.put(_Interpreter(compiled, threads))
+        self._interpreters = SlotPool(slots, lambda: _Interpreter(compiled, threads))
 
     def infer(self, batch: Batch) -> Scores:
-        """Scores one batch on an interpreter that is free."""
-        interpreter = self._free.get()
-        try:
+        """Scores one batch on an interpreter that is idle."""
+        with self._interpreters.lend() as interpreter:
             return interpreter.infer(batch)
-        finally:
-            self._free.put(interpreter)
 
     def __enter__(self) -> Self:
         return self
@@ -141,7 +136,7 @@ class MnnSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Frees the interpreters."""
-        del self._free
+        self._interpreters.close()
 
 
 class _Interpreter:

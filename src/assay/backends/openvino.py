@@ -9,7 +9,6 @@ finds them, written to the documented interface and not yet run on one.
 from __future__ import annotations
 
 import io
-import queue
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ import numpy as np
 from assay import environment
 from assay.backends.base import ANOTHER, Batch, Scores, Settings, Start
 from assay.backends.node_costs import NodeRun, convolution, costliest, matrix_product
+from assay.backends.slots import SlotPool
 from assay.errors import BackendError
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Profile, Setting
 
@@ -170,9 +170,7 @@ class OpenVinoSession:
             self._operations = _operations(model) if counters else {}
             self.device = ",".join(str(name) for name in model.get_property("EXECUTION_DEVICES")).lower()
             self.slots = max(int(settings["streams"]), _wanted_requests(model, str(settings["hint"])))
-            self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-            for _ in range(self.slots):
-                self._requests.put(model.create_infer_request())
+            self._requests = SlotPool[Any](self.slots, model.create_infer_request)
         if _kind(self.device) != _kind(compiled.options.device):
             raise BackendError(
                 f"openvino runs {compiled.file.path} on {self.device}, not on {compiled.options.device}; "
@@ -180,7 +178,7 @@ class OpenVinoSession:
             )
 
     def infer(self, batch: Batch) -> Scores:
-        """Scores one batch on a request that is free."""
+        """Scores one batch on a request that is idle."""
         with self._done(batch) as request:
             # The tensor belongs to the request, which the next batch gets.
             return np.array(request.get_output_tensor(0).data, dtype=np.float32)
@@ -202,14 +200,10 @@ class OpenVinoSession:
     @contextmanager
     def _done(self, batch: Batch) -> Iterator[Any]:
         """A request that has scored the batch."""
-        request = self._requests.get()
-        try:
-            with _translated("run a batch"):
-                request.start_async({0: batch}, share_inputs=True)
-                request.wait()
-                yield request
-        finally:
-            self._requests.put(request)
+        with self._requests.lend() as request, _translated("run a batch"):
+            request.start_async({0: batch}, share_inputs=True)
+            request.wait()
+            yield request
 
     def __enter__(self) -> Self:
         return self

@@ -8,7 +8,6 @@ nothing of it was run on a device yet.
 
 from __future__ import annotations
 
-import queue
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +21,7 @@ import tensorrt
 from assay import environment
 from assay.backends.base import ANOTHER, Batch, Scores, Settings, Start
 from assay.backends.cuda_runtime import Buffer, Cuda
+from assay.backends.slots import SlotPool
 from assay.errors import BackendError, Option, RecordError, Remedy
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
 from assay.storage import store
@@ -103,7 +103,6 @@ class TensorRtSession:
         self._cuda = Cuda(_number(self.device))
         self._cuda.use()
         self._log = _Log()
-        self._free: queue.SimpleQueue[_Slot] = queue.SimpleQueue()
         path = compiled.file.path
         with _translated(f"open {path}", self._log):
             self._runtime = tensorrt.Runtime(self._log)
@@ -113,19 +112,14 @@ class TensorRtSession:
                     f"tensorrt cannot open {path}: {self._log.last()}; an engine is of one version of TensorRT and one "
                     "kind of device: make it again with assay compile"
                 )
-            for _ in range(slots):
-                self._free.put(_Slot(self._engine, compiled, self._cuda))
+            self._contexts = SlotPool(slots, lambda: _Slot(self._engine, compiled, self._cuda), _Slot.close)
 
     def infer(self, batch: Batch) -> Scores:
-        """Scores one batch; a call waits for a free slot where more are in flight than there are."""
-        slot = self._free.get()
-        try:
+        """Scores one batch in a context that is idle."""
+        with self._contexts.lend() as context, _translated("run a batch", self._log):
             # The device belongs to the thread that calls.
             self._cuda.use()
-            with _translated("run a batch", self._log):
-                return slot.infer(batch)
-        finally:
-            self._free.put(slot)
+            return context.infer(batch)
 
     def __enter__(self) -> Self:
         return self
@@ -134,8 +128,7 @@ class TensorRtSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Frees the contexts, the engine and the buffers."""
-        while not self._free.empty():
-            self._free.get().close()
+        self._contexts.close()
         del self._engine, self._runtime
 
 

@@ -6,7 +6,6 @@ The session on CUDA is written to torch's documented interface and was not run o
 from __future__ import annotations
 
 import ctypes
-import queue
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import torch
 
 from assay import environment
 from assay.backends.base import Batch, Scores
+from assay.backends.slots import SlotPool
 from assay.errors import BackendError, Remedy
 from assay.records import CompiledModel, TensorSpec
 
@@ -73,23 +73,17 @@ class TorchCudaSession:
         self.input = compiled.input
         self.output = compiled.output
         self.slots = slots
-        self._free: queue.SimpleQueue[_CudaSlot] = queue.SimpleQueue()
         number = torch.device(self.device).index or 0
         # A package that may be captured must not synchronise between its threads; a graph's replay takes no part of it.
         self._package = _loaded(compiled, single_threaded=True, device_index=number)
         with translated(f"prepare {slots} batches in flight"), torch.inference_mode(), without_tf32():
-            for _ in range(slots):
-                self._free.put(_CudaSlot(self._package, compiled))
+            self._graphs = SlotPool(slots, lambda: _CudaSlot(self._package, compiled))
 
     def infer(self, batch: Batch) -> Scores:
-        """Scores one batch; a call waits for a free slot where more are in flight than there are."""
+        """Scores one batch with a graph that is idle."""
         given = torch.from_numpy(_checked(batch, self.input.shape, self.input.dtype))
-        slot = self._free.get()
-        try:
-            with translated("run a batch"), torch.inference_mode():
-                return slot.infer(given)
-        finally:
-            self._free.put(slot)
+        with self._graphs.lend() as graph, translated("run a batch"), torch.inference_mode():
+            return graph.infer(given)
 
     def __enter__(self) -> Self:
         return self
@@ -98,8 +92,7 @@ class TorchCudaSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Frees the graphs, the buffers and the package, and gives the memory back to the device."""
-        while not self._free.empty():
-            self._free.get()
+        self._graphs.close()
         del self._package
         torch.cuda.empty_cache()
 
