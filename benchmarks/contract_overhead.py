@@ -99,7 +99,8 @@ def _mnn(compiled: CompiledModel) -> Call:
         interpreter.runSession(session)
         host = MNN.Tensor(given.getShape(), MNN.Halide_Type_Float, scores, caffe)
         given.copyToHostTensor(host)
-        return host.getNumpyData()
+        # The tensor's memory goes with it.
+        return host.getNumpyData().copy()
 
     return call
 

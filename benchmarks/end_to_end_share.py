@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.records import OnnxModel
+from assay.steps.measurement import Length
 from assay.steps.prepare import prepare
 from benchmarks import models
 from benchmarks.harness import Benchmark, Bound, Measured, Turns, in_turn
 from benchmarks.runnables import measured, with_defaults
 
 BATCH = 16
+BRIEF = Length(seconds=0.1, warm_up=0.1)
+"""Of a small form."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Form:
     """How long and how often each side runs, on which backends, and whether on the material if it is there."""
 
     backends: tuple[str, ...]
-    seconds: float
+    length: Length
     rounds: int
     material: bool
 
@@ -42,15 +45,15 @@ def share(backend: str, model: OnnxModel, home: Path, form: Form) -> Turns:
     data = prepare(images, model.transform, home / f"prepared-{model.name}")
     runnable = with_defaults(model, backend, home / "compiled", batch=BATCH)
     return in_turn(
-        lambda: measured(runnable, data, home / "bench", form.seconds).end_to_end_throughput,
-        lambda: measured(runnable, None, home / "bench", form.seconds).interface_throughput,
+        lambda: measured(runnable, data, home / "bench", form.length).end_to_end_throughput,
+        lambda: measured(runnable, None, home / "bench", form.length).interface_throughput,
         form.rounds,
     )
 
 
 BENCHMARK = Benchmark(
     measure,
-    full=Form(backends=("onnxruntime",), seconds=3.0, rounds=9, material=True),
-    small=Form(backends=("onnxruntime",), seconds=0.1, rounds=1, material=False),
+    full=Form(backends=("onnxruntime",), length=Length(seconds=3.0), rounds=9, material=True),
+    small=Form(backends=("onnxruntime",), length=BRIEF, rounds=1, material=False),
     bound=Bound(least=0.95),
 )

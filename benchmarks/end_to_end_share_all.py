@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.end_to_end_share import BATCH, Form, share
+from assay.steps.measurement import Length
+from benchmarks.end_to_end_share import BATCH, BRIEF, Form, share
 from benchmarks.harness import Benchmark, Bound, Measured
 from benchmarks.models import small_for
 
@@ -24,8 +25,10 @@ def measure(form: Form, folder: Path) -> Measured:
 
 BENCHMARK = Benchmark(
     measure,
-    full=Form(backends=("onnxruntime", "openvino", "mnn", "torch"), seconds=2.0, rounds=7, material=True),
-    small=Form(backends=("onnxruntime", "openvino", "mnn"), seconds=0.1, rounds=1, material=False),
+    full=Form(
+        backends=("onnxruntime", "openvino", "mnn", "torch"), length=Length(seconds=2.0), rounds=7, material=True
+    ),
+    small=Form(backends=("onnxruntime", "openvino", "mnn"), length=BRIEF, rounds=1, material=False),
     bound=Bound(least=0.93),
     modules=("openvino", "MNN", "torch"),
 )

@@ -20,6 +20,7 @@ from assay import demo
 from assay.models import program
 from assay.records import OnnxModel, PreparedDataset
 from assay.steps.export import export
+from assay.steps.measurement import Length
 from assay.steps.prepare import prepare
 from benchmarks import models
 from benchmarks.flagship import ARCHITECTURE
@@ -73,8 +74,9 @@ class _Setting:
         """Measures one batch size."""
         runnable = on_cuda(self.model, self.folder / "compiled", batch)
         seconds = self.form.seconds
-        interface = measured(runnable, None, self.folder / "bench", seconds).interface_throughput
-        end_to_end = measured(runnable, self.data, self.folder / "bench", seconds).end_to_end_throughput
+        length, home = Length(seconds=seconds), self.folder / "bench"
+        interface = measured(runnable, None, home, length).interface_throughput
+        end_to_end = measured(runnable, self.data, home, length).end_to_end_throughput
         eager, torch_compile = _in_torch(self.model, batch, seconds)
         return Point(
             batch=batch,

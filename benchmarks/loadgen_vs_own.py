@@ -8,6 +8,7 @@ from pathlib import Path
 
 from assay.loadgen.bench import bench_scenario
 from assay.loadgen.request import ScenarioRequest
+from assay.steps.measurement import Length
 from benchmarks.harness import Benchmark, Bound, Measured, in_turn
 from benchmarks.runnables import recorded
 from benchmarks.spread import Shared, shared
@@ -42,7 +43,7 @@ def _by_loadgen(run: Shared, seconds: float) -> float:
 
 
 def _by_assay(run: Shared, seconds: float) -> float:
-    record = recorded(run.runnable, run.images, run.folder / "runs", seconds=seconds)
+    record = recorded(run.runnable, run.images, run.folder / "runs", length=Length(seconds=seconds))
     return record.results[0].performance.end_to_end_throughput
 
 

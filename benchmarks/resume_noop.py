@@ -15,10 +15,11 @@ SQUEEZENET = MATERIAL / "models" / "squeezenet1_0.pth"
 
 @dataclass(frozen=True)
 class Form:
-    """How many rounds, and whether the run is of a trained model of the material if that is there."""
+    """How many rounds, whether the run is of the material's model if it is there, and what shortens it."""
 
     rounds: int
     material: bool
+    options: tuple[str, ...] = ()
 
 
 def measure(form: Form, folder: Path) -> Measured:
@@ -26,7 +27,7 @@ def measure(form: Form, folder: Path) -> Measured:
     out = folder / "resume_noop"
     shutil.rmtree(out, ignore_errors=True)
     run = _of_squeezenet() if form.material and SQUEEZENET.is_file() else _of_the_demo()
-    command = ["-m", "assay", *run, "-o", str(out)]
+    command = ["-m", "assay", *run, *form.options, "-o", str(out)]
     python_seconds(*command)
     turns = in_turn(lambda: python_seconds(*command), lambda: python_seconds("-c", YARDSTICK), form.rounds)
     model = Path(run[1]).name
@@ -45,5 +46,8 @@ def _of_the_demo() -> list[str]:
 
 
 BENCHMARK = Benchmark(
-    measure, full=Form(rounds=15, material=True), small=Form(rounds=1, material=False), bound=Bound(most=4.5)
+    measure,
+    full=Form(rounds=15, material=True),
+    small=Form(rounds=1, material=False, options=("--batch", "16", "--no-images")),
+    bound=Bound(most=4.5),
 )

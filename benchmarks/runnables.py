@@ -68,11 +68,8 @@ def on_cuda(model: OnnxModel, folder: Path, batch: int) -> Runnable:
     return Runnable(compiled(model, options, folder), run_settings)
 
 
-def measured(
-    runnable: Runnable, data: PreparedDataset | None, folder: Path, seconds: float | None = None
-) -> Performance:
-    """One run: for so many seconds, or once over the data; without data on made-up pixels."""
-    length = Length(seconds=seconds)
+def measured(runnable: Runnable, data: PreparedDataset | None, folder: Path, length: Length = Length()) -> Performance:
+    """One run: for its length, or once over the data; without data on made-up pixels."""
     return bench(runnable.compiled, data, folder, run_settings=runnable.run_settings, length=length).performance
 
 
@@ -81,14 +78,14 @@ def recorded(
     data: PreparedDataset,
     folder: Path,
     *,
-    seconds: float | None = None,
+    length: Length = Length(),
     cluster: str | None = None,
 ) -> RunRecord:
     """One run with its record, by this process or by the workers of a Ray cluster, in a folder emptied before."""
     shutil.rmtree(folder, ignore_errors=True)
     spread = Spread(cluster=cluster) if cluster is not None else None
     pair = (runnable.compiled, runnable.run_settings)
-    return bench_all([pair], data, folder, length=Length(seconds=seconds), spread=spread)
+    return bench_all([pair], data, folder, length=length, spread=spread)
 
 
 def measured_in_turn(runnables: Sequence[Runnable], folder: Path, seconds: float) -> list[Performance]:

@@ -30,7 +30,7 @@ BENCHMARK = Benchmark(
     measure,
     full=Form(search=TuneRequest(budget_seconds=120.0), material=True),
     small=Form(
-        search=TuneRequest(backends=("onnxruntime",), batches=(1,), budget_seconds=8.0, int8=False), material=False
+        search=TuneRequest(backends=("onnxruntime",), batches=(1,), budget_seconds=20.0, int8=False), material=False
     ),
     bound=Bound(most=8.0),
     unit="%",

@@ -49,7 +49,7 @@ BENCHMARK = Benchmark(
         material=True,
     ),
     small=Form(
-        search=TuneRequest(backends=("onnxruntime",), batches=(1,), budget_seconds=8.0, int8=False),
+        search=TuneRequest(backends=("onnxruntime",), batches=(1,), budget_seconds=20.0, int8=False),
         durations=SHORT,
         material=False,
     ),

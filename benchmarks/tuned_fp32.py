@@ -43,7 +43,7 @@ def gain_of(name: str, form: Form, folder: Path) -> Measured:
 
 
 SMALL = Form(
-    search=TuneRequest(backends=("onnxruntime",), batches=(1,), budget_seconds=8.0, max_drop=100.0, int8=False),
+    search=TuneRequest(backends=("onnxruntime",), batches=(1,), budget_seconds=20.0, max_drop=100.0, int8=False),
     usual=TuneRequest(backends=("onnxruntime",), batches=(1,), int8=False),
     images=0,
     durations=SHORT,

@@ -43,7 +43,7 @@ BENCHMARK = Benchmark(
         all_models=True,
     ),
     small=Form(
-        search=TuneRequest(backends=("onnxruntime",), batches=(1,), budget_seconds=8.0, int8=False),
+        search=TuneRequest(backends=("onnxruntime",), batches=(1,), budget_seconds=20.0, int8=False),
         durations=SHORT,
         all_models=False,
     ),
