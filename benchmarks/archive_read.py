@@ -4,46 +4,48 @@ from __future__ import annotations
 
 import shutil
 import tarfile
-import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from assay.data.transform import PRESETS
 from assay.steps.prepare import prepare
-from benchmarks.harness import WORK, Row, alternating, row
-from benchmarks.prepare_vs_guide import IMAGES, photographs
-
-LEAST = 0.95
-ROUNDS = 7
-HOME = WORK / "archive_read"
+from benchmarks.harness import Benchmark, Bound, Measured, in_turn, seconds_of
+from benchmarks.prepare_vs_guide import photographs
 
 
-def measure() -> Row:
-    """The median ratio over alternating runs."""
-    images = photographs()
-    archive = _archive(images)
-    _prepared(images)
-    ratio, _ = alternating(lambda: _prepared(images), lambda: _from(archive), ROUNDS)
-    shutil.rmtree(HOME / "out", ignore_errors=True)
-    return row("archive_read", ratio, "ratio", least=LEAST, against=f"loose files, {IMAGES} JPEGs")
+@dataclass(frozen=True)
+class Form:
+    """How many images, and how often they are prepared."""
+
+    images: int
+    rounds: int
 
 
-def _from(archive: Path) -> float:
+def measure(form: Form, folder: Path) -> Measured:
+    """Seconds of both in turn."""
+    home = folder / "archive_read"
+    images = photographs(form.images, folder)
+    archive = _archive(images, home / f"{form.images}.tar")
+    _prepared(images, home)
+    turns = in_turn(lambda: _prepared(images, home), lambda: _from(archive, home), form.rounds)
+    shutil.rmtree(home / "out", ignore_errors=True)
+    return Measured(turns.ratio, f"the archive, {form.images} JPEGs: {turns.medians('s')}")
+
+
+def _from(archive: Path, home: Path) -> float:
     # Touched, it is listed anew: a process lists an archive once.
     archive.touch()
-    return _prepared(archive)
+    return _prepared(archive, home)
 
 
-def _prepared(images: Path) -> float:
-    out = HOME / "out"
+def _prepared(images: Path, home: Path) -> float:
+    out = home / "out"
     shutil.rmtree(out, ignore_errors=True)
-    began = time.perf_counter()
-    prepare(images, PRESETS["resnet"], out)
-    return time.perf_counter() - began
+    return seconds_of(lambda: prepare(images, PRESETS["resnet"], out))
 
 
-def _archive(images: Path) -> Path:
+def _archive(images: Path, path: Path) -> Path:
     """The images as ImageNet's validation set comes: one flat archive."""
-    path = HOME / "val.tar"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(".partial")
@@ -52,3 +54,8 @@ def _archive(images: Path) -> Path:
                 archive.add(image, image.name)
         beside.rename(path)
     return path
+
+
+BENCHMARK = Benchmark(
+    measure, full=Form(images=1000, rounds=7), small=Form(images=8, rounds=1), bound=Bound(least=0.95)
+)

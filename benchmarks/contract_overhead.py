@@ -10,51 +10,56 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from assay import environment
-from assay.backends import registry
 from assay.backends.base import Batch
 from assay.records import CompiledModel, OnnxModel
-from assay.steps.artifact import compile_into
-from assay.steps.build_options import build_options
-from benchmarks.harness import WORK, Row, alternating, row
+from benchmarks.harness import Benchmark, Bound, Measured, in_turn
 from benchmarks.models import small_for
+from benchmarks.runnables import with_defaults
 
-LEAST = 0.97
 BATCH = 16
-ROUNDS = 15
-SECONDS = 1.0
-FOLDER = WORK / "contract_overhead"
 
 Call = Callable[[Batch], object]
 
 
-def measure() -> Row:
-    """The lowest of the backends' median ratios."""
-    models = {backend: small_for(backend, FOLDER) for backend in DIRECT}
-    ratios = {backend: _ratio(backend, models[backend], direct) for backend, direct in DIRECT.items()}
+@dataclass(frozen=True)
+class Form:
+    """How long and how often each side runs, on which backends, and whether on the material if it is there."""
+
+    backends: tuple[str, ...]
+    seconds: float
+    rounds: int
+    material: bool
+
+
+def measure(form: Form, folder: Path) -> Measured:
+    """The lowest of the backends' ratios."""
+    home = folder / "contract_overhead"
+    models = {backend: small_for(backend, home, material=form.material) for backend in form.backends}
+    ratios = {backend: _ratio(backend, model, home, form) for backend, model in models.items()}
     said = ", ".join(f"{backend} on {models[backend].name} {ratio:.3f}" for backend, ratio in ratios.items())
-    against = f"the vendor's own interface, batch {BATCH}: {said}"
-    return row("contract_overhead", min(ratios.values()), "ratio", least=LEAST, against=against)
+    return Measured(min(ratios.values()), f"the vendor's own interface, batch {BATCH}: {said}")
 
 
-def _ratio(backend: str, model: OnnxModel, direct: Callable[[CompiledModel], Call]) -> float:
-    options, run_settings = build_options(backend, batch=BATCH)
-    compiled, _ = compile_into(model, options, FOLDER)
-    shape = [int(axis) for axis in compiled.input.shape]
-    batch = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    theirs = direct(compiled)
-    with registry.get(backend).open(compiled, run_settings) as session:
+def _ratio(backend: str, model: OnnxModel, home: Path, form: Form) -> float:
+    runnable = with_defaults(model, backend, home, batch=BATCH)
+    batch = runnable.batch_of_pixels()
+    theirs = DIRECT[backend](runnable.compiled)
+    with runnable.open() as session:
         np.testing.assert_allclose(np.asarray(theirs(batch)), session.infer(batch), rtol=1e-3, atol=1e-3)
-        return alternating(lambda: _rate(session.infer, batch), lambda: _rate(theirs, batch), ROUNDS)[0]
+        return in_turn(
+            lambda: _rate(session.infer, batch, form.seconds), lambda: _rate(theirs, batch, form.seconds), form.rounds
+        ).ratio
 
 
-def _rate(call: Call, batch: Batch) -> float:
+def _rate(call: Call, batch: Batch, seconds: float) -> float:
     begin, calls = time.perf_counter(), 0
-    while time.perf_counter() - begin < SECONDS:
+    while time.perf_counter() - begin < seconds:
         call(batch)
         calls += 1
     return calls * len(batch) / (time.perf_counter() - begin)
@@ -94,7 +99,8 @@ def _mnn(compiled: CompiledModel) -> Call:
         interpreter.runSession(session)
         host = MNN.Tensor(given.getShape(), MNN.Halide_Type_Float, scores, caffe)
         given.copyToHostTensor(host)
-        return host.getNumpyData()
+        # The tensor's memory goes with it.
+        return host.getNumpyData().copy()
 
     return call
 
@@ -117,3 +123,11 @@ def _torch(compiled: CompiledModel) -> Call:
 
 
 DIRECT = {"onnxruntime": _onnxruntime, "openvino": _openvino, "mnn": _mnn, "torch": _torch}
+
+BENCHMARK = Benchmark(
+    measure,
+    full=Form(backends=tuple(DIRECT), seconds=1.0, rounds=15, material=True),
+    small=Form(backends=("onnxruntime", "openvino", "mnn"), seconds=0.05, rounds=1, material=False),
+    bound=Bound(least=0.96),
+    modules=("openvino", "MNN", "torch"),
+)

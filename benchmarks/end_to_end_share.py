@@ -5,50 +5,55 @@ The same artifact at batch 16, from the prepared set and on synthetic pixels wit
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from assay import demo
-from assay.records import OnnxModel, PreparedDataset
-from assay.steps.artifact import compile_into
-from assay.steps.build_options import build_options
-from assay.steps.measurement import Length, bench
+from assay.records import OnnxModel
+from assay.steps.measurement import Length
 from assay.steps.prepare import prepare
-from benchmarks.harness import MATERIAL, WORK, Row, alternating, row
-from benchmarks.models import small_classifier
+from benchmarks import models
+from benchmarks.harness import Benchmark, Bound, Measured, Turns, in_turn
+from benchmarks.runnables import measured, with_defaults
 
-LEAST = 0.95
 BATCH = 16
-ROUNDS = 9
-SECONDS = 3.0
+BRIEF = Length(seconds=0.1, warm_up=0.1)
+"""Of a small form."""
 
 
-def measure() -> Row:
-    """The median ratio over alternating runs."""
-    folder = WORK / "end_to_end_share"
-    model = small_classifier()
-    ratio = share("onnxruntime", model, folder, ROUNDS, SECONDS)
-    return row("end_to_end_share", ratio, "ratio", least=LEAST, against=f"interface alone, {model.name}, batch {BATCH}")
+@dataclass(frozen=True)
+class Form:
+    """How long and how often each side runs, on which backends, and whether on the material if it is there."""
+
+    backends: tuple[str, ...]
+    length: Length
+    rounds: int
+    material: bool
 
 
-def share(backend: str, model: OnnxModel, folder: Path, rounds: int, seconds: float) -> float:
-    """The median ratio of one backend's runs of so many seconds, which take turns."""
-    data = _prepared(model, folder)
-    options, run_settings = build_options(backend, batch=BATCH)
-    compiled, _ = compile_into(model, options, folder / "compiled")
-    length = Length(seconds=seconds)
-
-    def end_to_end() -> float:
-        measured = bench(compiled, data, folder / "bench", run_settings=run_settings, length=length)
-        return measured.performance.end_to_end_throughput
-
-    def alone() -> float:
-        measured = bench(compiled, None, folder / "bench", run_settings=run_settings, length=length)
-        return measured.performance.interface_throughput
-
-    return alternating(end_to_end, alone, rounds)[0]
+def measure(form: Form, folder: Path) -> Measured:
+    """The share of the one backend."""
+    (backend,) = form.backends
+    model = models.small_for(backend, folder, material=form.material)
+    turns = share(backend, model, folder / "end_to_end_share", form)
+    said = f"interface alone, {model.name}, batch {BATCH}: {turns.medians('images/s')}"
+    return Measured(turns.ratio, said)
 
 
-def _prepared(model: OnnxModel, folder: Path) -> PreparedDataset:
-    images = MATERIAL / "images"
-    source = images if images.is_dir() else demo.IMAGES
-    return prepare(source, model.transform, folder / f"prepared-{model.name}")
+def share(backend: str, model: OnnxModel, home: Path, form: Form) -> Turns:
+    """End-to-end and interface throughput of one backend in turn."""
+    images = models.photographs(material=form.material)
+    data = prepare(images, model.transform, home / f"prepared-{model.name}")
+    runnable = with_defaults(model, backend, home / "compiled", batch=BATCH)
+    return in_turn(
+        lambda: measured(runnable, data, home / "bench", form.length).end_to_end_throughput,
+        lambda: measured(runnable, None, home / "bench", form.length).interface_throughput,
+        form.rounds,
+    )
+
+
+BENCHMARK = Benchmark(
+    measure,
+    full=Form(backends=("onnxruntime",), length=Length(seconds=3.0), rounds=9, material=True),
+    small=Form(backends=("onnxruntime",), length=BRIEF, rounds=1, material=False),
+    bound=Bound(least=0.95),
+)

@@ -6,21 +6,29 @@ lowest of the backends counts.
 
 from __future__ import annotations
 
-from benchmarks.end_to_end_share import BATCH, share
-from benchmarks.harness import WORK, Row, row
+from pathlib import Path
+
+from assay.steps.measurement import Length
+from benchmarks.end_to_end_share import BATCH, BRIEF, Form, share
+from benchmarks.harness import Benchmark, Bound, Measured
 from benchmarks.models import small_for
 
-LEAST = 0.93
-ROUNDS = 7
-SECONDS = 2.0
-BACKENDS = ("onnxruntime", "openvino", "mnn", "torch")
-FOLDER = WORK / "end_to_end_share_all"
 
-
-def measure() -> Row:
-    """The lowest of the backends' median ratios."""
-    models = {backend: small_for(backend, FOLDER) for backend in BACKENDS}
-    shares = {backend: share(backend, model, FOLDER, ROUNDS, SECONDS) for backend, model in models.items()}
+def measure(form: Form, folder: Path) -> Measured:
+    """The lowest of the backends' shares."""
+    home = folder / "end_to_end_share_all"
+    models = {backend: small_for(backend, home, material=form.material) for backend in form.backends}
+    shares = {backend: share(backend, model, home, form).ratio for backend, model in models.items()}
     said = ", ".join(f"{backend} on {models[backend].name} {ratio:.3f}" for backend, ratio in shares.items())
-    against = f"interface alone, batch {BATCH}: {said}"
-    return row("end_to_end_share_all", min(shares.values()), "ratio", least=LEAST, against=against)
+    return Measured(min(shares.values()), f"interface alone, batch {BATCH}: {said}")
+
+
+BENCHMARK = Benchmark(
+    measure,
+    full=Form(
+        backends=("onnxruntime", "openvino", "mnn", "torch"), length=Length(seconds=2.0), rounds=7, material=True
+    ),
+    small=Form(backends=("onnxruntime", "openvino", "mnn"), length=BRIEF, rounds=1, material=False),
+    bound=Bound(least=0.93),
+    modules=("openvino", "MNN", "torch"),
+)

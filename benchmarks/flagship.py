@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
+import msgspec
 import numpy as np
 
+from assay import demo
 from assay.backends import registry
 from assay.backends.base import Batch, Session
 from assay.models import preprocess_fusion
@@ -15,58 +18,73 @@ from assay.records import CompiledModel, OnnxModel
 from assay.steps.build_options import build_options
 from assay.steps.export import export
 from assay.storage import store
-from benchmarks.harness import WORK, alternating
+from benchmarks.harness import Measured, in_turn, seconds_of
 
 ARCHITECTURE = "wide_resnet101_2"
-BATCH = 16
-FOLDER = WORK / "flagship"
 
 
-def flagship() -> OnnxModel:
-    """The model, exported once."""
-    return export(ARCHITECTURE, FOLDER / "model.onnx")
+@dataclass(frozen=True)
+class Form:
+    """Which network, how many images a call, and how many rounds."""
+
+    architecture: str
+    batch: int
+    rounds: int
 
 
-def graph(model: OnnxModel, batch: int = BATCH) -> OnnxModel:
-    """The model with its batch size fixed, as it is handed to a backend."""
-    path = FOLDER / f"float32-{batch}.onnx"
-    taken, given = preprocess_fusion.fuse(model, batch, "float32", path)
-    return OnnxModel(
-        name=model.name,
-        file=store.reference(path),
-        input=taken,
-        output=given,
-        opset=model.opset,
-        transform=model.transform,
-        transform_source=model.transform_source,
-        class_names=None,
-        parity=None,
-        checkpoint=None,
+FULL = Form(architecture=ARCHITECTURE, batch=16, rounds=7)
+SMALL = Form(architecture=demo.NAME, batch=2, rounds=1)
+
+
+@dataclass(frozen=True)
+class Handed:
+    """The network with its batch size fixed, as it is handed to backends, and where artifacts of it lie."""
+
+    model: OnnxModel
+    batch: int
+    folder: Path
+
+    def compile_seconds(self, backend: str) -> float:
+        """Compiles with the backend's defaults, without the check of the scores.
+
+        A hundred layers of random weights magnify rounding that trained ones do not, beyond the bound of a compile.
+        """
+        options, _ = build_options(backend, batch=self.batch, input_kind="float32")
+        return seconds_of(lambda: registry.get(backend).compile(self.model, options, self._place(backend)))
+
+    def artifact(self, backend: str) -> CompiledModel:
+        """The artifact, compiled anew."""
+        options, _ = build_options(backend, batch=self.batch, input_kind="float32")
+        runtime = registry.get(backend)
+        seconds = self.compile_seconds(backend)
+        return CompiledModel(
+            file=store.reference(self._place(backend)),
+            key="flagship",
+            model=self.model,
+            input=self.model.input,
+            output=self.model.output,
+            options=options,
+            backend_version=runtime.version(),
+            target=runtime.target(options.device),
+            compile_seconds=seconds,
+            parity=None,
+        )
+
+    def _place(self, backend: str) -> Path:
+        return self.folder / f"{backend}-{self.batch}{registry.get(backend).suffix}"
+
+
+def handed(form: Form, folder: Path) -> Handed:
+    """The network of a form, exported once."""
+    home = folder / "flagship"
+    weights = demo.CHECKPOINT if form.architecture == demo.NAME else None
+    model = export(form.architecture, home / f"{form.architecture}.onnx", weights=weights)
+    path = home / f"{form.architecture}-{form.batch}.onnx"
+    taken, given = preprocess_fusion.fuse(model, form.batch, "float32", path)
+    fixed = msgspec.structs.replace(
+        model, file=store.reference(path), input=taken, output=given, parity=None, checkpoint=None
     )
-
-
-def compiled(handed: OnnxModel, backend: str, batch: int = BATCH) -> CompiledModel:
-    """An artifact with the backend's defaults, without the check of its scores.
-
-    A hundred layers of random weights magnify rounding that trained ones do not, beyond the bound of a compile.
-    """
-    options, _ = build_options(backend, batch=batch, input_kind="float32")
-    runtime = registry.get(backend)
-    path = FOLDER / f"{backend}-{batch}{runtime.suffix}"
-    begin = time.perf_counter()
-    runtime.compile(handed, options, path)
-    return CompiledModel(
-        file=store.reference(path),
-        key="flagship",
-        model=handed,
-        input=handed.input,
-        output=handed.output,
-        options=options,
-        backend_version=runtime.version(),
-        target=runtime.target(options.device),
-        compile_seconds=time.perf_counter() - begin,
-        parity=None,
-    )
+    return Handed(fixed, form.batch, home)
 
 
 @contextmanager
@@ -79,26 +97,15 @@ def opened(artifact: CompiledModel) -> Iterator[tuple[Session, Batch]]:
         yield session, batch
 
 
-def rate(session: Session, batch: Batch) -> float:
-    """Images a second of one call."""
-    begin = time.perf_counter()
-    session.infer(batch)
-    return len(batch) / (time.perf_counter() - begin)
-
-
-def ratio_to_onnxruntime(backend: str, rounds: int) -> tuple[float, str]:
-    """The median ratio of throughputs over calls that take turns, and both sides' median in words."""
-    handed = graph(flagship())
-    ours, theirs = compiled(handed, backend), compiled(handed, "onnxruntime")
-    rates: dict[str, list[float]] = {"ours": [], "theirs": []}
+def over_onnxruntime(backend: str, form: Form, folder: Path) -> Measured:
+    """A backend's throughput over ONNX Runtime's, by single calls that take turns."""
+    network = handed(form, folder)
+    ours, theirs = network.artifact(backend), network.artifact("onnxruntime")
     with opened(ours) as (one, batch), opened(theirs) as (other, _):
 
-        def measured(name: str, session: Session) -> float:
-            rates[name].append(rate(session, batch))
-            return rates[name][-1]
+        def rate(session: Session) -> float:
+            return form.batch / seconds_of(lambda: session.infer(batch))
 
-        found, _ = alternating(lambda: measured("ours", one), lambda: measured("theirs", other), rounds)
-    medians = {name: float(np.median(values)) for name, values in rates.items()}
-    figures = f"{medians['ours']:.2f} to {medians['theirs']:.2f} images/s"
-    said = f"onnxruntime, {ARCHITECTURE}, float32, batch {BATCH}: {figures}"
-    return found, said
+        turns = in_turn(lambda: rate(one), lambda: rate(other), form.rounds)
+    said = f"onnxruntime, {form.architecture}, float32, batch {form.batch}: {turns.medians('images/s')}"
+    return Measured(turns.ratio, said)

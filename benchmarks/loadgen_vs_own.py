@@ -3,48 +3,54 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from assay.loadgen.bench import bench_scenario
 from assay.loadgen.request import ScenarioRequest
-from assay.records import CompiledModel, PreparedDataset, Setting
-from assay.steps.bench import bench_all
 from assay.steps.measurement import Length
-from benchmarks import spread
-from benchmarks.harness import WORK, Row, alternating, row
-
-LEAST = 0.97
-ROUNDS = 9
-SECONDS = 5.0
-
-Runnable = tuple[CompiledModel, dict[str, Setting]]
+from benchmarks.harness import Benchmark, Bound, Measured, in_turn
+from benchmarks.runnables import recorded
+from benchmarks.spread import Shared, shared
 
 
-def measure() -> Row:
-    """The smaller throughput over the larger, in alternating runs."""
-    runnable, images = spread.artifact({}), spread.data()
-    ratio, _ = alternating(lambda: _by_loadgen(runnable, images), lambda: _by_assay(runnable, images), ROUNDS)
-    against = (
-        f"assay bench, end to end; {runnable[0].model.name}, prepared images, batch {spread.BATCH}; "
-        f"LoadGen over it is {ratio:.3f}"
-    )
-    return row("loadgen_vs_own", min(ratio, 1 / ratio), "ratio", least=LEAST, against=against)
+@dataclass(frozen=True)
+class Form:
+    """How many images, how long and how often each drives, and whether on the material if it is there."""
+
+    images: int
+    seconds: float
+    rounds: int
+    material: bool
 
 
-def _by_loadgen(runnable: Runnable, images: PreparedDataset) -> float:
-    compiled, run_settings = runnable
-    request = ScenarioRequest("offline", seconds=SECONDS)
-    outcome = bench_scenario(compiled, images, _emptied(), request, run_settings=run_settings)
+def measure(form: Form, folder: Path) -> Measured:
+    """The smaller throughput over the larger, of runs in turn."""
+    run = shared(folder, images=form.images, material=form.material)
+    turns = in_turn(lambda: _by_loadgen(run, form.seconds), lambda: _by_assay(run, form.seconds), form.rounds)
+    said = f"assay bench, end to end; {run}; LoadGen over it is {turns.ratio:.3f}: {turns.medians('images/s')}"
+    return Measured(min(turns.ratio, 1 / turns.ratio), said)
+
+
+def _by_loadgen(run: Shared, seconds: float) -> float:
+    folder = run.folder / "loadgen"
+    shutil.rmtree(folder, ignore_errors=True)
+    request = ScenarioRequest("offline", seconds=seconds)
+    one = run.runnable
+    outcome = bench_scenario(one.compiled, run.images, folder, request, run_settings=one.run_settings)
     assert outcome.scenario.throughput is not None
     return outcome.scenario.throughput
 
 
-def _by_assay(runnable: Runnable, images: PreparedDataset) -> float:
-    record = bench_all([runnable], images, _emptied(), length=Length(seconds=SECONDS))
+def _by_assay(run: Shared, seconds: float) -> float:
+    record = recorded(run.runnable, run.images, run.folder / "runs", length=Length(seconds=seconds))
     return record.results[0].performance.end_to_end_throughput
 
 
-def _emptied() -> Path:
-    folder = WORK / "loadgen"
-    shutil.rmtree(folder, ignore_errors=True)
-    return folder
+BENCHMARK = Benchmark(
+    measure,
+    full=Form(images=6_400, seconds=5.0, rounds=9, material=True),
+    small=Form(images=16, seconds=0.2, rounds=1, material=False),
+    bound=Bound(least=0.97),
+    modules=("mlperf_loadgen",),
+)

@@ -11,58 +11,58 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from assay.records import Dataset, PreparedDataset
-from assay.steps.artifact import compile_into
-from assay.steps.bench import bench_all
-from assay.steps.build_options import build_options
 from assay.steps.compare import compare, gates_of
 from assay.storage import store
-from benchmarks.harness import WORK, Row, row
+from benchmarks.harness import HERE, Benchmark, Bound, Measured
 from benchmarks.models import classifier_of
+from benchmarks.runnables import recorded, with_defaults
 
-MOST_MEGABYTES = 100
-IMAGES, FEW = 50_000, 1_000
 BATCH = 32
+SHARD_IMAGES = 500
 
 
-def measure() -> Row:
+@dataclass(frozen=True)
+class Form:
+    """How many images the two runs have."""
+
+    images: int
+    few: int
+
+
+def measure(form: Form, folder: Path) -> Measured:
     """The difference of the two peaks."""
-    few, many = _peak(FEW), _peak(IMAGES)
-    return row(
-        "memory_growth",
-        many - few,
-        "MB",
-        most=MOST_MEGABYTES,
-        against=f"a run of {FEW:,} images, whose peak is {few:.0f} MB",
-    )
+    few, many = _peak(form.few, folder), _peak(form.images, folder)
+    return Measured(many - few, f"a run of {form.few:,} images, whose peak is {few:.0f} MB")
 
 
-def _peak(images: int) -> float:
+def _peak(images: int, folder: Path) -> float:
     """The peak of anonymous memory, in MB, of a process that runs so many images."""
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.memory_growth", str(images)])
+    command = [sys.executable, "-m", "benchmarks.memory_growth", str(images), str(folder / "memory_growth")]
+    process = subprocess.Popen(command, cwd=HERE.parent)
     status = Path(f"/proc/{process.pid}/status")
     peak = 0
     while process.poll() is None:
         try:
-            found = [line for line in status.read_text().splitlines() if line.startswith("RssAnon")]
+            lines = [line for line in status.read_text().splitlines() if line.startswith("RssAnon")]
         except OSError:
             break
-        peak = max([peak, *(int(line.split()[1]) for line in found)])
+        peak = max([peak, *(int(line.split()[1]) for line in lines)])
         time.sleep(0.005)
     if process.wait() != 0:
         raise RuntimeError(f"the run of {images} images failed")
     return peak * 1024 / 1e6
 
 
-def run(images: int) -> None:
+def run(images: int, folder: Path) -> None:
     """A run over so many made-up images of 32×32 and 1,000 classes, with labels, up to its record and verdict."""
-    folder = WORK / "memory_growth" / str(images)
     model = classifier_of(folder, side=32, classes=1000)
-    pixels = np.zeros((500, 32, 32, 3), np.uint8)
+    pixels = np.zeros((SHARD_IMAGES, 32, 32, 3), np.uint8)
     shard = store.save_array(folder / "prepared" / "images-00000.npy", pixels)
     names = tuple(f"ILSVRC2012_val_{number:08}.JPEG" for number in range(images))
     dataset = Dataset(
@@ -74,13 +74,25 @@ def run(images: int) -> None:
         skipped=(),
         failures=(),
     )
-    data = PreparedDataset(dataset=dataset, transform=model.transform, shards=(shard,) * (images // 500))
-    options, run_settings = build_options("null", batch=BATCH)
-    compiled, _ = compile_into(model, options, folder / "compiled")
-    record = bench_all([(compiled, run_settings)], data, folder)
+    data = PreparedDataset(dataset=dataset, transform=model.transform, shards=(shard,) * (images // SHARD_IMAGES))
+    runnable = with_defaults(model, "null", folder / "compiled", batch=BATCH)
+    record = recorded(runnable, data, folder / f"run-{images}")
     verdict = compare(record, gates_of([], None, []), [])
     print(json.dumps({"images": images, "judged": verdict.word}), file=sys.stderr)
 
 
+def _obstacle() -> str | None:
+    return None if Path("/proc/self/status").is_file() else "the memory of a process is read from /proc"
+
+
+BENCHMARK = Benchmark(
+    measure,
+    full=Form(images=50_000, few=1_000),
+    small=Form(images=2 * SHARD_IMAGES, few=SHARD_IMAGES),
+    bound=Bound(most=100),
+    unit="MB",
+    obstacle=_obstacle,
+)
+
 if __name__ == "__main__":
-    run(int(sys.argv[1]))
+    run(int(sys.argv[1]), Path(sys.argv[2]))

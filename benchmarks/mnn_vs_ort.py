@@ -7,14 +7,17 @@ which that saving does not make up. docs/backends.md has both profiles.
 
 from __future__ import annotations
 
-from benchmarks.flagship import ratio_to_onnxruntime
-from benchmarks.harness import Row, row
+from pathlib import Path
 
-LEAST = 1.4
-ROUNDS = 7
+from benchmarks import flagship
+from benchmarks.harness import Benchmark, Bound, Measured
 
 
-def measure() -> Row:
-    """The median ratio over calls that take turns."""
-    ratio, against = ratio_to_onnxruntime("mnn", ROUNDS)
-    return row("mnn_vs_ort", ratio, "ratio", least=LEAST, against=against)
+def measure(form: flagship.Form, folder: Path) -> Measured:
+    """Single calls in turn."""
+    return flagship.over_onnxruntime("mnn", form, folder)
+
+
+BENCHMARK = Benchmark(
+    measure, full=flagship.FULL, small=flagship.SMALL, bound=Bound(least=1.4), modules=("MNN", "torch")
+)

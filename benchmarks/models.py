@@ -1,4 +1,4 @@
-"""Models for benchmarks."""
+"""Models for benchmarks, and the images that belong to them."""
 
 from __future__ import annotations
 
@@ -36,17 +36,28 @@ def classifier_of(folder: Path, side: int, classes: int) -> OnnxModel:
     return describe(path, TransformChoice(resize=side, crop=side, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)))
 
 
-def small_for(backend: str, folder: Path) -> OnnxModel:
-    """A small model that a backend can start from: where no bare ONNX is enough, the demo's, exported to the folder."""
+def small_for(backend: str, folder: Path, *, material: bool) -> OnnxModel:
+    """A small model that a backend can start from: if a bare ONNX file is not enough, the demo's, exported."""
     if registry.get(backend).starts_from == "exported program":
-        return export(demo.NAME, folder / "demo.onnx", weights=demo.CHECKPOINT, exported_program=True)
-    return small_classifier()
+        return exported_demo(folder)
+    return small_classifier(material=material)
 
 
-def small_classifier() -> OnnxModel:
-    """MobileNet 0.25 where the material is there, and the demo's model elsewhere."""
+def small_classifier(*, material: bool) -> OnnxModel:
+    """MobileNet 0.25 if it is wanted and the material is there; the demo's model otherwise."""
     mobilenet = MATERIAL / "models" / "mobilenet_v1_0.25_224.onnx"
-    if mobilenet.is_file():
+    if material and mobilenet.is_file():
         return describe(mobilenet)
     transform = TransformChoice(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
     return describe(demo.ONNX, transform)
+
+
+def exported_demo(folder: Path) -> OnnxModel:
+    """The demo's model with its exported program."""
+    return export(demo.NAME, folder / "demo.onnx", weights=demo.CHECKPOINT, exported_program=True)
+
+
+def photographs(*, material: bool) -> Path:
+    """The material's images if they are wanted and there; the demo's otherwise."""
+    images = MATERIAL / "images"
+    return images if material and images.is_dir() else demo.IMAGES

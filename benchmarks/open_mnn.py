@@ -1,40 +1,35 @@
-"""What an artifact saves: opening it over converting the ONNX file each time, on MNN."""
+"""What an artifact saves: converting the ONNX file each time and opening the result, over opening alone, on MNN."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
+from assay import demo
 from assay.backends import registry
-from assay.backends.base import Backend
-from assay.records import CompiledModel
-from assay.steps.build_options import build_options
-from benchmarks.flagship import compiled, flagship, graph
-from benchmarks.harness import Row, alternating, row
-
-LEAST = 3.0
-ROUNDS = 5
+from benchmarks.flagship import ARCHITECTURE, Form, handed
+from benchmarks.harness import Benchmark, Bound, Measured, in_turn
 
 
-def measure() -> Row:
-    """The median ratio of times: converting and opening, over opening alone."""
-    handed = graph(flagship(), batch=1)
-    artifact = compiled(handed, "mnn", batch=1)
+def measure(form: Form, folder: Path) -> Measured:
+    """Seconds of both in turn."""
+    network = handed(form, folder)
+    artifact = network.artifact("mnn")
     backend = registry.get("mnn")
-    options, _ = build_options("mnn", batch=1, input_kind="float32")
-
-    def converting() -> float:
-        begin = time.perf_counter()
-        backend.compile(handed, options, artifact.file.path)
-        return time.perf_counter() - begin + opening()
 
     def opening() -> float:
-        return _opened(backend, artifact)
+        begin = time.perf_counter()
+        with backend.open(artifact, {}):
+            return time.perf_counter() - begin
 
-    ratio, _ = alternating(converting, opening, ROUNDS)
-    return row("open_mnn", ratio, "ratio", least=LEAST, against=f"converting {artifact.model.name} each time")
+    turns = in_turn(lambda: network.compile_seconds("mnn") + opening(), opening, form.rounds)
+    return Measured(turns.ratio, f"opening {form.architecture}: {turns.medians('ms', 1000)}")
 
 
-def _opened(backend: Backend, artifact: CompiledModel) -> float:
-    begin = time.perf_counter()
-    with backend.open(artifact, {}):
-        return time.perf_counter() - begin
+BENCHMARK = Benchmark(
+    measure,
+    full=Form(architecture=ARCHITECTURE, batch=1, rounds=5),
+    small=Form(architecture=demo.NAME, batch=1, rounds=1),
+    bound=Bound(least=3.0),
+    modules=("MNN", "torch"),
+)

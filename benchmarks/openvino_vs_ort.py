@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from benchmarks.flagship import ratio_to_onnxruntime
-from benchmarks.harness import Row, row
+from pathlib import Path
 
-LEAST = 0.97
-ROUNDS = 7
+from benchmarks import flagship
+from benchmarks.harness import Benchmark, Bound, Measured
 
 
-def measure() -> Row:
-    """The median ratio over calls that take turns."""
-    ratio, against = ratio_to_onnxruntime("openvino", ROUNDS)
-    return row("openvino_vs_ort", ratio, "ratio", least=LEAST, against=against)
+def measure(form: flagship.Form, folder: Path) -> Measured:
+    """Single calls in turn."""
+    return flagship.over_onnxruntime("openvino", form, folder)
+
+
+BENCHMARK = Benchmark(
+    measure, full=flagship.FULL, small=flagship.SMALL, bound=Bound(least=0.97), modules=("openvino", "torch")
+)

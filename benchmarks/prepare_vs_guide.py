@@ -16,8 +16,8 @@ from __future__ import annotations
 import multiprocessing
 import random
 import shutil
-import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from multiprocessing.pool import Pool
 from pathlib import Path
 
@@ -27,42 +27,44 @@ from PIL import Image
 from assay import demo, environment
 from assay.data.transform import PRESETS
 from assay.steps.prepare import prepare
-from benchmarks.harness import WORK, Row, alternating, row
+from benchmarks.harness import Benchmark, Bound, Measured, in_turn, seconds_of
 
-LEAST = 1.8
-ROUNDS = 7
-IMAGES = 1000
 WIDTH, HEIGHT, WANDER = 500, 375, 12
 """As in ImageNet: a file has 60 to 110 KB; every fourth image stands upright."""
-HOME = WORK / "prepare_vs_guide"
 
 
-def measure() -> Row:
-    """The median ratio over alternating runs."""
-    images = photographs()
+@dataclass(frozen=True)
+class Form:
+    """How many images, and how often they are prepared."""
+
+    images: int
+    rounds: int
+
+
+def measure(form: Form, folder: Path) -> Measured:
+    """Seconds of both in turn."""
+    images = photographs(form.images, folder)
+    out = folder / "prepare_vs_guide" / "out"
     # What Python and its imports cost to start is left out on both sides.
     with multiprocessing.get_context("spawn").Pool(environment.cores()) as pool:
         pool.map(_guides_way, [[]] * environment.cores(), chunksize=1)
-        _ours(images)
-        ratio, _ = alternating(lambda: _guide(images, pool), lambda: _ours(images), ROUNDS)
-    shutil.rmtree(HOME / "out", ignore_errors=True)
-    return row("prepare_vs_guide", ratio, "ratio", least=LEAST, against=f"the guide's way, {IMAGES} JPEGs")
+        _ours(images, out)
+        turns = in_turn(lambda: _guide(images, out, pool), lambda: _ours(images, out), form.rounds)
+    shutil.rmtree(out, ignore_errors=True)
+    return Measured(turns.ratio, f"ours, {form.images} JPEGs: {turns.medians('s')}")
 
 
-def _ours(images: Path) -> float:
-    out = _empty_folder()
-    began = time.perf_counter()
-    prepare(images, PRESETS["resnet"], out)
-    return time.perf_counter() - began
+def _ours(images: Path, out: Path) -> float:
+    _empty(out)
+    return seconds_of(lambda: prepare(images, PRESETS["resnet"], out))
 
 
-def _guide(images: Path, pool: Pool) -> float:
+def _guide(images: Path, out: Path, pool: Pool) -> float:
     """One process a core, each with its share of the files."""
-    out, cores = _empty_folder(), environment.cores()
+    _empty(out)
+    cores = environment.cores()
     pairs = [(path, out / f"{path.stem}.bin") for path in sorted(images.iterdir())]
-    began = time.perf_counter()
-    pool.map(_guides_way, [pairs[core::cores] for core in range(cores)], chunksize=1)
-    return time.perf_counter() - began
+    return seconds_of(lambda: pool.map(_guides_way, [pairs[core::cores] for core in range(cores)], chunksize=1))
 
 
 def _guides_way(pairs: Sequence[tuple[Path, Path]]) -> None:
@@ -88,23 +90,21 @@ def _guides_way(pairs: Sequence[tuple[Path, Path]]) -> None:
         values.tofile(out)
 
 
-def _empty_folder() -> Path:
-    out = HOME / "out"
+def _empty(out: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    return out
 
 
-def photographs() -> Path:
+def photographs(images: int, folder: Path) -> Path:
     """Photographs of ImageNet's size and weight: the demo's images, enlarged and laid side by side."""
-    folder = HOME / "images"
-    if folder.is_dir():
-        return folder
-    beside = folder.with_name("images.partial")
+    home = folder / "photographs" / str(images)
+    if home.is_dir():
+        return home
+    beside = home.with_name(f"{images}.partial")
     beside.mkdir(parents=True, exist_ok=True)
     chance = random.Random(0)  # noqa: S311 - made-up pictures
     tiles = [Image.open(path).convert("RGB") for path in sorted(demo.IMAGES.iterdir())]
-    for number in range(IMAGES):
+    for number in range(images):
         size = WIDTH + chance.randint(-WANDER, WANDER), HEIGHT + chance.randint(-WANDER, WANDER)
         image = Image.new("RGB", size if number % 4 else size[::-1])
         tile = chance.randint(100, 140)
@@ -112,5 +112,8 @@ def photographs() -> Path:
             for left in range(0, image.width, tile):
                 image.paste(chance.choice(tiles).resize((tile, tile), Image.Resampling.BICUBIC), (left, top))
         image.save(beside / f"{number:04}.jpg", quality=chance.randint(87, 96))
-    beside.rename(folder)
-    return folder
+    beside.rename(home)
+    return home
+
+
+BENCHMARK = Benchmark(measure, full=Form(images=1000, rounds=7), small=Form(images=8, rounds=1), bound=Bound(least=1.8))

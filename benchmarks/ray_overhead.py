@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from pathlib import Path
 
-from benchmarks import spread
-from benchmarks.harness import Row, alternating, row
-
-LEAST = 0.93
-ROUNDS = 5
+from benchmarks.harness import Benchmark, Bound, Measured, in_turn
+from benchmarks.spread import shared
 
 
-def measure() -> Row:
-    """The ratio of the two end-to-end throughputs, in alternating runs."""
+@dataclass(frozen=True)
+class Form:
+    """How many images, how often they are run, and whether on the material if it is there."""
+
+    images: int
+    rounds: int
+    material: bool
+
+
+def measure(form: Form, folder: Path) -> Measured:
+    """End-to-end throughput of both in turn."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
-    runnable, images = spread.artifact({}), spread.data()
+    run = shared(folder, images=form.images, material=form.material)
     ray.init(address="local", log_to_driver=False, include_dashboard=False)
     try:
-        ratio, _ = alternating(
-            lambda: 1 / spread.rate(runnable, images, None), lambda: 1 / spread.rate(runnable, images, "local"), ROUNDS
-        )
+        turns = in_turn(lambda: run.rate("local"), lambda: run.rate(), form.rounds)
     finally:
         ray.shutdown()
-    against = (
-        f"local run; {runnable[0].model.name}, {spread.IMAGES:,} prepared images, batch {spread.BATCH}, one worker"
-    )
-    return row("ray_overhead", ratio, "ratio", least=LEAST, against=against)
+    return Measured(turns.ratio, f"local run; {run}, one worker: {turns.medians('images/s')}")
+
+
+BENCHMARK = Benchmark(
+    measure,
+    full=Form(images=6_400, rounds=5, material=True),
+    small=Form(images=16, rounds=1, material=False),
+    bound=Bound(least=0.93),
+    modules=("ray",),
+)

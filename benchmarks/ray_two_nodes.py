@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import os
 import statistics
+from pathlib import Path
 
-from benchmarks import spread
-from benchmarks.harness import Row, row
-
-LEAST = 1.6
-ROUNDS = 3
+from benchmarks.harness import Benchmark, Bound, Measured
+from benchmarks.ray_overhead import Form
+from benchmarks.spread import shared
 
 
-def measure() -> Row:
+def measure(form: Form, folder: Path) -> Measured:
     """The ratio of end-to-end throughputs; nodes come and go between the runs."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
     from ray.cluster_utils import Cluster
 
-    runnable, images = spread.artifact({"threads": "1"}), spread.data()
+    run = shared(folder, images=form.images, material=form.material, settings={"threads": "1"})
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     ratios = []
     try:
         ray.init(address=nodes.address, log_to_driver=False)
-        for _ in range(ROUNDS):
-            one = spread.rate(runnable, images, nodes.address)
+        for _ in range(form.rounds):
+            one = run.rate(nodes.address)
             second = nodes.add_node(num_cpus=1)
             nodes.wait_for_nodes()
-            two = spread.rate(runnable, images, nodes.address)
+            two = run.rate(nodes.address)
             nodes.remove_node(second)
             ratios.append(two / one)
     finally:
         ray.shutdown()
         nodes.shutdown()
-    against = f"one node of one core; {runnable[0].model.name}, {spread.IMAGES:,} prepared images, batch {spread.BATCH}"
-    return row("ray_two_nodes", statistics.median(ratios), "ratio", least=LEAST, against=against)
+    return Measured(statistics.median(ratios), f"one node of one core; {run}")
+
+
+BENCHMARK = Benchmark(
+    measure,
+    full=Form(images=6_400, rounds=3, material=True),
+    small=Form(images=16, rounds=1, material=False),
+    bound=Bound(least=1.6),
+    modules=("ray",),
+)

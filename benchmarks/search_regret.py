@@ -6,30 +6,53 @@ settings. Each is looked at for half a second, and the fastest of them again in 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from assay.tuning.request import TuneRequest, space_of
 from benchmarks import subjects, tuning
-from benchmarks.harness import Row, row
-
-LEAST = 0.95
-BUDGET_SECONDS = 180.0
-BATCHES = (16, 1, 4, 64)
-FINALISTS = 8
-SECONDS = 15.0
+from benchmarks.harness import Benchmark, Bound, Measured
+from benchmarks.tuning import SHORT, Durations
 
 
-def measure() -> Row:
+@dataclass(frozen=True)
+class Form:
+    """What is searched, how long the grid is measured, and whether on the material's model if it is there."""
+
+    search: TuneRequest
+    durations: Durations
+    material: bool
+
+
+def measure(form: Form, folder: Path) -> Measured:
     """The ratio of the two, measured in turn."""
-    subject = subjects.small_classifier()
-    request = TuneRequest(batches=BATCHES, budget_seconds=BUDGET_SECONDS, int8=False)
-    found = tuning.searched(subject, request, "regret")
-    space = space_of(subject.model, request)
+    subject = subjects.small_classifier(tuning.folder_of(folder), material=form.material)
+    found = tuning.searched(subject, form.search, "regret")
+    space = space_of(subject.model, form.search)
     candidates = list(space.candidates())
     grid = tuning.compiled(subject, candidates)
-    ratio, said = tuning.ratio(tuning.result(found), tuning.fastest(grid, FINALISTS), SECONDS)
-    backends = ", ".join(one.backend for one in space.backends)
-    sizes = ", ".join(map(str, BATCHES))
+    best = tuning.fastest(subject, grid, form.durations)
+    regret = tuning.over(subject, tuning.result(found), best, form.durations.compared)
+    backends, sizes = ", ".join(one.backend for one in space.backends), ", ".join(map(str, form.search.batches))
     against = (
         f"best of the grid, {len(grid)} of {len(candidates)} candidates compiled: {subject.model.name}, float32, "
-        f"{backends}, batch {sizes}, every setting; {len(found.trials)} trials: {said}"
+        f"{backends}, batch {sizes}, every setting; {len(found.trials)} trials: {regret.against}"
     )
-    return row("search_regret", ratio, "ratio", least=LEAST, against=against)
+    return Measured(regret.value, against)
+
+
+BENCHMARK = Benchmark(
+    measure,
+    full=Form(
+        search=TuneRequest(batches=(16, 1, 4, 64), budget_seconds=180.0, int8=False),
+        durations=Durations(compared=15.0, finalists=8),
+        material=True,
+    ),
+    small=Form(
+        search=TuneRequest(backends=("onnxruntime",), batches=(1,), budget_seconds=20.0, int8=False),
+        durations=SHORT,
+        material=False,
+    ),
+    bound=Bound(least=0.95),
+    modules=("optuna",),
+)

@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from assay.records import CompiledModel, PreparedDataset, Setting
-from assay.remote.bench import Spread
-from assay.steps.artifact import compile_into
-from assay.steps.bench import bench_all
-from assay.steps.build_options import build_options
+from assay.records import PreparedDataset
 from assay.storage import store
 from benchmarks import subjects
-from benchmarks.harness import WORK
+from benchmarks.runnables import Runnable, recorded, with_defaults
 
-IMAGES = 6_400
 BATCH = 16
 
 
-def artifact(settings: Mapping[str, str]) -> tuple[CompiledModel, dict[str, Setting]]:
-    """ONNX Runtime's artifact of the small trained classifier, and the settings of its runs."""
-    options, run_settings = build_options("onnxruntime", batch=BATCH, settings=settings)
-    return compile_into(subjects.small_classifier().model, options, WORK / "spread" / "compiled")[0], run_settings
+@dataclass(frozen=True)
+class Shared:
+    """An artifact, the images that are shared out, and where its runs are written."""
+
+    runnable: Runnable
+    images: PreparedDataset
+    folder: Path
+
+    def rate(self, cluster: str | None = None) -> float:
+        """Images a second from the first read to the last post, by one process or by the workers of a cluster."""
+        record = recorded(self.runnable, self.images, self.folder / "runs", cluster=cluster)
+        return record.results[0].performance.end_to_end_throughput
+
+    def __str__(self) -> str:
+        """Which model and how many images."""
+        return f"{self.runnable.name}, {len(self.images.dataset.names):,} prepared images, batch {BATCH}"
 
 
-def data() -> PreparedDataset:
-    """The first shard of its images, over and over under other names."""
-    prepared = subjects.small_classifier().data
+def shared(folder: Path, *, images: int, material: bool, settings: Mapping[str, str] | None = None) -> Shared:
+    """ONNX Runtime's artifact of the small trained classifier, and the first shard of its images over and over."""
+    home = folder / "spread"
+    subject = subjects.small_classifier(home, material=material)
+    runnable = with_defaults(subject.model, "onnxruntime", home / "compiled", batch=BATCH, settings=settings)
+    return Shared(runnable, _repeated(subject.data, images), home)
+
+
+def _repeated(prepared: PreparedDataset, images: int) -> PreparedDataset:
+    """The first shard over and over under other names, at least once."""
     shard = prepared.shards[0]
-    times = IMAGES // shard.shape[0]
+    times = max(1, images // shard.shape[0])
     names = tuple(f"{number:08}.jpg" for number in range(times * shard.shape[0]))
     dataset = msgspec.structs.replace(
         prepared.dataset,
@@ -41,12 +55,3 @@ def data() -> PreparedDataset:
         fingerprint=store.hash_of(names),
     )
     return msgspec.structs.replace(prepared, dataset=dataset, shards=(shard,) * times)
-
-
-def rate(runnable: tuple[CompiledModel, dict[str, Setting]], images: PreparedDataset, cluster: str | None) -> float:
-    """Images a second from the first read to the last post, by one process or by the workers of a cluster."""
-    folder: Path = WORK / "spread" / "runs"
-    shutil.rmtree(folder, ignore_errors=True)
-    over = Spread(cluster=cluster) if cluster is not None else None
-    record = bench_all([runnable], images, folder, spread=over)
-    return record.results[0].performance.end_to_end_throughput

@@ -1,25 +1,28 @@
-"""How long `assay --help` takes beyond a Python that does nothing: the imports that a user waits for each time."""
+"""What a user waits for at each command: `assay --help`, over a Python that imports what any command line needs."""
 
 from __future__ import annotations
 
-import statistics
-import subprocess
-import sys
-import time
+from dataclasses import dataclass
+from pathlib import Path
 
-from benchmarks.harness import Row, row
+from benchmarks.harness import Benchmark, Bound, Measured, in_turn, python_seconds
 
-ROUNDS = 15
-MOST_MILLISECONDS = 200
+YARDSTICK = "import argparse, json, pathlib"
 
 
-def measure() -> Row:
-    """The median difference over alternating runs."""
-    differences = [_milliseconds("-m", "assay", "--help") - _milliseconds("-c", "pass") for _ in range(ROUNDS)]
-    return row("startup", statistics.median(differences), "ms", most=MOST_MILLISECONDS, against="python -c pass")
+@dataclass(frozen=True)
+class Form:
+    """How many rounds."""
+
+    rounds: int
 
 
-def _milliseconds(*arguments: str) -> float:
-    begin = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
-    return 1000 * (time.perf_counter() - begin)
+def measure(form: Form, folder: Path) -> Measured:
+    """Whole processes in turn."""
+    turns = in_turn(
+        lambda: python_seconds("-m", "assay", "--help"), lambda: python_seconds("-c", YARDSTICK), form.rounds
+    )
+    return Measured(turns.ratio, f"python -c '{YARDSTICK}': {turns.medians('ms', 1000)}")
+
+
+BENCHMARK = Benchmark(measure, full=Form(rounds=41), small=Form(rounds=1), bound=Bound(most=3))

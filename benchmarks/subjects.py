@@ -12,9 +12,7 @@ from assay.steps.export import export
 from assay.steps.prepare import prepare
 from benchmarks import models
 from benchmarks.flagship import ARCHITECTURE
-from benchmarks.harness import MATERIAL, WORK
-
-FOLDER = WORK / "tuning"
+from benchmarks.harness import MATERIAL
 
 
 @dataclass(frozen=True)
@@ -26,38 +24,42 @@ class Subject:
     folder: Path
 
 
-def flagship(images: int) -> Subject:
+def flagship(images: int, folder: Path) -> Subject:
     """The guide's model at full size, and so many photographs without labels: of random weights they show nothing."""
-    folder = FOLDER / "flagship"
-    model = export(ARCHITECTURE, folder / "model.onnx", exported_program=True)
-    some = folder / f"images-{images}"
+    home = folder / "flagship"
+    model = export(ARCHITECTURE, home / "model.onnx", exported_program=True)
+    some = home / f"images-{images}"
     some.mkdir(parents=True, exist_ok=True)
-    source = MATERIAL / "images" if MATERIAL.is_dir() else demo.IMAGES
-    for path in sorted(source.iterdir())[:images]:
+    for path in sorted(models.photographs(material=True).iterdir())[:images]:
         if not (some / path.name).is_file():
             shutil.copy2(path, some)
-    return Subject(model, prepare(some, model.transform, folder / f"prepared-{images}"), folder)
+    return Subject(model, prepare(some, model.transform, home / f"prepared-{images}"), home)
 
 
-def small_classifier() -> Subject:
-    """MobileNet 0.25 where the material is there, and the demo's model elsewhere."""
-    return _trained(models.small_classifier())
+def small_classifier(folder: Path, *, material: bool) -> Subject:
+    """MobileNet 0.25 if it is wanted and the material is there; the demo's model otherwise."""
+    return _trained(models.small_classifier(material=material), folder)
 
 
-def small() -> list[Subject]:
-    """The demo's model, and SqueezeNet and MobileNet where the material is there; torch runs the first two."""
-    found = [_trained(models.small_for("torch", FOLDER))]
+def exported_demo(folder: Path) -> Subject:
+    """The demo's model with its exported program, for torch."""
+    return _trained(models.exported_demo(folder), folder)
+
+
+def small(folder: Path) -> list[Subject]:
+    """The demo's model, and SqueezeNet and MobileNet if the material is there; torch runs the first two."""
+    subjects = [exported_demo(folder)]
     if MATERIAL.is_dir():
-        weights, place = MATERIAL / "models" / "squeezenet1_0.pth", FOLDER / "squeezenet1_0.onnx"
-        found.append(_trained(export("squeezenet1_0", place, weights=weights, exported_program=True)))
-        found.append(small_classifier())
-    return found
+        weights, place = MATERIAL / "models" / "squeezenet1_0.pth", folder / "squeezenet1_0.onnx"
+        subjects.append(_trained(export("squeezenet1_0", place, weights=weights, exported_program=True), folder))
+        subjects.append(small_classifier(folder, material=True))
+    return subjects
 
 
-def _trained(model: OnnxModel) -> Subject:
+def _trained(model: OnnxModel, folder: Path) -> Subject:
     """A trained model with the photographs that it knows and their labels; the demo's with its own."""
     own = model.classes == len(demo.CLASSES)
     images = demo.IMAGES if own else MATERIAL / "images"
     labels = demo.LABELS if own else MATERIAL / "labels" / "val_label.txt"
-    folder = FOLDER / model.name
-    return Subject(model, prepare(images, model.transform, folder / "prepared", labels=labels), folder)
+    home = folder / model.name
+    return Subject(model, prepare(images, model.transform, home / "prepared", labels=labels), home)

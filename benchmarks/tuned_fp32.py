@@ -8,27 +8,62 @@ the defaults; the defaults that it is held against are torch's too, and of sever
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from assay.tuning.request import TuneRequest
 from benchmarks import subjects, tuning
-from benchmarks.flagship import ARCHITECTURE
-from benchmarks.harness import Row, row
-
-LEAST = 1.4
-BUDGET_SECONDS = 600.0
-BACKENDS = ("onnxruntime", "openvino", "mnn")
-BATCHES = (16,)
-DEFAULT_BATCHES = (16, 4, 1)
-IMAGES = 16
-COMMON = ("onnxruntime", "openvino", "torch")
-SECONDS = 30.0
+from benchmarks.harness import Benchmark, Bound, Measured
+from benchmarks.tuning import SHORT, Durations
 
 
-def measure() -> Row:
+@dataclass(frozen=True)
+class Form:
+    """What is searched, what is to be beaten, and how many images decide; no image stands for the demo's model."""
+
+    search: TuneRequest
+    usual: TuneRequest
+    images: int
+    durations: Durations
+
+
+def measure(form: Form, folder: Path) -> Measured:
     """The ratio of the two, measured in turn."""
-    subject = subjects.flagship(IMAGES)
-    request = TuneRequest(backends=BACKENDS, batches=BATCHES, budget_seconds=BUDGET_SECONDS, max_drop=100.0, int8=False)
-    usual = TuneRequest(backends=COMMON, batches=DEFAULT_BATCHES, int8=False)
-    ratio, said = tuning.gain(subject, request, "fp32", usual, SECONDS)
-    sizes = ", ".join(map(str, DEFAULT_BATCHES))
-    against = f"best default of {', '.join(COMMON)} at batch {sizes}, {ARCHITECTURE}; {said}"
-    return row("tuned_fp32", ratio, "ratio", least=LEAST, against=against)
+    return gain_of("fp32", form, folder)
+
+
+def gain_of(name: str, form: Form, folder: Path) -> Measured:
+    """The gain of a search on the flagship, or on the demo's model."""
+    home = tuning.folder_of(folder)
+    subject = subjects.flagship(form.images, home) if form.images else subjects.small_classifier(home, material=False)
+    found = tuning.gain(subject, name, form.search, form.usual, form.durations)
+    backends, sizes = ", ".join(form.usual.backends or ()), ", ".join(map(str, form.usual.batches))
+    against = f"best float32 default of {backends} at batch {sizes}, {subject.model.name}; {found.against}"
+    return Measured(found.value, against)
+
+
+SMALL = Form(
+    search=TuneRequest(backends=("onnxruntime",), batches=(1,), budget_seconds=20.0, max_drop=100.0, int8=False),
+    usual=TuneRequest(backends=("onnxruntime",), batches=(1,), int8=False),
+    images=0,
+    durations=SHORT,
+)
+
+BENCHMARK = Benchmark(
+    measure,
+    full=Form(
+        search=TuneRequest(
+            backends=("onnxruntime", "openvino", "mnn"),
+            batches=(16,),
+            budget_seconds=600.0,
+            max_drop=100.0,
+            int8=False,
+        ),
+        usual=TuneRequest(backends=("onnxruntime", "openvino", "torch"), batches=(16, 4, 1), int8=False),
+        images=16,
+        durations=Durations(compared=30.0),
+    ),
+    small=SMALL,
+    bound=Bound(least=1.4),
+    modules=("optuna", "openvino", "MNN", "torch"),
+)

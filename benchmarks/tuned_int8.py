@@ -1,33 +1,38 @@
-"""What a search gains on the flagship where 8 bits are allowed: its result over ONNX Runtime's defaults in float32.
+"""What a search gains on the flagship if int8 is allowed: its result over ONNX Runtime's defaults in float32.
 
-As in `tuned_fp32`, the weights are random, and the gate lets everything pass but what the compile refuses. Whether 8
-bits keep the accuracy is for trained weights to say.
+As in `tuned_fp32`, the weights are random, and the gate lets everything pass but what the compile refuses. Whether int8
+keeps the accuracy is for trained weights to say.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from assay.tuning.request import TuneRequest
-from benchmarks import subjects, tuning
-from benchmarks.flagship import ARCHITECTURE
-from benchmarks.harness import Row, row
-
-LEAST = 2.0
-BUDGET_SECONDS = 360.0
-BACKENDS = ("onnxruntime", "openvino")
-"""Those that run 8 bits on a processor."""
-BATCHES = (4,)
-DEFAULT_BATCHES = (16, 4, 1)
-IMAGES = 32
-"""A quarter of them to calibrate on."""
-SECONDS = 30.0
+from benchmarks import tuned_fp32
+from benchmarks.harness import Benchmark, Bound, Measured
+from benchmarks.tuned_fp32 import Form
+from benchmarks.tuning import Durations
 
 
-def measure() -> Row:
+def measure(form: Form, folder: Path) -> Measured:
     """The ratio of the two, measured in turn."""
-    subject = subjects.flagship(IMAGES)
-    request = TuneRequest(backends=BACKENDS, batches=BATCHES, budget_seconds=BUDGET_SECONDS, max_drop=100.0, int8=True)
-    usual = TuneRequest(backends=["onnxruntime"], batches=DEFAULT_BATCHES, int8=False)
-    ratio, said = tuning.gain(subject, request, "int8", usual, SECONDS)
-    sizes = ", ".join(map(str, DEFAULT_BATCHES))
-    against = f"onnxruntime's best default in float32 at batch {sizes}, {ARCHITECTURE}; {said}"
-    return row("tuned_int8", ratio, "ratio", least=LEAST, against=against)
+    return tuned_fp32.gain_of("int8", form, folder)
+
+
+BENCHMARK = Benchmark(
+    measure,
+    full=Form(
+        # The two that run int8 on a processor.
+        search=TuneRequest(
+            backends=("onnxruntime", "openvino"), batches=(4,), budget_seconds=360.0, max_drop=100.0, int8=True
+        ),
+        usual=TuneRequest(backends=("onnxruntime",), batches=(16, 4, 1), int8=False),
+        # A quarter of them to calibrate on.
+        images=32,
+        durations=Durations(compared=30.0),
+    ),
+    small=tuned_fp32.SMALL,
+    bound=Bound(least=2.0),
+    modules=("optuna", "openvino", "torch"),
+)

@@ -5,26 +5,48 @@ The lowest of the models counts. The defaults have the batch sizes that the sear
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from assay.tuning.request import TuneRequest
 from benchmarks import subjects, tuning
-from benchmarks.harness import Row, row
-from benchmarks.subjects import Subject
-
-LEAST = 0.98
-BUDGET_SECONDS = 120.0
-BATCHES = (16, 1, 64)
-SECONDS = 10.0
+from benchmarks.harness import Benchmark, Bound, Measured
+from benchmarks.tuning import SHORT, Durations
 
 
-def measure() -> Row:
+@dataclass(frozen=True)
+class Form:
+    """What is searched, and whether on the models of the material too or on the demo's ONNX file alone."""
+
+    search: TuneRequest
+    durations: Durations
+    all_models: bool
+
+
+def measure(form: Form, folder: Path) -> Measured:
     """The lowest of the ratios, each of two measured in turn."""
-    found = [_ratio(subject) for subject in subjects.small()]
-    lowest = min(ratio for ratio, _ in found)
-    against = f"best default of any backend: {'; '.join(said for _, said in found)}"
-    return row("tuned_small", lowest, "ratio", least=LEAST, against=against)
+    home = tuning.folder_of(folder)
+    chosen = subjects.small(home) if form.all_models else [subjects.small_classifier(home, material=False)]
+    gains = {
+        subject.model.name: tuning.gain(subject, "small", form.search, form.search, form.durations)
+        for subject in chosen
+    }
+    said = "; ".join(f"{name} {gain.value:.3f} ({gain.against})" for name, gain in gains.items())
+    return Measured(min(gain.value for gain in gains.values()), f"best default of any backend: {said}")
 
 
-def _ratio(subject: Subject) -> tuple[float, str]:
-    request = TuneRequest(batches=BATCHES, budget_seconds=BUDGET_SECONDS)
-    ratio, said = tuning.gain(subject, request, "small", request, SECONDS)
-    return ratio, f"{subject.model.name} {ratio:.3f} ({said})"
+BENCHMARK = Benchmark(
+    measure,
+    full=Form(
+        search=TuneRequest(batches=(16, 1, 64), budget_seconds=120.0),
+        durations=Durations(compared=10.0),
+        all_models=True,
+    ),
+    small=Form(
+        search=TuneRequest(backends=("onnxruntime",), batches=(1,), budget_seconds=20.0, int8=False),
+        durations=SHORT,
+        all_models=False,
+    ),
+    bound=Bound(least=0.98),
+    modules=("optuna", "torch"),
+)

@@ -55,3 +55,21 @@ def test_the_busy_share_is_a_share() -> None:
 def test_vnni_is_read_off_the_processors_flags(flags: str | None, found: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "_cpu_information", lambda: {"flags": flags} if flags else {})
     assert environment.has_vnni() is found
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ("fpu sse2", ()),
+        ("fpu avx avx2 fma", ("avx2",)),
+        ("avx2 avx512f avx512_vnni", ("avx2", "avx512", "vnni")),
+        ("avx2 avx_vnni", ("avx2", "vnni")),
+        ("avx2 avx512f avx512_vnni amx_bf16 amx_tile amx_int8", ("avx2", "avx512", "vnni", "amx")),
+        (None, ()),
+    ],
+)
+def test_instruction_sets_are_read_off_the_processors_flags(
+    flags: str | None, named: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "_cpu_information", lambda: {"flags": flags} if flags else {})
+    assert environment.instruction_sets() == named

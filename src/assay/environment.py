@@ -21,6 +21,14 @@ machine."""
 CACHE_VARIABLE = "ASSAY_CACHE"
 """The environment variable that puts the user's cache elsewhere."""
 
+_INSTRUCTION_SETS = {
+    "avx2": {"avx2"},
+    "avx512": {"avx512f"},
+    "vnni": {"avx512_vnni", "avx_vnni"},
+    "amx": {"amx_int8", "amx_bf16"},
+}
+"""The flags of x86, as /proc/cpuinfo has them, of which any one shows the instruction set."""
+
 _PACKAGES = (
     "mnn",
     "msgspec",
@@ -91,9 +99,15 @@ def processor_fingerprint() -> str:
     return f"cpu-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
+def instruction_sets() -> tuple[str, ...]:
+    """The vector and matrix instructions of the processor that decide how fast a network runs; none is known of Arm."""
+    flags = set(_cpu_information().get("flags", "").split())
+    return tuple(name for name, shown_by in _INSTRUCTION_SETS.items() if not flags.isdisjoint(shown_by))
+
+
 def has_vnni() -> bool:
     """Whether the processor sums products of 8 bits in 32; x86 without these instructions saturates in 16."""
-    return not {"avx512_vnni", "avx_vnni"}.isdisjoint(_cpu_information().get("flags", "").split())
+    return "vnni" in instruction_sets()
 
 
 def busy_share(seconds: float = 0.3) -> float:
