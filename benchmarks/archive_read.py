@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.data.transform import PRESETS
-from assay.steps.prepare import prepare
+from assay.steps.prepare import PrepareRequest, prepare_with
 from benchmarks.harness import Benchmark, Bound, Measured, in_turn, seconds_of
 from benchmarks.prepare_vs_guide import photographs
 
@@ -41,7 +41,7 @@ def _from(archive: Path, home: Path) -> float:
 def _prepared(images: Path, home: Path) -> float:
     out = home / "out"
     shutil.rmtree(out, ignore_errors=True)
-    return seconds_of(lambda: prepare(images, PRESETS["resnet"], out))
+    return seconds_of(lambda: prepare_with(PrepareRequest(images, out=out), PRESETS["resnet"]))
 
 
 def _archive(images: Path, path: Path) -> Path:

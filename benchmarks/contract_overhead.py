@@ -20,7 +20,7 @@ from assay.backends.base import Batch
 from assay.records import CompiledModel, OnnxModel
 from benchmarks.harness import Benchmark, Bound, Measured, in_turn
 from benchmarks.models import small_for
-from benchmarks.runnables import with_defaults
+from benchmarks.runnables import batch_of_pixels, opened, with_defaults
 
 BATCH = 16
 
@@ -48,9 +48,9 @@ def measure(form: Form, folder: Path) -> Measured:
 
 def _ratio(backend: str, model: OnnxModel, home: Path, form: Form) -> float:
     runnable = with_defaults(model, backend, home, batch=BATCH)
-    batch = runnable.batch_of_pixels()
+    batch = batch_of_pixels(runnable)
     theirs = DIRECT[backend](runnable.compiled)
-    with runnable.open() as session:
+    with opened(runnable) as session:
         np.testing.assert_allclose(np.asarray(theirs(batch)), session.infer(batch), rtol=1e-3, atol=1e-3)
         return in_turn(
             lambda: _rate(session.infer, batch, form.seconds), lambda: _rate(theirs, batch, form.seconds), form.rounds

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from assay.records import OnnxModel
 from assay.steps.measurement import Length
-from assay.steps.prepare import prepare
+from assay.steps.prepare import PrepareRequest, prepare_with
 from benchmarks import models
 from benchmarks.harness import Benchmark, Bound, Measured, Turns, in_turn
 from benchmarks.runnables import measured, with_defaults
@@ -42,7 +42,7 @@ def measure(form: Form, folder: Path) -> Measured:
 def share(backend: str, model: OnnxModel, home: Path, form: Form) -> Turns:
     """End-to-end and interface throughput of one backend in turn."""
     images = models.photographs(material=form.material)
-    data = prepare(images, model.transform, home / f"prepared-{model.name}")
+    data = prepare_with(PrepareRequest(images, out=home / f"prepared-{model.name}"), model.transform)
     runnable = with_defaults(model, backend, home / "compiled", batch=BATCH)
     return in_turn(
         lambda: measured(runnable, data, home / "bench", form.length).end_to_end_throughput,

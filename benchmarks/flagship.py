@@ -15,7 +15,7 @@ from assay.backends import registry
 from assay.backends.base import Batch, Session
 from assay.models import preprocess_fusion
 from assay.records import CompiledModel, OnnxModel
-from assay.steps.build_options import build_options
+from assay.steps.build_options import BuildRequest
 from assay.steps.export import export
 from assay.storage import store
 from benchmarks.harness import Measured, in_turn, seconds_of
@@ -49,12 +49,12 @@ class Handed:
 
         A hundred layers of random weights magnify rounding that trained ones do not, beyond the bound of a compile.
         """
-        options, _ = build_options(backend, batch=self.batch, input_kind="float32")
+        options, _ = BuildRequest(backend=backend, input="float32").options(self.batch)
         return seconds_of(lambda: registry.get(backend).compile(self.model, options, self._place(backend)))
 
     def artifact(self, backend: str) -> CompiledModel:
         """The artifact, compiled anew."""
-        options, _ = build_options(backend, batch=self.batch, input_kind="float32")
+        options, _ = BuildRequest(backend=backend, input="float32").options(self.batch)
         runtime = registry.get(backend)
         seconds = self.compile_seconds(backend)
         return CompiledModel(
@@ -78,7 +78,7 @@ def handed(form: Form, folder: Path) -> Handed:
     """The network of a form, exported once."""
     home = folder / "flagship"
     weights = demo.CHECKPOINT if form.architecture == demo.NAME else None
-    model = export(form.architecture, home / f"{form.architecture}.onnx", weights=weights)
+    model = export(weights, arch=form.architecture, out=home / f"{form.architecture}.onnx")
     path = home / f"{form.architecture}-{form.batch}.onnx"
     taken, given = preprocess_fusion.fuse(model, form.batch, "float32", path)
     fixed = msgspec.structs.replace(

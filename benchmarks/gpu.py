@@ -21,7 +21,7 @@ from assay.models import program
 from assay.records import OnnxModel, PreparedDataset
 from assay.steps.export import export
 from assay.steps.measurement import Length
-from assay.steps.prepare import prepare
+from assay.steps.prepare import PrepareRequest, prepare_with
 from benchmarks import models
 from benchmarks.flagship import ARCHITECTURE
 from benchmarks.harness import HERE, Benchmark, Bound, Measured
@@ -95,8 +95,8 @@ def measure(form: Form, folder: Path) -> Measured:
 
     home = folder / "gpu"
     weights = demo.CHECKPOINT if form.architecture == demo.NAME else None
-    model = export(form.architecture, home / f"{form.architecture}.onnx", weights=weights, exported_program=True)
-    data = prepare(models.photographs(material=form.kept), model.transform, home / "prepared")
+    model = export(weights, arch=form.architecture, out=home / f"{form.architecture}.onnx", pt2=True)
+    data = prepare_with(PrepareRequest(models.photographs(material=form.kept), out=home / "prepared"), model.transform)
     setting = _Setting(form, model, data, _matrix_rate(form), home)
     points = [setting.point(batch) for batch in form.batches]
     best = max(points, key=lambda point: point.interface)

@@ -10,8 +10,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay import guide
 from assay.data.sources import info_file
+from assay.guide.tensors import list_tensors
 from benchmarks.harness import Benchmark, Bound, Measured, in_turn, seconds_of
 
 SIDE = 8
@@ -50,7 +50,7 @@ def _list_of(lines: int, home: Path) -> Path:
     for number in range(1, lines + 1):
         with (tensors / f"ILSVRC2012_val_{number:08}.bin").open("wb") as file:
             os.truncate(file.fileno(), info_file.tensor_bytes(SIDE, SIDE))
-    guide.list_tensors(str(tensors), listed, SIDE, SIDE)
+    list_tensors(str(tensors), listed, SIDE, SIDE)
     return listed
 
 

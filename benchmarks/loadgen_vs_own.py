@@ -8,6 +8,7 @@ from pathlib import Path
 
 from assay.loadgen.bench import bench_scenario
 from assay.loadgen.request import ScenarioRequest
+from assay.records import Runnable
 from assay.steps.measurement import Length
 from benchmarks.harness import Benchmark, Bound, Measured, in_turn
 from benchmarks.runnables import recorded
@@ -37,7 +38,7 @@ def _by_loadgen(run: Shared, seconds: float) -> float:
     shutil.rmtree(folder, ignore_errors=True)
     request = ScenarioRequest("offline", seconds=seconds)
     one = run.runnable
-    outcome = bench_scenario(one.compiled, run.images, folder, request, run_settings=one.run_settings)
+    outcome = bench_scenario(Runnable(one.compiled, one.run_settings), run.images, folder, request)
     assert outcome.scenario.throughput is not None
     return outcome.scenario.throughput
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.records import Dataset, PreparedDataset
-from assay.steps.compare import compare, gates_of
+from assay.steps.compare import gates_of, judge
 from assay.storage import store
 from benchmarks.harness import HERE, Benchmark, Bound, Measured
 from benchmarks.models import classifier_of
@@ -77,7 +77,7 @@ def run(images: int, folder: Path) -> None:
     data = PreparedDataset(dataset=dataset, transform=model.transform, shards=(shard,) * (images // SHARD_IMAGES))
     runnable = with_defaults(model, "null", folder / "compiled", batch=BATCH)
     record = recorded(runnable, data, folder / f"run-{images}")
-    verdict = compare(record, gates_of([], None, []), [])
+    verdict = judge(record, gates_of([], None, []), [])
     print(json.dumps({"images": images, "judged": verdict.word}), file=sys.stderr)
 
 

@@ -54,7 +54,7 @@ def small_classifier(*, material: bool) -> OnnxModel:
 
 def exported_demo(folder: Path) -> OnnxModel:
     """The demo's model with its exported program."""
-    return export(demo.NAME, folder / "demo.onnx", weights=demo.CHECKPOINT, exported_program=True)
+    return export(demo.CHECKPOINT, arch=demo.NAME, out=folder / "demo.onnx", pt2=True)
 
 
 def photographs(*, material: bool) -> Path:

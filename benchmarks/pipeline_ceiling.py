@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.records import ArrayFile, Dataset, ImageTransform, PreparedDataset
+from assay.records import ArrayFile, Dataset, ImageTransform, PreparedDataset, Runnable
 from assay.storage import store
 from benchmarks.harness import Benchmark, Bound, Measured, in_turn
 from benchmarks.models import classifier_of
-from benchmarks.runnables import Runnable, measured, with_defaults
+from benchmarks.runnables import measured, with_defaults
 
 BATCH = 32
 

@@ -26,7 +26,7 @@ from PIL import Image
 
 from assay import demo, environment
 from assay.data.transform import PRESETS
-from assay.steps.prepare import prepare
+from assay.steps.prepare import PrepareRequest, prepare_with
 from benchmarks.harness import Benchmark, Bound, Measured, in_turn, seconds_of
 
 WIDTH, HEIGHT, WANDER = 500, 375, 12
@@ -56,7 +56,7 @@ def measure(form: Form, folder: Path) -> Measured:
 
 def _ours(images: Path, out: Path) -> float:
     _empty(out)
-    return seconds_of(lambda: prepare(images, PRESETS["resnet"], out))
+    return seconds_of(lambda: prepare_with(PrepareRequest(images, out=out), PRESETS["resnet"]))
 
 
 def _guide(images: Path, out: Path, pool: Pool) -> float:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,36 +17,25 @@ from assay.backends import opening
 from assay.backends.base import Batch, Session
 from assay.measure import stages
 from assay.progress import Silent
-from assay.records import BuildOptions, CompiledModel, OnnxModel, Performance, PreparedDataset, RunRecord, Setting
+from assay.records import BuildOptions, CompiledModel, OnnxModel, Performance, PreparedDataset, Runnable, RunRecord
 from assay.remote.bench import Spread
-from assay.steps.bench import bench_all
-from assay.steps.build_options import build_options
 from assay.steps.artifact import compile_into
+from assay.steps.bench import bench_all
+from assay.steps.build_options import BuildRequest
 from assay.steps.interleave import bench_interleaved
-from assay.steps.measurement import Length, Passage, bench
+from assay.steps.measurement import Length, Measuring, Passage, measure
 from assay.steps.pixel_sources import source_of
 
 
-@dataclass(frozen=True)
-class Runnable:
-    """An artifact and the settings of its run."""
+def batch_of_pixels(runnable: Runnable) -> Batch:
+    """Made-up pixels of the shape that an artifact takes."""
+    shape = [int(axis) for axis in runnable.compiled.input.shape]
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
-    compiled: CompiledModel
-    run_settings: Mapping[str, Setting]
 
-    @property
-    def name(self) -> str:
-        """Of its model."""
-        return self.compiled.model.name
-
-    def batch_of_pixels(self) -> Batch:
-        """Made-up pixels of the shape that it takes."""
-        shape = [int(axis) for axis in self.compiled.input.shape]
-        return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-
-    def open(self) -> AbstractContextManager[Session]:
-        """Opens it on its device."""
-        return opening.open_compiled(self.compiled, self.run_settings)
+def opened(runnable: Runnable) -> AbstractContextManager[Session]:
+    """A session of an artifact on its device."""
+    return opening.open_compiled(runnable.compiled, runnable.run_settings)
 
 
 def compiled(model: OnnxModel, options: BuildOptions, folder: Path) -> CompiledModel:
@@ -55,22 +44,22 @@ def compiled(model: OnnxModel, options: BuildOptions, folder: Path) -> CompiledM
 
 
 def with_defaults(
-    model: OnnxModel, backend: str, folder: Path, *, batch: int, settings: Mapping[str, str] | None = None
+    model: OnnxModel, backend: str, folder: Path, *, batch: int, settings: Mapping[str, str] = MappingProxyType({})
 ) -> Runnable:
     """A model compiled for a backend with its defaults, but for the settings that are given."""
-    options, run_settings = build_options(backend, batch=batch, settings=settings)
+    options, run_settings = BuildRequest(backend=backend, set=settings).options(batch)
     return Runnable(compiled(model, options, folder), run_settings)
 
 
 def on_cuda(model: OnnxModel, folder: Path, batch: int) -> Runnable:
     """A model compiled by torch for a CUDA device at half precision."""
-    options, run_settings = build_options("torch", batch=batch, device="cuda", precision="fp16")
+    options, run_settings = BuildRequest(backend="torch", device="cuda", precision="fp16").options(batch)
     return Runnable(compiled(model, options, folder), run_settings)
 
 
 def measured(runnable: Runnable, data: PreparedDataset | None, folder: Path, length: Length = Length()) -> Performance:
     """One run: for its length, or once over the data; without data on made-up pixels."""
-    return bench(runnable.compiled, data, folder, run_settings=runnable.run_settings, length=length).performance
+    return measure(runnable, data, folder, Measuring(length=length)).performance
 
 
 def recorded(
@@ -84,21 +73,19 @@ def recorded(
     """One run with its record, by this process or by the workers of a Ray cluster, in a folder emptied before."""
     shutil.rmtree(folder, ignore_errors=True)
     spread = Spread(cluster=cluster) if cluster is not None else None
-    pair = (runnable.compiled, runnable.run_settings)
-    return bench_all([pair], data, folder, length=length, spread=spread)
+    return bench_all([runnable], data, folder, Measuring(length=length, workers=spread))
 
 
 def measured_in_turn(runnables: Sequence[Runnable], folder: Path, seconds: float) -> list[Performance]:
     """Each measured for so many seconds in short blocks that take turns, on made-up pixels."""
-    pairs = [(one.compiled, one.run_settings) for one in runnables]
-    records = bench_interleaved(pairs, None, folder, length=Length(seconds=seconds))
+    records = bench_interleaved(runnables, None, folder, Measuring(length=Length(seconds=seconds)))
     return [record.results[0].performance for record in records.values()]
 
 
 def glanced_at(runnable: Runnable, warm_up_seconds: float, seconds: float) -> float:
     """Images a second of one short run after a warm-up, with no record: hundreds fit into minutes."""
-    with runnable.open() as session:
-        passage = Passage(runnable.compiled, session, source_of(None), once=False)
+    with opened(runnable) as session:
+        passage = Passage(runnable, session, source_of(None), Length(seconds=seconds))
         for duration in (warm_up_seconds, seconds):
             jobs = stages.repeated(passage.images, passage.batch, stages.for_seconds(duration))
             done = passage.run(jobs, Silent())

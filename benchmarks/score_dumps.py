@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from assay import guide
 from assay.guide import dumps
+from assay.guide.evaluation import evaluate
 from benchmarks.harness import Benchmark, Bound, Measured, seconds_of
 
 
@@ -35,7 +35,7 @@ def measure(form: Form, folder: Path) -> Measured:
     _make(form, written, labels)
 
     def ours() -> float:
-        return seconds_of(lambda: guide.evaluate(written, labels, home / "result.json"))
+        return seconds_of(lambda: evaluate(written, labels, home / "result.json"))
 
     before = ours()
     theirs = seconds_of(lambda: _guide(written, labels))

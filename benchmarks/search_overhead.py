@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.tuning.request import TuneRequest
+from assay.tuning.request import Goal
 from benchmarks import subjects, tuning
 from benchmarks.harness import Benchmark, Bound, Measured
 
@@ -14,7 +14,7 @@ from benchmarks.harness import Benchmark, Bound, Measured
 class Form:
     """What is searched, and whether on the material's model if it is there."""
 
-    search: TuneRequest
+    search: Goal
     material: bool
 
 
@@ -28,10 +28,8 @@ def measure(form: Form, folder: Path) -> Measured:
 
 BENCHMARK = Benchmark(
     measure,
-    full=Form(search=TuneRequest(budget_seconds=120.0), material=True),
-    small=Form(
-        search=TuneRequest(backends=("onnxruntime",), batches=(1,), budget_seconds=20.0, int8=False), material=False
-    ),
+    full=Form(search=Goal(budget_seconds=120.0), material=True),
+    small=Form(search=Goal(backends=("onnxruntime",), batches=(1,), budget_seconds=20.0, int8=False), material=False),
     bound=Bound(most=8.0),
     unit="%",
     modules=("optuna",),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.tuning.request import TuneRequest, space_of
+from assay.tuning.request import Goal, space_of
 from benchmarks import subjects, tuning
 from benchmarks.harness import Benchmark, Bound, Measured
 from benchmarks.tuning import SHORT, Durations
@@ -19,7 +19,7 @@ from benchmarks.tuning import SHORT, Durations
 class Form:
     """What is searched, how long the grid is measured, and whether on the material's model if it is there."""
 
-    search: TuneRequest
+    search: Goal
     durations: Durations
     material: bool
 
@@ -44,12 +44,12 @@ def measure(form: Form, folder: Path) -> Measured:
 BENCHMARK = Benchmark(
     measure,
     full=Form(
-        search=TuneRequest(batches=(16, 1, 4, 64), budget_seconds=180.0, int8=False),
+        search=Goal(batches=(16, 1, 4, 64), budget_seconds=180.0, int8=False),
         durations=Durations(compared=15.0, finalists=8),
         material=True,
     ),
     small=Form(
-        search=TuneRequest(backends=("onnxruntime",), batches=(1,), budget_seconds=20.0, int8=False),
+        search=Goal(backends=("onnxruntime",), batches=(1,), budget_seconds=20.0, int8=False),
         durations=SHORT,
         material=False,
     ),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
-from assay.records import PreparedDataset
+from assay.records import PreparedDataset, Runnable
 from assay.storage import store
 from benchmarks import subjects
-from benchmarks.runnables import Runnable, recorded, with_defaults
+from benchmarks.runnables import recorded, with_defaults
 
 BATCH = 16
 
@@ -31,10 +32,10 @@ class Shared:
 
     def __str__(self) -> str:
         """Which model and how many images."""
-        return f"{self.runnable.name}, {len(self.images.dataset.names):,} prepared images, batch {BATCH}"
+        return f"{self.runnable.compiled.model.name}, {len(self.images.dataset.names):,} prepared images, batch {BATCH}"
 
 
-def shared(folder: Path, *, images: int, material: bool, settings: Mapping[str, str] | None = None) -> Shared:
+def shared(folder: Path, *, images: int, material: bool, settings: Mapping[str, str] = MappingProxyType({})) -> Shared:
     """ONNX Runtime's artifact of the small trained classifier, and the first shard of its images over and over."""
     home = folder / "spread"
     subject = subjects.small_classifier(home, material=material)

@@ -9,7 +9,7 @@ from pathlib import Path
 from assay import demo
 from assay.records import OnnxModel, PreparedDataset
 from assay.steps.export import export
-from assay.steps.prepare import prepare
+from assay.steps.prepare import PrepareRequest, prepare_with
 from benchmarks import models
 from benchmarks.flagship import ARCHITECTURE
 from benchmarks.harness import MATERIAL
@@ -27,13 +27,13 @@ class Subject:
 def flagship(images: int, folder: Path) -> Subject:
     """The guide's model at full size, and so many photographs without labels: of random weights they show nothing."""
     home = folder / "flagship"
-    model = export(ARCHITECTURE, home / "model.onnx", exported_program=True)
+    model = export(arch=ARCHITECTURE, out=home / "model.onnx", random_weights=True, pt2=True)
     some = home / f"images-{images}"
     some.mkdir(parents=True, exist_ok=True)
     for path in sorted(models.photographs(material=True).iterdir())[:images]:
         if not (some / path.name).is_file():
             shutil.copy2(path, some)
-    return Subject(model, prepare(some, model.transform, home / f"prepared-{images}"), home)
+    return Subject(model, prepare_with(PrepareRequest(some, out=home / f"prepared-{images}"), model.transform), home)
 
 
 def small_classifier(folder: Path, *, material: bool) -> Subject:
@@ -51,7 +51,7 @@ def small(folder: Path) -> list[Subject]:
     subjects = [exported_demo(folder)]
     if MATERIAL.is_dir():
         weights, place = MATERIAL / "models" / "squeezenet1_0.pth", folder / "squeezenet1_0.onnx"
-        subjects.append(_trained(export("squeezenet1_0", place, weights=weights, exported_program=True), folder))
+        subjects.append(_trained(export(weights, arch="squeezenet1_0", out=place, pt2=True), folder))
         subjects.append(small_classifier(folder, material=True))
     return subjects
 
@@ -62,4 +62,6 @@ def _trained(model: OnnxModel, folder: Path) -> Subject:
     images = demo.IMAGES if own else MATERIAL / "images"
     labels = demo.LABELS if own else MATERIAL / "labels" / "val_label.txt"
     home = folder / model.name
-    return Subject(model, prepare(images, model.transform, home / "prepared", labels=labels), home)
+    return Subject(
+        model, prepare_with(PrepareRequest(images, out=home / "prepared", labels=labels), model.transform), home
+    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.tuning.request import TuneRequest
+from assay.tuning.request import Goal
 from benchmarks import subjects, tuning
 from benchmarks.harness import Benchmark, Bound, Measured
 from benchmarks.tuning import SHORT, Durations
@@ -21,8 +21,8 @@ from benchmarks.tuning import SHORT, Durations
 class Form:
     """What is searched, what is to be beaten, and how many images decide; no image stands for the demo's model."""
 
-    search: TuneRequest
-    usual: TuneRequest
+    search: Goal
+    usual: Goal
     images: int
     durations: Durations
 
@@ -43,8 +43,8 @@ def gain_of(name: str, form: Form, folder: Path) -> Measured:
 
 
 SMALL = Form(
-    search=TuneRequest(backends=("onnxruntime",), batches=(1,), budget_seconds=20.0, max_drop=100.0, int8=False),
-    usual=TuneRequest(backends=("onnxruntime",), batches=(1,), int8=False),
+    search=Goal(backends=("onnxruntime",), batches=(1,), budget_seconds=20.0, max_drop=100.0, int8=False),
+    usual=Goal(backends=("onnxruntime",), batches=(1,), int8=False),
     images=0,
     durations=SHORT,
 )
@@ -52,14 +52,10 @@ SMALL = Form(
 BENCHMARK = Benchmark(
     measure,
     full=Form(
-        search=TuneRequest(
-            backends=("onnxruntime", "openvino", "mnn"),
-            batches=(16,),
-            budget_seconds=600.0,
-            max_drop=100.0,
-            int8=False,
+        search=Goal(
+            backends=("onnxruntime", "openvino", "mnn"), batches=(16,), budget_seconds=600.0, max_drop=100.0, int8=False
         ),
-        usual=TuneRequest(backends=("onnxruntime", "openvino", "torch"), batches=(16, 4, 1), int8=False),
+        usual=Goal(backends=("onnxruntime", "openvino", "torch"), batches=(16, 4, 1), int8=False),
         images=16,
         durations=Durations(compared=30.0),
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay.tuning.request import TuneRequest
+from assay.tuning.request import Goal
 from benchmarks import tuned_fp32
 from benchmarks.harness import Benchmark, Bound, Measured
 from benchmarks.tuned_fp32 import Form
@@ -24,10 +24,10 @@ BENCHMARK = Benchmark(
     measure,
     full=Form(
         # The two that run int8 on a processor.
-        search=TuneRequest(
+        search=Goal(
             backends=("onnxruntime", "openvino"), batches=(4,), budget_seconds=360.0, max_drop=100.0, int8=True
         ),
-        usual=TuneRequest(backends=("onnxruntime",), batches=(16, 4, 1), int8=False),
+        usual=Goal(backends=("onnxruntime",), batches=(16, 4, 1), int8=False),
         # A quarter of them to calibrate on.
         images=32,
         durations=Durations(compared=30.0),

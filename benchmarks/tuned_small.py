@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.tuning.request import TuneRequest
+from assay.tuning.request import Goal
 from benchmarks import subjects, tuning
 from benchmarks.harness import Benchmark, Bound, Measured
 from benchmarks.tuning import SHORT, Durations
@@ -18,7 +18,7 @@ from benchmarks.tuning import SHORT, Durations
 class Form:
     """What is searched, and whether on the models of the material too or on the demo's ONNX file alone."""
 
-    search: TuneRequest
+    search: Goal
     durations: Durations
     all_models: bool
 
@@ -38,12 +38,12 @@ def measure(form: Form, folder: Path) -> Measured:
 BENCHMARK = Benchmark(
     measure,
     full=Form(
-        search=TuneRequest(batches=(16, 1, 64), budget_seconds=120.0),
+        search=Goal(batches=(16, 1, 64), budget_seconds=120.0),
         durations=Durations(compared=10.0),
         all_models=True,
     ),
     small=Form(
-        search=TuneRequest(backends=("onnxruntime",), batches=(1,), budget_seconds=20.0, int8=False),
+        search=Goal(backends=("onnxruntime",), batches=(1,), budget_seconds=20.0, int8=False),
         durations=SHORT,
         all_models=False,
     ),

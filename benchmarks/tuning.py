@@ -14,11 +14,12 @@ from assay.progress import Lines
 from assay.records import BuildOptions, CompiledModel
 from assay.score import figures
 from assay.tuning.records import Candidate, Tuning
-from assay.tuning.request import TuneRequest, space_of
-from assay.tuning.tune import tune
+from assay.tuning.request import Goal, space_of
+from assay.tuning.tune import SearchFolder, find_fastest
 from benchmarks import runnables
 from benchmarks.harness import Measured
-from benchmarks.runnables import Runnable
+from assay.records import Runnable
+from benchmarks.runnables import 
 from benchmarks.subjects import Subject
 
 
@@ -44,7 +45,7 @@ def folder_of(folder: Path) -> Path:
     return folder / "tuning"
 
 
-def searched(subject: Subject, request: TuneRequest, name: str) -> Tuning:
+def searched(subject: Subject, request: Goal, name: str) -> Tuning:
     """A search from its start; of an earlier one only the reference is kept, which does not hang on the search."""
     out = subject.folder / name
     for place in out.iterdir() if out.is_dir() else ():
@@ -52,10 +53,10 @@ def searched(subject: Subject, request: TuneRequest, name: str) -> Tuning:
             shutil.rmtree(place)
         elif place.is_file():
             place.unlink()
-    return tune(subject.model, subject.data, out, request, Lines())
+    return find_fastest(subject.model, subject.data, SearchFolder(out), request, Lines())
 
 
-def gain(subject: Subject, name: str, request: TuneRequest, usual: TuneRequest, durations: Durations) -> Measured:
+def gain(subject: Subject, name: str, request: Goal, usual: Goal, durations: Durations) -> Measured:
     """How many times faster a search's result is than the fastest defaults of what is usual, in turn."""
     tuning = searched(subject, request, name)
     theirs = fastest(subject, compiled(subject, space_of(subject.model, usual).defaults()), durations)

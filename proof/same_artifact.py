@@ -8,12 +8,13 @@ from pathlib import Path
 
 from assay import demo
 from assay.data.transform import TransformChoice
+from assay.records import Runnable
 from assay.steps.adopt import adopt
-from assay.steps.build_options import build_options
+from assay.steps.artifact import compile_into
+from assay.steps.build_options import BuildRequest
 from assay.steps.compare import compare_in_turn
-from assay.steps.compile import compile_into
 from assay.steps.interleave import bench_interleaved
-from assay.steps.measurement import Length
+from assay.steps.measurement import Length, Measuring
 from proof.claims import Claim
 
 REPEATS = 20
@@ -27,16 +28,16 @@ def prove() -> list[Claim]:
     """Measures the demo's network against itself, again and again, and counts what the gate says."""
     choice = TransformChoice(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
     with tempfile.TemporaryDirectory() as folder:
-        model = adopt(demo.ONNX, Path(folder) / "model.onnx", choice=choice)
-        options, run_settings = build_options("onnxruntime", batch=16)
+        model = adopt(demo.ONNX, out=Path(folder) / "model.onnx", **vars(choice))
+        options, run_settings = BuildRequest(backend="onnxruntime").options(16)
         compiled, _ = compile_into(model, options, Path(folder) / "compiled")
         found: Counter[str] = Counter()
         for number in range(REPEATS):
             records = bench_interleaved(
-                [(compiled, run_settings)] * 2,
+                [Runnable(compiled, run_settings)] * 2,
                 None,
                 Path(folder) / f"bench-{number}",
-                length=Length(seconds=SECONDS),
+                Measuring(length=Length(seconds=SECONDS)),
             )
             found[compare_in_turn(records, [GATE]).verdicts[0].checks[0].verdict] += 1
     told = ", ".join(f"{count} {word}" for word, count in sorted(found.items()))

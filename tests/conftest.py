@@ -11,7 +11,7 @@ from assay import demo
 from assay.data.transform import TransformChoice
 from assay.records import OnnxModel, PreparedDataset
 from assay.steps.adopt import adopt
-from assay.steps.prepare import prepare
+from assay.steps.prepare import PrepareRequest, prepare_with
 
 _MATERIAL = Path(__file__).parents[2] / "shared" / "material"
 
@@ -44,11 +44,11 @@ def demo_choice() -> TransformChoice:
 @pytest.fixture(scope="session")
 def demo_model(tmp_path_factory: pytest.TempPathFactory, demo_choice: TransformChoice) -> OnnxModel:
     """The demo's ONNX file, taken as a model."""
-    return adopt(demo.ONNX, tmp_path_factory.mktemp("model") / "model.onnx", choice=demo_choice)
+    return adopt(demo.ONNX, out=tmp_path_factory.mktemp("model") / "model.onnx", **vars(demo_choice))
 
 
 @pytest.fixture(scope="session")
 def demo_data(tmp_path_factory: pytest.TempPathFactory, demo_model: OnnxModel) -> PreparedDataset:
     """The demo's images, prepared."""
     folder = tmp_path_factory.mktemp("prepared")
-    return prepare(demo.IMAGES, demo_model.transform, folder, labels=demo.LABELS)
+    return prepare_with(PrepareRequest(demo.IMAGES, out=folder, labels=demo.LABELS), demo_model.transform)

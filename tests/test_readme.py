@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from assay.backends import registry
-from assay.records import OnnxModel
+from assay.records import OnnxModel, Runnable
 from assay.steps.artifact import compile_into
-from assay.steps.build_options import build_options
-from assay.steps.measurement import Length, bench
+from assay.steps.build_options import BuildRequest
+from assay.steps.measurement import Length, Measuring, measure
 from tests.test_imports import WITHOUT_TORCH
 
 README = Path(__file__).parents[1] / "README.md"
@@ -120,10 +120,10 @@ def test_the_backend_of_twenty_lines_compiles_keeps_the_scores_and_runs(
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(registry, "BACKENDS", {**registry.BACKENDS, "reference": written})
-    options, run_settings = build_options("reference", batch=2)
+    options, run_settings = BuildRequest(backend="reference").options(2)
     compiled, _ = compile_into(demo_model, options, tmp_path / "compiled")
     assert compiled.parity is not None
     assert compiled.parity.holds
     length = Length(batches=1)
-    measured = bench(compiled, None, tmp_path / "bench", run_settings=run_settings, length=length)
+    measured = measure(Runnable(compiled, run_settings), None, tmp_path / "bench", Measuring(length=length))
     assert measured.performance.images == 2

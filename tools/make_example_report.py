@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from assay import demo
-from assay.page.report import write_report
+from assay.page.report import report
 from assay.whole_run.demo import run_demo
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -26,7 +26,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder).resolve() / "RUN-demo"
         run_demo(out, command="assay demo -o RUN-demo")
-        page = write_report([out]).path.read_text(encoding="utf-8")
+        page = report([out]).path.read_text(encoding="utf-8")
     for path, shown in ((out, "RUN-demo"), (demo.IMAGES.resolve(), "demo/images")):
         page = page.replace(str(path), shown)
     PAGE.write_text(page, encoding="utf-8")

@@ -18,10 +18,9 @@ from assay.backends.ascend import Ascend
 from assay.cli.main import main
 from assay.errors import BackendError, UnknownNameError, UsageError
 from assay.records import BuildOptions, OnnxModel
-from assay.steps import choose_backend
 from assay.steps.artifact import command, compile_to, load_compiled
-from assay.steps.build_options import build_options
-from assay.steps.choose_backend import BuildRequest
+from assay.steps.build_options import BuildRequest
+from assay.steps.choose_backend import Wanted, choose
 from assay.steps.doctor import doctor
 from tests.messages import assert_says
 from tests.test_examples import EXAMPLES
@@ -88,7 +87,7 @@ def npu(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def _options(kind: Any = "uint8") -> BuildOptions:
-    return build_options("ascend", batch=16, precision="fp16", input_kind=kind, for_command=True)[0]
+    return BuildRequest(backend="ascend", precision="fp16", input=kind).options(16, for_command=True)[0]
 
 
 def test_the_command_is_the_guides(demo_model: OnnxModel, tmp_path: Path) -> None:
@@ -121,7 +120,7 @@ def test_a_dry_run_prints_the_command_anywhere(
 
 def test_a_dry_run_of_a_backend_that_runs_no_command_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="--dry-run: backend onnxruntime runs no command"):
-        build_options("onnxruntime", batch=1, for_command=True)
+        BuildRequest(backend="onnxruntime").options(1, for_command=True)
 
 
 def test_without_cann_the_message_says_what_to_install(
@@ -132,14 +131,14 @@ def test_without_cann_the_message_says_what_to_install(
         Ascend().compile(demo_model, _options(), tmp_path / "artifact.om")
     assert_says(caught, "atc is not on the PATH", "CANN", "set_env.sh", "dry_run")
     with pytest.raises(BackendError, match="ascend finds no device on this machine"):
-        build_options("ascend", batch=1, precision="fp16")
+        BuildRequest(backend="ascend", precision="fp16").options(1)
 
 
 def test_an_artifact_is_compiled_held_to_the_model_and_freed(
     demo_model: OnnxModel, tmp_path: Path, atc: Install, npu: list[Any]
 ) -> None:
     atc(COPIES)
-    options, run_settings = build_options("ascend", batch=4, precision="fp16", device="npu:1")
+    options, run_settings = BuildRequest(backend="ascend", device="npu:1", precision="fp16").options(4)
     compiled = compile_to(demo_model, options, tmp_path / "out" / "bs4.om")
     assert compiled.parity is not None
     assert compiled.parity.holds
@@ -183,7 +182,7 @@ def test_the_guides_own_script_is_not_taken_for_the_compiler(
     atc(COPIES)
     scripts = EXAMPLES / "guide"
     monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
-    options, _ = build_options("ascend", batch=4, precision="fp16")
+    options, _ = BuildRequest(backend="ascend", precision="fp16").options(4)
     assert compile_to(demo_model, options, tmp_path / "bs4.om").backend_version == "8.0.RC2"
     monkeypatch.setenv("PATH", str(scripts))
     with pytest.raises(BackendError, match="atc is not on the PATH"):
@@ -196,7 +195,7 @@ def test_a_compiler_that_fails_is_one_line_with_its_reason(
     demo_model: OnnxModel, tmp_path: Path, atc: Install, npu: list[Any]
 ) -> None:
     atc('print("ATC start working now"); print("E10016: Opname [x] is not found"); sys.exit(255)')
-    options, _ = build_options("ascend", batch=4, precision="fp16")
+    options, _ = BuildRequest(backend="ascend", precision="fp16").options(4)
     with pytest.raises(BackendError) as caught:
         compile_to(demo_model, options, tmp_path / "bs4.om")
     assert_says(caught, "atc could not compile", "status 255", "E10016: Opname [x] is not found", "dry_run")
@@ -207,7 +206,7 @@ def test_a_compiler_that_writes_nothing_has_failed(
     demo_model: OnnxModel, tmp_path: Path, atc: Install, npu: list[Any]
 ) -> None:
     atc("pass")
-    options, _ = build_options("ascend", batch=4, precision="fp16")
+    options, _ = BuildRequest(backend="ascend", precision="fp16").options(4)
     with pytest.raises(BackendError, match="it said nothing"):
         compile_to(demo_model, options, tmp_path / "bs4.om")
 
@@ -217,7 +216,7 @@ def test_a_runtime_that_is_missing_is_one_line(
 ) -> None:
     atc(COPIES)
     monkeypatch.setitem(sys.modules, "ais_bench.infer.interface", None)
-    options, _ = build_options("ascend", batch=4, precision="fp16")
+    options, _ = BuildRequest(backend="ascend", precision="fp16").options(4)
     with pytest.raises(BackendError, match=r"with the package ais_bench .* install the wheels"):
         compile_to(demo_model, options, tmp_path / "bs4.om")
 
@@ -240,18 +239,18 @@ def test_trials_say_which_precision_to_ask_for(
     atc(COPIES)
     monkeypatch.setattr(registry, "BACKENDS", {"ascend": registry.BACKENDS["ascend"]})
     with pytest.raises(BackendError, match=r"ascend: unknown precision .* 'fp32'; known: fp16; give --precision fp16"):
-        choose_backend.choose(BuildRequest(backend="auto"), demo_model, 2, tmp_path)
+        choose(Wanted(BuildRequest(backend="auto"), demo_model, 2), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["Ascend910B4", "Ascend310P1", "Ascend910_9391"])
 def test_any_processor_that_there_is_may_be_named(name: str) -> None:
-    asked = build_options("ascend", batch=1, precision="fp16", settings={"soc_version": name}, for_command=True)
+    asked = BuildRequest(backend="ascend", precision="fp16", set={"soc_version": name}).options(1, for_command=True)
     assert asked[0].settings == {"soc_version": name}
 
 
 def test_a_name_that_is_no_processors_says_where_to_find_one() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        build_options("ascend", batch=1, precision="fp16", settings={"soc_version": "B4"}, for_command=True)
+        BuildRequest(backend="ascend", precision="fp16", set={"soc_version": "B4"}).options(1, for_command=True)
     assert_says(caught, "value of setting soc_version 'B4'", "Ascend310", "npu-smi info shows, with Ascend before it")
 
 
@@ -260,7 +259,7 @@ def test_an_artifact_for_another_processor_names_the_command_that_makes_it_again
 ) -> None:
     atc(COPIES)
     monkeypatch.setattr(sys.modules["acl"], "get_soc_name", lambda: "Ascend910B4", raising=False)
-    options, _ = build_options("ascend", batch=4, precision="fp16")
+    options, _ = BuildRequest(backend="ascend", precision="fp16").options(4)
     assert options.settings == {"soc_version": "Ascend910B4"}
     compiled = compile_to(demo_model, options, tmp_path / "bs4.om")
     monkeypatch.setattr(sys.modules["acl"], "get_soc_name", lambda: "Ascend310P3")

@@ -22,13 +22,13 @@ from assay.backends.base import Backend, Batch, Scores
 from assay.data.prepared import Reader
 from assay.data.transform import TransformChoice, normalise
 from assay.errors import BackendError, MissingExtraError, ModelError, ParityError, RecordError, UnknownNameError
-from assay.records import CompiledModel, InputKind, OnnxModel, Precision, PreparedDataset
+from assay.records import CompiledModel, InputKind, OnnxModel, Precision, PreparedDataset, Runnable
 from assay.steps import parity
 from assay.steps.adopt import describe
 from assay.steps.artifact import compile_into
-from assay.steps.build_options import build_options, usual_precision
+from assay.steps.build_options import BuildRequest, usual_precision
 from assay.steps.export import export
-from assay.steps.measurement import Length, bench
+from assay.steps.measurement import Length, Measuring, measure
 from assay.storage import store
 from tests.onnx_variants import save
 
@@ -66,7 +66,7 @@ def needs_program(backend: Backend) -> bool:
 
 
 def with_program(folder: Path, weights: Path) -> OnnxModel:
-    return export(demo.NAME, folder / "model.onnx", weights=weights, exported_program=True)
+    return export(weights, arch=demo.NAME, out=folder / "model.onnx", pt2=True)
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +88,7 @@ def compiled(backend: Backend, model: OnnxModel, kept: Path) -> Compile:
 def compile_for(
     backend: Backend, model: OnnxModel, folder: Path, kind: InputKind = "uint8", batch: int = BATCH
 ) -> CompiledModel:
-    options, _ = build_options(backend.name, batch=batch, precision=precision_of(backend), input_kind=kind)
+    options, _ = BuildRequest(backend=backend.name, precision=precision_of(backend), input=kind).options(batch)
     return compile_into(model, options, folder)[0]
 
 
@@ -284,20 +284,20 @@ def test_an_unknown_setting_lists_the_known_ones(backend: Backend) -> None:
     device = backend.devices()[0]
     known = [*backend.build_settings(device), *backend.run_settings(device)]
     with pytest.raises(UnknownNameError, match=f"setting of backend {backend.name} 'nonsense'") as caught:
-        build_options(backend.name, batch=1, precision=precision_of(backend), settings={"nonsense": "1"})
+        BuildRequest(backend=backend.name, precision=precision_of(backend), set={"nonsense": "1"}).options(1)
     assert all(name in str(caught.value) for name in known)
 
 
 def test_an_unknown_device_lists_the_known_ones(backend: Backend) -> None:
     with pytest.raises(UnknownNameError, match=f"known: {', '.join(sorted(backend.devices()))}"):
-        build_options(backend.name, batch=1, device="abacus")
+        BuildRequest(backend=backend.name, device="abacus").options(1)
 
 
 def test_settings_of_a_run_alter_neither_key_nor_bytes(
     backend: Backend, model: OnnxModel, compiled: Compile, tmp_path: Path
 ) -> None:
     run = {key: str(values[-1]) for key, values in backend.run_settings(backend.devices()[0]).items()}
-    options, _ = build_options(backend.name, batch=BATCH, precision=precision_of(backend), settings=run)
+    options, _ = BuildRequest(backend=backend.name, precision=precision_of(backend), set=run).options(BATCH)
     other = compile_into(model, options, tmp_path)[0]
     first = compiled()
     assert (other.key, other.file.sha256) == (first.key, first.file.sha256)
@@ -358,7 +358,7 @@ def described(path: Path) -> OnnxModel:
 
 
 def test_an_artifact_is_not_compiled_twice(backend: Backend, model: OnnxModel, tmp_path: Path) -> None:
-    options, _ = build_options(backend.name, batch=BATCH, precision=precision_of(backend))
+    options, _ = BuildRequest(backend=backend.name, precision=precision_of(backend)).options(BATCH)
     first, kept = compile_into(model, options, tmp_path)
     assert not kept
     again, kept = compile_into(model, options, tmp_path)
@@ -377,7 +377,7 @@ def test_an_artifact_with_changed_bytes_is_never_run(
     path.write_bytes(content if damage == "flipped" else content[: 0 if damage == "empty" else len(content) // 2])
     changed = msgspec.structs.replace(compiled(), file=msgspec.structs.replace(compiled().file, path=path))
     with pytest.raises(RecordError, match=r"artifact is damaged: it is not what its record says"):
-        bench(changed, None, tmp_path / "RUN", run_settings={}, length=Length(batches=1))
+        measure(Runnable(changed, {}), None, tmp_path / "RUN", Measuring(length=Length(batches=1)))
     if backend.faithful and damage != "flipped":
         # The runtime itself, which is asked only for files whose hash is right, does not take it either.
         broken = msgspec.structs.replace(changed, file=store.reference(path))
@@ -448,7 +448,7 @@ def test_a_quantized_model_runs_or_is_refused_in_one_line(
     faithful(backend)
     precisions = backend.precisions(backend.devices()[0])
     precision = "int8" if "int8" in precisions else precisions[0]
-    options, _ = build_options(backend.name, batch=8, precision=precision)
+    options, _ = BuildRequest(backend=backend.name, precision=precision).options(8)
     artifact, refusal = None, ""
     try:
         artifact = compile_into(quantized, options, tmp_path)[0]

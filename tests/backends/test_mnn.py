@@ -13,7 +13,7 @@ from assay.errors import BackendError, ParityError
 from assay.records import OnnxModel
 from assay.steps.adopt import describe
 from assay.steps.artifact import compile_into, compile_to
-from assay.steps.build_options import build_options
+from assay.steps.build_options import BuildRequest
 from tests.messages import assert_says
 from tests.onnx_variants import save
 
@@ -21,7 +21,7 @@ pytest.importorskip("MNN")
 
 
 def difference(model: OnnxModel, out: Path, **settings: str) -> float:
-    options, _ = build_options("mnn", batch=4, settings=settings)
+    options, _ = BuildRequest(backend="mnn", set=settings).options(4)
     parity = compile_to(model, options, out).parity
     assert parity is not None
     return parity.largest_difference
@@ -47,7 +47,7 @@ def test_half_precision_stores_half_precision_weights_without_loss(tmp_path: Pat
 
 def test_how_scores_are_rounded_is_part_of_the_artifact(demo_model: OnnxModel, tmp_path: Path) -> None:
     large, small = (
-        compile_into(demo_model, build_options("mnn", batch=4, settings={"winograd": tiles})[0], tmp_path)[0]
+        compile_into(demo_model, BuildRequest(backend="mnn", set={"winograd": tiles}).options(4)[0], tmp_path)[0]
         for tiles in ("large", "small")
     )
     assert large.key != small.key
@@ -60,20 +60,20 @@ def test_a_converter_that_crashes_is_one_line(
     from assay.backends import mnn
 
     monkeypatch.setattr(mnn, "_ALONE", "import os; os.abort()")
-    options, _ = build_options("mnn", batch=1)
+    options, _ = BuildRequest(backend="mnn").options(1)
     with pytest.raises(BackendError, match=r"mnn could not compile demo: its process ended with status -6; choose"):
         compile_to(demo_model, options, tmp_path / "artifact.mnn")
 
 
 def test_a_batch_beyond_what_the_converter_can_count_is_one_line(demo_model: OnnxModel, tmp_path: Path) -> None:
-    options, _ = build_options("mnn", batch=4_000_000)
+    options, _ = BuildRequest(backend="mnn").options(4_000_000)
     with pytest.raises(BackendError, match=r"mnn.* a smaller batch than 4000000") as caught:
         compile_to(demo_model, options, tmp_path / "artifact.mnn")
     assert "\n" not in str(caught.value)
 
 
 def test_a_storage_that_loses_too_much_says_what_else_to_ask_for(demo_model: OnnxModel, tmp_path: Path) -> None:
-    options, _ = build_options("mnn", batch=2, settings={"storage": "fp16"})
+    options, _ = BuildRequest(backend="mnn", set={"storage": "fp16"}).options(2)
     with pytest.raises(ParityError) as caught:
         compile_to(demo_model, options, tmp_path / "artifact.mnn")
     assert_says(caught, "changed the scores", "; try --set winograd=small, --set storage=fp32 or another --backend")

@@ -17,6 +17,7 @@ pytest.importorskip("MNN")
 if find_spec("openvino_telemetry") is None:
     pytest.skip("openvino's package for reports is not installed", allow_module_level=True)
 
+
 from tests.backends import telling
 
 NO_NETWORK = Path(__file__).parent / "no_network"

@@ -14,20 +14,21 @@ import pytest
 
 from assay.backends.onnxruntime import OnnxRuntime
 from assay.errors import BackendError, UnknownNameError
-from assay.quantization.quantize import quantize
+from assay.quantization.calibration import Scheme
+from assay.quantization.quantize import quantize_to
 from assay.records import BuildOptions, CompiledModel, OnnxModel, PreparedDataset
 from assay.steps.artifact import compile_into, compile_to
-from assay.steps.build_options import build_options
+from assay.steps.build_options import BuildRequest
 from tests.messages import assert_says
 
 
 def test_a_precision_that_the_processor_does_not_compute_in_lists_those_it_does() -> None:
     with pytest.raises(UnknownNameError, match="unknown precision of onnxruntime on cpu 'fp16'; known: fp32"):
-        build_options("onnxruntime", batch=1, precision="fp16")
+        BuildRequest(backend="onnxruntime", precision="fp16").options(1)
 
 
 def test_the_artifact_is_optimised_ahead_of_time(demo_model: OnnxModel, tmp_path: Path) -> None:
-    options, _ = build_options("onnxruntime", batch=2)
+    options, _ = BuildRequest(backend="onnxruntime").options(2)
     compiled = compile_to(demo_model, options, tmp_path / "artifact.onnx")
     operators = {node.op_type for node in onnx.load(str(compiled.file.path)).graph.node}
     # Convolution and activation are one node after optimisation; the model has them apart.
@@ -36,7 +37,7 @@ def test_the_artifact_is_optimised_ahead_of_time(demo_model: OnnxModel, tmp_path
 
 
 def test_nodes_that_the_optimiser_adds_are_named_after_what_they_compute(demo_model: OnnxModel, tmp_path: Path) -> None:
-    options, _ = build_options("onnxruntime", batch=1)
+    options, _ = BuildRequest(backend="onnxruntime").options(1)
     compiled, _ = compile_into(demo_model, options, tmp_path)
     known = {node.name for node in onnx.load(str(demo_model.file.path)).graph.node}
     added = [node for node in onnx.load(str(compiled.file.path)).graph.node if node.op_type.startswith("Reorder")]
@@ -50,8 +51,8 @@ def test_a_layer_kept_in_float_between_8_bits_is_computed_in_float(
 ) -> None:
     def operators(*float_layers: str) -> Counter[str]:
         out = tmp_path / f"{len(float_layers)}.onnx"
-        model = quantize(demo_model, demo_data, out, images=4, float_layers=float_layers)
-        options, _ = build_options("onnxruntime", batch=2, precision="int8")
+        model = quantize_to(demo_model, demo_data, out, Scheme(images=4, float_layers=float_layers))
+        options, _ = BuildRequest(backend="onnxruntime", precision="int8").options(2)
         compiled = compile_to(model, options, tmp_path / f"artifact-{out.name}")
         return Counter(node.op_type for node in onnx.load(str(compiled.file.path)).graph.node)
 
@@ -62,7 +63,7 @@ def test_a_layer_kept_in_float_between_8_bits_is_computed_in_float(
 
 
 def test_a_broken_artifact_is_one_line(demo_model: OnnxModel, tmp_path: Path) -> None:
-    options, _ = build_options("onnxruntime", batch=1)
+    options, _ = BuildRequest(backend="onnxruntime").options(1)
     compiled = compile_to(demo_model, options, tmp_path / "artifact.onnx")
     compiled.file.path.write_bytes(b"not an onnx file")
     with pytest.raises(BackendError, match=r"onnxruntime could not open .*artifact.onnx: ") as caught:
@@ -120,12 +121,12 @@ def wheel(monkeypatch: pytest.MonkeyPatch) -> type[Started]:
 
 @pytest.fixture
 def compiled(demo_model: OnnxModel, tmp_path: Path) -> CompiledModel:
-    options, _ = build_options("onnxruntime", batch=1)
+    options, _ = BuildRequest(backend="onnxruntime").options(1)
     return compile_to(demo_model, options, tmp_path / "artifact.onnx")
 
 
 def _for(device: str) -> BuildOptions:
-    return build_options("onnxruntime", batch=1, device=device)[0]
+    return BuildRequest(backend="onnxruntime", device=device).options(1)[0]
 
 
 def test_the_installed_wheel_has_the_processor_first() -> None:
@@ -135,7 +136,7 @@ def test_the_installed_wheel_has_the_processor_first() -> None:
 def test_a_provider_that_the_wheel_lacks_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(UnknownNameError, match="unknown device of backend onnxruntime 'cuda'; known: cpu"):
-        build_options("onnxruntime", batch=1, device="cuda")
+        BuildRequest(backend="onnxruntime", device="cuda").options(1)
 
 
 def test_the_providers_of_the_wheel_are_devices(wheel: type[Started]) -> None:
@@ -228,7 +229,7 @@ def test_half_precision_is_put_into_the_graph_of_a_device_that_computes_in_it(
         raise BackendError("far enough")
 
     monkeypatch.setattr(OnnxRuntime, "compile", compiles)
-    options, _ = build_options("onnxruntime", batch=1, device=device, precision="fp16")
+    options, _ = BuildRequest(backend="onnxruntime", device=device, precision="fp16").options(1)
     with pytest.raises(BackendError, match="far enough"):
         compile_into(demo_model, options, tmp_path)
     assert onnx.TensorProto.FLOAT16 in weights

@@ -12,18 +12,18 @@ from assay.backends import opening
 from assay.cli.main import main
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError, BackendError, RecordError
-from assay.records import CompiledModel, OnnxModel
+from assay.records import CompiledModel, OnnxModel, Runnable
 from assay.steps.adopt import describe
 from assay.steps.artifact import compile_to, load_compiled
-from assay.steps.build_options import build_options
-from assay.steps.measurement import Length, bench
+from assay.steps.build_options import BuildRequest
+from assay.steps.measurement import Length, Measuring, measure
 from tests import onnx_variants
 from tests.messages import assert_says
 
 
 @pytest.fixture
 def artifact(demo_model: OnnxModel, tmp_path: Path) -> CompiledModel:
-    options, _ = build_options("onnxruntime", batch=2, settings={"optimization": "basic"})
+    options, _ = BuildRequest(backend="onnxruntime", set={"optimization": "basic"}).options(2)
     return compile_to(demo_model, options, tmp_path / "an artifact.onnx")
 
 
@@ -49,7 +49,7 @@ def test_an_artifact_of_another_version_or_processor_names_the_command_that_make
 
 def test_the_command_for_a_bare_model_holds_its_transform(demo_choice: TransformChoice, tmp_path: Path) -> None:
     file = onnx_variants.save(onnx_variants.original(), tmp_path / "bare.onnx")
-    options, _ = build_options("onnxruntime", batch=2)
+    options, _ = BuildRequest(backend="onnxruntime").options(2)
     made = compile_to(describe(file, demo_choice), options, tmp_path / "artifact.onnx")
     made.file.path.unlink()
     assert main(shlex.split(opening.command(made))[1:]) == 0
@@ -67,7 +67,7 @@ def test_an_artifact_with_changed_bytes_is_refused(artifact: CompiledModel) -> N
 def test_a_measurement_opens_no_artifact_of_another_version(artifact: CompiledModel, tmp_path: Path) -> None:
     other = msgspec.structs.replace(artifact, backend_version="0.1")
     with pytest.raises(BackendError, match=r"was made by onnxruntime 0\.1, and here is "):
-        bench(other, None, tmp_path, run_settings={}, length=Length(batches=1))
+        measure(Runnable(other, {}), None, tmp_path, Measuring(length=Length(batches=1)))
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,14 @@ from assay.errors import BackendError, ModelError
 from assay.records import CompiledModel, OnnxModel
 from assay.steps.adopt import describe
 from assay.steps.artifact import compile_to
-from assay.steps.build_options import build_options
+from assay.steps.build_options import BuildRequest
 from tests.onnx_variants import save
 
 pytest.importorskip("openvino")
 
 
 def made(model: OnnxModel, out: Path, **settings: str) -> CompiledModel:
-    options, _ = build_options("openvino", batch=4, settings=settings)
+    options, _ = BuildRequest(backend="openvino", set=settings).options(4)
     return compile_to(model, options, out)
 
 
@@ -68,7 +68,7 @@ def test_float32_is_computed_in_float32_where_the_processor_would_rather_not(
 
 
 def test_int8_is_refused_for_a_model_that_is_not_quantized(demo_model: OnnxModel, tmp_path: Path) -> None:
-    options, _ = build_options("openvino", batch=1, precision="int8")
+    options, _ = BuildRequest(backend="openvino", precision="int8").options(1)
     with pytest.raises(ModelError, match="demo is not quantized, so it cannot be compiled to int8"):
         compile_to(demo_model, options, tmp_path / "artifact")
 

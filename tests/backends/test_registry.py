@@ -12,7 +12,7 @@ from assay.backends import registry
 from assay.backends.null import Null
 from assay.errors import BackendError, MissingExtraError, UnknownNameError, UsageError
 from assay.records import OnnxModel
-from assay.steps.build_options import build_options
+from assay.steps.build_options import BuildRequest
 
 
 def test_an_unknown_backend_lists_the_known_ones_nearest_first() -> None:
@@ -29,30 +29,32 @@ def test_a_backend_whose_package_is_missing_names_the_command_that_installs_it(m
 
 def test_an_unknown_device_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match=r"device of backend onnxruntime 'cuda'; known: cpu"):
-        build_options("onnxruntime", batch=1, device="cuda")
+        BuildRequest(backend="onnxruntime", device="cuda").options(1)
 
 
 def test_an_unknown_setting_lists_the_known_ones_nearest_first() -> None:
     with pytest.raises(UnknownNameError, match=r"'thread'; known: threads, streams, optimization"):
-        build_options("onnxruntime", batch=1, settings={"thread": "2"})
+        BuildRequest(backend="onnxruntime", set={"thread": "2"}).options(1)
 
 
 def test_an_unknown_value_of_a_setting_lists_the_known_ones() -> None:
     with pytest.raises(
         UnknownNameError, match=r"value of setting optimization 'most'; known: all, basic, extended, none"
     ):
-        build_options("onnxruntime", batch=1, settings={"optimization": "most"})
+        BuildRequest(backend="onnxruntime", set={"optimization": "most"}).options(1)
 
 
 def test_settings_are_sorted_into_those_of_the_artifact_and_those_of_a_run() -> None:
-    options, run_settings = build_options("onnxruntime", batch=1, settings={"optimization": "basic", "threads": "7"})
+    options, run_settings = BuildRequest(backend="onnxruntime", set={"optimization": "basic", "threads": "7"}).options(
+        1
+    )
     assert options.settings == {"optimization": "basic"}
     assert run_settings == {"threads": 7, "streams": 1}
 
 
 def test_a_batch_size_below_one_is_refused() -> None:
     with pytest.raises(UsageError, match="batch size 0: give 1 or more"):
-        build_options("onnxruntime", batch=0)
+        BuildRequest(backend="onnxruntime").options(0)
 
 
 @pytest.mark.parametrize("count", ["65", "40000", "99999999999", "9" * 5000])
@@ -62,12 +64,12 @@ def test_a_count_beyond_reason_is_one_line_with_the_range(
 ) -> None:
     monkeypatch.setattr(environment, "cores", lambda: 2)
     with pytest.raises(UsageError, match=f"^setting {setting}={count[:12]}…?: give {least} to 64$"):
-        build_options(backend, batch=1, settings={setting: count})
+        BuildRequest(backend=backend, set={setting: count}).options(1)
 
 
 def test_a_machine_of_many_cores_takes_more_of_a_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "cores", lambda: 96)
-    assert build_options("null", batch=1, settings={"slots": "384"})[1] == {"slots": 384}
+    assert BuildRequest(backend="null", set={"slots": "384"}).options(1)[1] == {"slots": 384}
 
 
 NULL = "import ctypes\nctypes.string_at(0)\n"
@@ -118,4 +120,4 @@ def test_what_is_installed_again_are_packages_that_there_are(backend: str, how: 
 def test_a_backend_without_a_device_says_what_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Null, "devices", lambda self: ())
     with pytest.raises(BackendError, match=r"finds no device on this machine; look at its driver, or choose another"):
-        build_options("null", batch=1)
+        BuildRequest(backend="null").options(1)

@@ -22,7 +22,7 @@ from assay.data.prepared import Reader
 from assay.errors import BackendError, MissingExtraError, UnknownNameError
 from assay.records import OnnxModel, PreparedDataset
 from assay.steps.artifact import compile_to
-from assay.steps.build_options import build_options
+from assay.steps.build_options import BuildRequest
 from assay.storage import store
 from tests.backends import fake_tensorrt
 from tests.messages import assert_says
@@ -73,7 +73,7 @@ def test_an_engine_is_built_for_its_batch_and_held_to_the_model(
     demo_data: PreparedDataset,
     tmp_path: Path,
 ) -> None:
-    options, run_settings = build_options("tensorrt", batch=4, precision=precision)
+    options, run_settings = BuildRequest(backend="tensorrt", precision=precision).options(4)
     compiled = compile_to(demo_model, options, tmp_path / "bs4.engine")
     assert compiled.parity is not None
     assert compiled.parity.holds
@@ -99,7 +99,7 @@ def test_timings_are_kept_by_version_and_device(
     backend: Backend, asked: dict[str, Any], demo_model: OnnxModel, tmp_path: Path
 ) -> None:
     for batch in (1, 2):
-        options, _ = build_options("tensorrt", batch=batch)
+        options, _ = BuildRequest(backend="tensorrt").options(batch)
         compile_to(demo_model, options, tmp_path / f"bs{batch}.engine")
     assert asked["known timings"] == [b"", b"timings"]
     (kept,) = (tmp_path / "cache" / "tensorrt").iterdir()
@@ -109,7 +109,7 @@ def test_timings_are_kept_by_version_and_device(
 def test_devices_are_those_of_cuda(backend: Backend) -> None:
     assert backend.devices() == ("cuda", "cuda:1")
     with pytest.raises(UnknownNameError, match="known: cuda:1, cuda"):
-        build_options("tensorrt", batch=1, device="cuda:2")
+        BuildRequest(backend="tensorrt", device="cuda:2").options(1)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_build_that_fails_is_one_line(
     fault: str, said: str, backend: Backend, asked: dict[str, Any], demo_model: OnnxModel, tmp_path: Path
 ) -> None:
     asked["fails"] = fault
-    options, _ = build_options("tensorrt", batch=1)
+    options, _ = BuildRequest(backend="tensorrt").options(1)
     with pytest.raises(BackendError) as caught:
         compile_to(demo_model, options, tmp_path / "bs1.engine")
     assert_says(caught, "tensorrt", demo_model.name, said)
@@ -130,7 +130,7 @@ def test_a_build_that_fails_is_one_line(
 def test_an_engine_of_another_version_says_how_to_make_it_again(
     backend: Backend, demo_model: OnnxModel, tmp_path: Path
 ) -> None:
-    options, _ = build_options("tensorrt", batch=1)
+    options, _ = BuildRequest(backend="tensorrt").options(1)
     compiled = compile_to(demo_model, options, tmp_path / "bs1.engine")
     compiled.file.path.write_bytes(b"no engine of ours")
     broken = msgspec.structs.replace(compiled, file=store.reference(compiled.file.path))
@@ -142,7 +142,7 @@ def test_an_engine_of_another_version_says_how_to_make_it_again(
 def test_a_batch_too_large_for_the_device_is_one_line(
     backend: Backend, demo_model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options, _ = build_options("tensorrt", batch=1)
+    options, _ = BuildRequest(backend="tensorrt").options(1)
     compiled = compile_to(demo_model, options, tmp_path / "bs1.engine")
     monkeypatch.setattr(sys.modules["cuda.bindings.runtime"], "cudaMalloc", lambda count: (2, None))
     with pytest.raises(BackendError) as caught:

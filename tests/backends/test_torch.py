@@ -22,7 +22,6 @@ from assay.errors import BackendError, ModelError
 from assay.records import CompiledModel, OnnxModel, PreparedDataset
 from assay.steps.adopt import adopt, describe
 from assay.steps.artifact import compile_to
-from assay.steps.build_options import build_options
 from assay.steps.export import export
 from assay.storage import store
 from tests.messages import assert_says
@@ -34,6 +33,7 @@ import torch
 from assay.backends import torch_package, torch_profile
 from assay.backends.torch import Torch
 from assay.models import preprocess_fusion, program
+from assay.steps.build_options import BuildRequest
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("torch")]
 
@@ -43,12 +43,12 @@ BATCH = 4
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> OnnxModel:
     out = tmp_path_factory.mktemp("exported") / "model.onnx"
-    return export(demo.NAME, out, weights=demo.CHECKPOINT, exported_program=True)
+    return export(demo.CHECKPOINT, arch=demo.NAME, out=out, pt2=True)
 
 
 @pytest.fixture(scope="module")
 def compiled(exported: OnnxModel, tmp_path_factory: pytest.TempPathFactory) -> CompiledModel:
-    options, _ = build_options("torch", batch=BATCH, device="cpu")
+    options, _ = BuildRequest(backend="torch", device="cpu").options(BATCH)
     # Any name will do, as that of an artifact for any backend.
     return compile_to(exported, options, tmp_path_factory.mktemp("compiled") / "artifact.bin")
 
@@ -127,7 +127,7 @@ def test_a_broken_artifact_is_one_line(compiled: CompiledModel, tmp_path: Path) 
 def test_a_bare_onnx_is_refused_with_the_command_that_writes_what_is_needed(
     demo_model: OnnxModel, tmp_path: Path
 ) -> None:
-    options, _ = build_options("torch", batch=BATCH, device="cpu")
+    options, _ = BuildRequest(backend="torch", device="cpu").options(BATCH)
     with pytest.raises(ModelError) as caught:
         compile_to(demo_model, options, tmp_path / "artifact.pt2")
     assert_says(caught, "torch", str(demo_model.file.path), "export it with pt2")
@@ -138,7 +138,7 @@ def test_a_machine_without_a_compiler_is_told_what_to_install(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    options, _ = build_options("torch", batch=2, device="cpu")
+    options, _ = BuildRequest(backend="torch", device="cpu").options(2)
     with pytest.raises(BackendError) as caught:
         compile_to(exported, options, tmp_path / "artifact.pt2")
     assert_says(caught, "g++ is not on the PATH", "apt install g++", "CXX")
@@ -154,7 +154,7 @@ def test_the_same_inputs_give_the_same_bytes_and_leave_nothing_behind(
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.LazyLinear(5))
     network(torch.zeros(1, 3, 8, 8))
     program.write(network.eval(), 8, tmp_path / "model.pt2")
-    options, _ = build_options("torch", batch=2, device="cpu", input_kind="float32")
+    options, _ = BuildRequest(backend="torch", device="cpu", input="float32").options(2)
     small = msgspec.structs.replace(
         exported,
         exported_program=store.reference(tmp_path / "model.pt2"),
@@ -171,15 +171,15 @@ def test_the_same_inputs_give_the_same_bytes_and_leave_nothing_behind(
 
 
 def test_settings_are_of_the_artifact_or_of_a_run() -> None:
-    options, run_settings = build_options(
-        "torch", batch=1, device="cpu", settings={"threads": "1", "freezing": "false"}
-    )
+    options, run_settings = BuildRequest(
+        backend="torch", device="cpu", set={"threads": "1", "freezing": "false"}
+    ).options(1)
     assert options.settings == {"freezing": False}
     assert run_settings == {"threads": 1, "streams": 1}
 
 
 def test_an_adopted_model_takes_its_exported_program_along(exported: OnnxModel, tmp_path: Path) -> None:
-    adopted = adopt(exported.file.path, tmp_path / "RUN" / "model.onnx")
+    adopted = adopt(exported.file.path, out=tmp_path / "RUN" / "model.onnx")
     assert exported.exported_program is not None
     assert adopted.exported_program is not None
     assert adopted.exported_program.path == (tmp_path / "RUN" / "model.pt2").resolve()
@@ -187,17 +187,17 @@ def test_an_adopted_model_takes_its_exported_program_along(exported: OnnxModel, 
 
 
 def test_an_exported_program_that_was_touched_is_none(exported: OnnxModel, tmp_path: Path) -> None:
-    adopted = adopt(exported.file.path, tmp_path / "model.onnx")
+    adopted = adopt(exported.file.path, out=tmp_path / "model.onnx")
     assert describe(tmp_path / "model.onnx").exported_program == adopted.exported_program
     (tmp_path / "model.pt2").write_bytes(b"another")
     assert describe(tmp_path / "model.onnx").exported_program is None
 
 
 def test_an_export_without_the_program_writes_none(tmp_path: Path) -> None:
-    model = export(demo.NAME, tmp_path / "model.onnx", weights=demo.CHECKPOINT)
+    model = export(demo.CHECKPOINT, arch=demo.NAME, out=tmp_path / "model.onnx")
     assert model.exported_program is None
     assert not (tmp_path / "model.pt2").exists()
-    both = export(demo.NAME, tmp_path / "model.onnx", weights=demo.CHECKPOINT, exported_program=True)
+    both = export(demo.CHECKPOINT, arch=demo.NAME, out=tmp_path / "model.onnx", pt2=True)
     assert both.exported_program == store.reference(tmp_path / "model.pt2")
     assert both.sha256 == model.sha256
 

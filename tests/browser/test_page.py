@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from assay import units
-from assay.page.report import write_report
+from assay.page.report import report
 from assay.records import Verdict
 from assay.steps import compare
 from assay.steps.results import load_run
@@ -48,8 +48,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with all that a page can show, by hostile names."""
     made = tmp_path_factory.mktemp("RUN")
     searches.beside(made, pages.run(made))
-    write_report([made])
-    write_report([made, Path("guide:310P-tuned"), Path("guide:310"), Path("guide:T4")], made / "comparison.html")
+    report([made])
+    report([made, Path("guide:310P-tuned"), Path("guide:310"), Path("guide:T4")], out=made / "comparison.html")
     return made
 
 

@@ -12,8 +12,7 @@ from assay.data.prepared import Reader, Shard
 from assay.data.sources import folder
 from assay.errors import DatasetError, UsageError
 from assay.progress import Silent
-from assay.records import Dataset, ImageFailure, PreparedDataset
-from assay.storage import store
+from assay.records import Dataset, ImageFailure
 from tests import archives, factories
 from tests.messages import assert_says
 
@@ -36,7 +35,8 @@ def _prepare(images: Path, out: Path) -> tuple[Shard, ...]:
 
 
 def _reader(shards: tuple[Shard, ...], out: Path) -> Reader:
-    return Reader(prepared.complete(out, _dataset(shards), SMALL, shards, "made from these").shards)
+    prepared.clean_up(out, shards)
+    return Reader([shard.pixels for shard in shards])
 
 
 def _dataset(shards: tuple[Shard, ...]) -> Dataset:
@@ -71,12 +71,10 @@ def test_a_batch_is_read_across_the_bounds_of_shards(tmp_path: Path, first: int,
     assert (out[count:] == 7).all()
 
 
-def test_a_whole_set_is_one_record_and_its_shards(tmp_path: Path) -> None:
+def test_shards_of_a_whole_set_have_no_records_of_their_own(tmp_path: Path) -> None:
     shards = _prepare(_images(tmp_path / "images", 3), tmp_path / "out")
-    made = prepared.complete(tmp_path / "out", _dataset(shards), SMALL, shards, "made from these")
-    files = ["images-00000.npy", "images-00001.npy", "prepared.json"]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == files
-    assert store.kept(tmp_path / "out/prepared.json", PreparedDataset, "made from these") == made
+    prepared.clean_up(tmp_path / "out", shards)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["images-00000.npy", "images-00001.npy"]
 
 
 def test_every_image_that_cannot_be_decoded_is_named_with_the_reason(tmp_path: Path) -> None:

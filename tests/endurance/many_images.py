@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from assay import demo
 from assay.data.transform import TransformChoice
-from assay.records import Dataset, OnnxModel, PreparedDataset
+from assay.records import Dataset, OnnxModel, PreparedDataset, Runnable
 from assay.steps.adopt import describe
 from assay.steps.artifact import compile_into
-from assay.steps.build_options import build_options
-from assay.steps.measurement import bench
+from assay.steps.build_options import BuildRequest
+from assay.steps.measurement import Measuring, measure
 from assay.storage import store
 
 ROUNDS, BATCH, SHARD = 3, 25, 250
@@ -73,12 +73,12 @@ def main(backend: str, images: int, folder: Path) -> None:
     choice = TransformChoice(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
     model = describe(demo.ONNX, choice)
     data = prepared(model, images, folder)
-    options, run_settings = build_options(backend, batch=BATCH)
+    options, run_settings = BuildRequest(backend=backend).options(BATCH)
     compiled, _ = compile_into(model, options, folder / "compiled")
     expected: str | None = None
     for _ in range(ROUNDS):
         count = Count(images)
-        found = bench(compiled, data, folder / "bench", run_settings=run_settings, sinks=[count.take])
+        found = measure(Runnable(compiled, run_settings), data, folder / "bench", Measuring(), [count.take])
         assert found.predictions is not None
         scores = np.asarray(found.predictions.scores.load())
         # A copy of the scores would be held by this test, not by what it tests.

@@ -7,7 +7,7 @@ import random
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +19,21 @@ from assay.data import prepared as preparation
 from assay.data import sources
 from assay.data.transform import TransformChoice
 from assay.errors import AssayError, RecordError
-from assay.page.report import write_report
+from assay.page.report import ReportRequest, write_report
 from assay.progress import Silent
-from assay.records import BuildOptions, OnnxModel, PreparedDataset, RunRecord
+from assay.records import BuildOptions, OnnxModel, PreparedDataset, Runnable, RunRecord
 from assay.steps.adopt import adopt
 from assay.steps.artifact import compile_into, load_compiled
 from assay.steps.compare import figures
-from assay.steps.evaluate import evaluate
-from assay.steps.measurement import Length, bench
+from assay.steps.evaluate import accuracy_of
+from assay.steps.measurement import Length, Measuring, measure
 from assay.steps.prepare import load_prepared
 from assay.steps.results import load_predictions, load_run
 from assay.storage import store
 from assay.tuning.eight_bit_models import Quantizer
-from assay.whole_run import run as run_step
 from assay.whole_run.repair import repair
-from assay.whole_run.run import RunRequest
+from assay.whole_run.request import RunRequest
+from assay.whole_run.run import run
 from tests.messages import assert_says
 from tests.whole_run.test_run import Steps
 
@@ -59,14 +59,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory, demo_choice: TransformChoice
         shutil.copy(demo.IMAGES / line.split()[0], folder / "images")
     (folder / "labels.txt").write_text("\n".join(LINES) + "\n")
     request = RunRequest(
-        model=str(demo.ONNX),
+        str(demo.ONNX),
         images=folder / "images",
         labels=folder / "labels.txt",
-        transform=demo_choice,
-        batches=(8,),
-        page_images=False,
+        **vars(demo_choice),
+        batch=(8,),
+        no_images=True,
+        out="RUN",
     )
-    return Whole(request, folder / "RUN", run_step.run(request, folder / "RUN").run)
+    return Whole(request, folder / "RUN", run(replace(request, out=folder / "RUN")).run)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -105,15 +106,15 @@ def _use(whole: Whole, file: Path) -> None:
     compiled = load_compiled(run.results[0].compiled.file.path)
     prepared = load_prepared(whole.folder / "prepared")
     if file.suffix == ".npy" and file.parent.name == "prepared":
-        bench(compiled, prepared, file.parent / "BENCH", run_settings={})
+        measure(Runnable(compiled, {}), prepared, file.parent / "BENCH")
     elif file.name.startswith("artifact"):
-        bench(compiled, None, file.parent / "BENCH", run_settings={}, length=Length(batches=1))
+        measure(Runnable(compiled, {}), None, file.parent / "BENCH", Measuring(length=Length(batches=1)))
     elif file.name == "model.onnx":
         model = store.read(whole.folder / "model.json", type(run.model))
         compile_into(model, BuildOptions(backend="onnxruntime", device="cpu", batch=3), file.parent / "OTHER")
     else:
         figures(load_run(whole.folder))
-        evaluate(load_predictions(whole.folder)[0][1], whole.folder.parent / "labels.txt")
+        accuracy_of(load_predictions(whole.folder)[0][1], whole.folder.parent / "labels.txt")
 
 
 def _flip_everywhere(whole: Whole, flips: int, unnoticed: bool) -> None:
@@ -129,13 +130,13 @@ def _flip_everywhere(whole: Whole, flips: int, unnoticed: bool) -> None:
                     refused.add(file.name)
     assert refused >= {"model.onnx", "model.json", "compiled.json", "prepared.json", "images-00000.npy"}
     assert refused >= {"performance.json", "predictions.json", "scores.npy", "batch_seconds.npy"}
-    _assert_same(run_step.run(whole.request, whole.folder).run, whole.record)
+    _assert_same(run(replace(whole.request, out=whole.folder)).run, whole.record)
 
 
 def _refusal(whole: Whole, file: Path, unnoticed: bool) -> AssayError | None:
     """What a run, or else the use of the file, says of its damage; None where a run wrote it anew."""
     try:
-        again = run_step.run(whole.request, whole.folder)
+        again = run(replace(whole.request, out=whole.folder))
         # Whatever was not refused is so.
         _assert_same(again.run, whole.record)
         if file.name in WRITTEN_ANEW:
@@ -154,7 +155,7 @@ def _assert_whole(file: Path) -> None:
         store.kind_of(file)
     else:
         steps = Steps()
-        write_report([file.parent], images=False, reuse=True, progress=steps)
+        write_report(ReportRequest([file.parent], no_images=True, progress=steps), reuse=True)
         assert steps.kept["report"]
 
 
@@ -198,7 +199,7 @@ def test_repair_does_the_damaged_step_again_and_no_other(
     assert repair(folder, "run") == (file,)
     assert not file.exists()
     told = Steps()
-    again = run_step.run(whole.request, folder, told).run
+    again = run(replace(whole.request, out=folder, progress=told)).run
     done = {step for step, kept in told.kept.items() if not kept} - {"report"}
     assert done == steps
     assert again.results[0].accuracy == whole.record.results[0].accuracy
@@ -230,7 +231,7 @@ def test_repair_goes_on_after_a_damaged_shard_of_a_data_set_that_was_not_finishe
     assert whole.request.images is not None
     transform = load_prepared(whole.folder / "prepared").transform
     # What a kill before the last record leaves.
-    preparation.prepare(sources.find(whole.request.images), transform, tmp_path, Silent())
+    preparation.prepare(sources.find(Path(whole.request.images)), transform, tmp_path, Silent())
     (record,) = tmp_path.glob("*.json")
     _turned(record)
     words = ["prepare", str(whole.request.images), *_T, "-o", str(tmp_path)]
@@ -257,7 +258,7 @@ def test_repair_leaves_a_users_own_model_where_an_earlier_one_stood(
     whole: Whole, tmp_path: Path, demo_choice: TransformChoice
 ) -> None:
     model = tmp_path / "m.onnx"
-    adopt(demo.ONNX, model, choice=demo_choice)
+    adopt(demo.ONNX, out=model, **vars(demo_choice))
     own = model.read_bytes() + b"their own"
     model.write_bytes(own)
     words = ["bench", str(model), "--batch=1", "--synthetic", "--iterations=1", "-o", str(tmp_path), "--repair"]

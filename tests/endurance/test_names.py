@@ -8,17 +8,18 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import assay
 from assay import demo
 from assay.data.transform import TransformChoice
 from assay.render.junit import junit
-from assay.steps.compare import compare_all
-from assay.whole_run import run as run_step
-from assay.whole_run.run import RunRequest
+from assay.steps.compare import compare
+from assay.whole_run.request import RunRequest
 from tests.endurance import limits
 from tests.endurance.test_malice import TRANSFORM
 
@@ -102,9 +103,13 @@ def test_hostile_names_of_records_are_visible_in_every_form_of_a_comparison(
 ) -> None:
     name = "RUN\x1b[31m\nPASS <script>\u202e"
     run = tmp_path / name
-    run_step.run(
-        RunRequest(model=str(demo.ONNX), images=demo.IMAGES, labels=demo.LABELS, transform=demo_choice, batches=(16,)),
-        run,
+    assay.run(
+        replace(
+            RunRequest(
+                str(demo.ONNX), images=demo.IMAGES, labels=demo.LABELS, **vars(demo_choice), batch=(16,), out="RUN"
+            ),
+            out=run,
+        )
     )
     words = ["compare", name, "--reference=top1=92.5", "--junit=j.xml", "--gate=throughput>=1000000000"]
     for form in ([], ["--markdown"], ["--json"]):
@@ -112,7 +117,7 @@ def test_hostile_names_of_records_are_visible_in_every_form_of_a_comparison(
         assert ended.status == 3, ended.said
         _assert_visible(ended.out + ended.said)
         assert not re.search(r"^PASS <", ended.out, re.MULTILINE)
-    found, _ = compare_all([run], given="top1=92.5")
+    found = compare([run], reference="top1=92.5")
     _assert_visible(junit(found))
     _assert_visible((tmp_path / "j.xml").read_text(encoding="utf-8"))
     shutil.copytree(run, tmp_path / "OLD")

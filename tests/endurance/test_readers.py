@@ -28,7 +28,7 @@ from assay.data.transform import TransformChoice
 from assay.errors import AssayError
 from assay.guide import dumps
 from assay.importers import ais_bench, ascend_benchmark, benchmark_app, loadgen, trtexec
-from assay.importers import import_results as import_results_step
+from assay.importers.import_results import import_results
 from assay.loadgen.records import LoadGenTest, ScenarioRecord
 from assay.models import onnx_file
 from assay.records import (
@@ -130,7 +130,7 @@ def _samples(*patterns: str) -> list[bytes]:
 
 
 def _import(path: Path) -> object:
-    return import_results_step.import_results([path], {}, path.with_name("out.json"))
+    return import_results([path], out=path.with_name("out.json"))
 
 
 def _onnx(path: Path) -> object:

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay import guide
 from assay.errors import DatasetError, UsageError
 from assay.guide import dumps
+from assay.guide.evaluation import evaluate
 from tests.messages import assert_says
 
 
@@ -27,12 +27,12 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_originals_result_is_ours_to_the_last_byte(material: Path, tmp_path: Path) -> None:
     golden = material / "golden"
-    guide.evaluate(golden / "dumpOutput_device0", material / "labels" / "val_label.txt", tmp_path / "result.json")
+    evaluate(golden / "dumpOutput_device0", material / "labels" / "val_label.txt", tmp_path / "result.json")
     assert (tmp_path / "result.json").read_bytes() == (golden / "result.json").read_bytes()
 
 
 def test_hits_are_counted_by_rank(folder: Path) -> None:
-    accuracy = guide.evaluate(folder, folder.parent / "labels.txt", folder.parent / "out" / "result.json")
+    accuracy = evaluate(folder, folder.parent / "labels.txt", folder.parent / "out" / "result.json")
     assert accuracy.correct_at == (1, 3, 3)
     values = json.loads((folder.parent / "out" / "result.json").read_text())["value"]
     assert values[0] == {"key": "Number of images", "value": "3"}
@@ -45,7 +45,7 @@ def test_labels_of_1001_classes_are_shifted_by_one(tmp_path: Path) -> None:
     scores[8] = 1
     (tmp_path / "dumps" / "a_1.bin").write_bytes(dumps.content(scores, binary=True))
     (tmp_path / "labels.txt").write_text("a.JPEG 7\n")
-    accuracy = guide.evaluate(tmp_path / "dumps", tmp_path / "labels.txt", tmp_path / "result.json")
+    accuracy = evaluate(tmp_path / "dumps", tmp_path / "labels.txt", tmp_path / "result.json")
     assert (accuracy.correct_at[0], accuracy.label_shift) == (1, 1)
 
 
@@ -65,14 +65,14 @@ def test_images_and_labels_that_do_not_match_are_named_and_nothing_is_written(
     path = folder.parent / "labels.txt"
     path.write_text(labels)
     with pytest.raises(DatasetError) as caught:
-        guide.evaluate(folder, path, folder.parent / "result.json")
+        evaluate(folder, path, folder.parent / "result.json")
     assert_says(caught, *said)
     assert not (folder.parent / "result.json").exists()
 
 
 def test_the_result_does_not_go_among_the_dumps(folder: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        guide.evaluate(folder, folder.parent / "labels.txt", folder / "result.json")
+        evaluate(folder, folder.parent / "labels.txt", folder / "result.json")
     assert_says(caught, "among the dumps")
 
 
@@ -81,13 +81,13 @@ def test_a_label_of_1000_is_none_of_1001_classes_of_which_one_is_the_background(
     (tmp_path / "dumps" / "a_1.bin").write_bytes(dumps.content(np.zeros(1001, np.float32), binary=True))
     (tmp_path / "labels.txt").write_text("a.JPEG 1000\n")
     with pytest.raises(DatasetError) as caught:
-        guide.evaluate(tmp_path / "dumps", tmp_path / "labels.txt", tmp_path / "result.json")
+        evaluate(tmp_path / "dumps", tmp_path / "labels.txt", tmp_path / "result.json")
     assert_says(caught, "0 to 999", "line 1: a with class 1000")
 
 
 def test_a_damaged_dump_writes_nothing(folder: Path) -> None:
     (folder / "b_1.txt").write_text("1.0 two 3.0 \n")
     with pytest.raises(DatasetError) as caught:
-        guide.evaluate(folder, folder.parent / "labels.txt", folder.parent / "result.json")
+        evaluate(folder, folder.parent / "labels.txt", folder.parent / "result.json")
     assert_says(caught, "b_1.txt line 1: value 2 is 'two'")
     assert not (folder.parent / "result.json").exists()

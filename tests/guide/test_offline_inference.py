@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,43 +11,45 @@ import msgspec
 import numpy as np
 import pytest
 
-from assay import demo, guide
+from assay import demo
 from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
 from assay.guide import dumps
+from assay.guide.benchmark import Wanted, benchmark, pure_inference
+from assay.guide.compilation import Tensors, compile_offline, export_checkpoint
+from assay.guide.evaluation import evaluate
+from assay.guide.tensors import list_tensors, preprocess
 from assay.progress import Lines
 from assay.records import CompiledModel, OnnxModel, RunRecord
 from assay.steps.artifact import compile_to
-from assay.steps.build_options import build_options
+from assay.steps.build_options import BuildRequest
 from assay.steps.results import load_run
 from assay.storage import store
 from tests import factories
 from tests.messages import assert_says
 
 SHAPE = (16, 3, 64, 64)
+USUAL = Wanted(batch=16, device=0, sides=(64, 64), binary=False)
 LABELS = dict(line.split() for line in demo.LABELS.read_text().splitlines())
 
 
 @pytest.fixture(scope="module")
 def compiled(demo_model: OnnxModel, tmp_path_factory: pytest.TempPathFactory) -> CompiledModel:
     out = tmp_path_factory.mktemp("om") / "demo_bs16.om"
-    name = demo_model.input.name
-    return guide.compile_offline(
-        demo_model.file.path, out, input_name=name, shape=SHAPE, backend="onnxruntime", wanted_target="Ascend310"
-    )
+    tensors = Tensors(demo_model.input.name, SHAPE)
+    return compile_offline(demo_model.file.path, out, tensors, "onnxruntime", wanted_target="Ascend310")
 
 
 @pytest.fixture(scope="module")
 def tensors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A list of the demo's tensors, 240 of them: a last batch that is whole."""
     folder = tmp_path_factory.mktemp("tensors")
-    guide.preprocess("demo", demo.IMAGES, folder / "prep")
-    guide.list_tensors(str(folder / "prep"), folder / "x.info", 64, 64)
+    preprocess("demo", demo.IMAGES, folder / "prep")
+    list_tensors(str(folder / "prep"), folder / "x.info", 64, 64)
     return folder / "x.info"
 
 
 def run(compiled: CompiledModel, listed: Path, out: Path, **changes: Any) -> RunRecord:
-    usual: dict[str, Any] = {"batch": 16, "device": 0, "sides": (64, 64), "binary": False, "out": out}
-    return guide.benchmark(compiled, listed, **{**usual, **changes})
+    return benchmark(compiled, listed, replace(USUAL, **changes), out)
 
 
 def test_the_artifact_is_one_file_with_its_record_beside_it(compiled: CompiledModel) -> None:
@@ -71,7 +74,7 @@ def test_a_shape_that_is_not_the_models_is_refused(
 ) -> None:
     usual: dict[str, Any] = {"input_name": demo_model.input.name, "shape": SHAPE, "backend": "onnxruntime"}
     with pytest.raises(UsageError) as caught:
-        guide.compile_offline(demo_model.file.path, tmp_path / "x.om", **{**usual, **changes})
+        compile_offline(demo_model.file.path, tmp_path / "x.om", **{**usual, **changes})
     assert_says(caught, said)
     assert list(tmp_path.iterdir()) == []
 
@@ -80,12 +83,12 @@ def test_a_shape_that_is_not_the_models_is_refused(
 def test_every_image_has_its_dump_and_the_score_is_the_demos(
     binary: bool, compiled: CompiledModel, tensors: Path, tmp_path: Path
 ) -> None:
-    record = run(compiled, tensors, tmp_path, binary=binary)
+    record = run(compiled, tensors, tmp_path)
     folder = tmp_path / "dumpOutput_device0"
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         dumps.file_name(name.split(".")[0], binary) for name in LABELS
     )
-    accuracy = guide.evaluate(folder, demo.LABELS, tmp_path / "result.json")
+    accuracy = evaluate(folder, demo.LABELS, tmp_path / "result.json")
     assert accuracy.top(1) == demo.TOP1
     assert accuracy.count == 240
     predictions = record.results[0].predictions
@@ -118,7 +121,7 @@ def test_the_performance_file_agrees_with_the_record(
 
 
 def test_pure_inference_writes_its_one_line(compiled: CompiledModel, tmp_path: Path) -> None:
-    record = guide.pure_inference(compiled, batch=16, device=0, rounds=5, out=tmp_path)
+    record = pure_inference(compiled, batch=16, device=0, rounds=5, out=tmp_path)
     text = (tmp_path / "PureInfer_perf_of_demo_bs16_in_device_0.txt").read_text()
     found = re.fullmatch(r"ave_throughputRate: ([\d.e+]+) samples/s, ave_latency: ([\d.e+-]+) ms\n", text)
     assert found
@@ -140,7 +143,7 @@ def test_dumps_of_an_earlier_run_over_other_images_do_not_count_as_this_ones(
     folder.mkdir()
     (folder / "other_1.txt").write_text("1.000000 \n")
     (folder / "notes").write_text("mine")
-    run(compiled, tensors, tmp_path, progress=Lines())
+    benchmark(compiled, tensors, USUAL, tmp_path, Lines())
     assert "removed 1 dumps of an earlier run" in capsys.readouterr().err
     assert not (folder / "other_1.txt").exists()
     assert (folder / "notes").exists()
@@ -163,13 +166,13 @@ def test_flags_that_contradict_the_artifact_or_the_list_are_refused(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(kind) as caught:
-        run(compiled, tensors, tmp_path, **changes)
+        run(compiled, tensors, tmp_path)
     assert_says(caught, said)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_artifact_of_another_input_is_refused(demo_model: OnnxModel, tensors: Path, tmp_path: Path) -> None:
-    options, _ = build_options("onnxruntime", batch=16)
+    options, _ = BuildRequest(backend="onnxruntime").options(16)
     compiled = compile_to(demo_model, options, tmp_path / "uint8.om")
     with pytest.raises(UsageError) as caught:
         run(compiled, tensors, tmp_path / "result")
@@ -178,10 +181,10 @@ def test_an_artifact_of_another_input_is_refused(demo_model: OnnxModel, tensors:
 
 def test_tensors_of_other_sides_are_refused(compiled: CompiledModel, tmp_path: Path) -> None:
     factories.write_image(tmp_path / "in" / "a.png")
-    guide.preprocess("resnet", tmp_path / "in", tmp_path / "prep")
-    guide.list_tensors(str(tmp_path / "prep"), tmp_path / "x.info", 224, 224)
+    preprocess("resnet", tmp_path / "in", tmp_path / "prep")
+    list_tensors(str(tmp_path / "prep"), tmp_path / "x.info", 224, 224)
     with pytest.raises(UsageError) as caught:
-        run(compiled, tmp_path / "x.info", tmp_path / "result", sides=(224, 224))
+        run(compiled, tmp_path / "x.info", tmp_path / "result")
     assert_says(caught, "224×224", "64×64")
 
 
@@ -208,10 +211,10 @@ def test_the_model_is_not_written_over(demo_model: OnnxModel, tmp_path: Path) ->
     model = tmp_path / "m.om"
     model.write_bytes(demo_model.file.path.read_bytes())
     with pytest.raises(UsageError) as caught:
-        guide.compile_offline(model, model, input_name=demo_model.input.name, shape=SHAPE, backend="onnxruntime")
+        compile_offline(model, model, Tensors(demo_model.input.name, SHAPE), "onnxruntime")
     assert_says(caught, "is the model itself")
     for out in (tmp_path / "w.pth", tmp_path / "w.json"):
         (tmp_path / "w.pth").write_bytes(demo.CHECKPOINT.read_bytes())
         with pytest.raises(UsageError):
-            guide.export_checkpoint(tmp_path / "w.pth", out)
+            export_checkpoint(tmp_path / "w.pth", out)
         assert (tmp_path / "w.pth").read_bytes() == demo.CHECKPOINT.read_bytes()

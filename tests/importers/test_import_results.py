@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.errors import AssayError, RecordError, UnknownNameError, UsageError
-from assay.importers import import_results
-from assay.importers import import_results as import_results_step
+from assay.importers import import_results as import_step
+from assay.importers.import_results import import_results
 from assay.records.reported import ReportedRun
 from assay.steps.results import load_record
 from tests.messages import assert_says
@@ -32,7 +32,7 @@ def put(path: Path, content: str | bytes) -> Path:
 def refused(*files: Path, **said: str) -> pytest.ExceptionInfo[AssayError]:
     out = files[0].parent / "refused.json"
     with pytest.raises(AssayError) as caught:
-        import_results_step.import_results(files, said, out)
+        import_results(files, set=said, out=out)
     assert not out.exists()
     return caught
 
@@ -40,13 +40,13 @@ def refused(*files: Path, **said: str) -> pytest.ExceptionInfo[AssayError]:
 def test_every_sample_is_recognised_by_what_it_holds_and_read(tmp_path: Path) -> None:
     found = {}
     for sample in sorted(SAMPLES.iterdir()):
-        kind = import_results.kind_of(sample.read_text(encoding="utf-8"))
+        kind = import_step.kind_of(sample.read_text(encoding="utf-8"))
         assert kind is not None
         found[sample.name] = kind.name
         # A name says nothing of the kind.
         copy = put(tmp_path / "anything.bin", sample.read_bytes())
         out = tmp_path / f"{sample.name}.json"
-        assert import_results_step.import_results([copy], {}, out) == load_record(out)
+        assert import_results([copy], out=out) == load_record(out)
     assert len(found) == 13
     assert len(set(found.values())) == 6
 
@@ -54,12 +54,12 @@ def test_every_sample_is_recognised_by_what_it_holds_and_read(tmp_path: Path) ->
 def test_one_text_is_of_one_kind_alone() -> None:
     texts = [sample.read_text(encoding="utf-8") for sample in SAMPLES.iterdir()]
     for text in [*texts, BATCH_16, PURE, RESULT]:
-        assert sum(kind.recognises(text) for kind in import_results.KINDS) == 1
+        assert sum(kind.recognises(text) for kind in import_step.KINDS) == 1
 
 
 def test_the_record_stands_beside_the_first_file(tmp_path: Path) -> None:
     log = put(tmp_path / "t4.log", TRTEXEC)
-    run = import_results_step.import_results([log], {"model": "wide_resnet101_2", "name": "T4", "batch": "1"})
+    run = import_results([log], set={"model": "wide_resnet101_2", "name": "T4", "batch": "1"})
     assert (run.name, run.model, run.results[0].batch, run.sources) == ("T4", "wide_resnet101_2", 1, (str(log),))
     assert load_record(tmp_path / "t4.log.assay.json") == run
 
@@ -67,7 +67,7 @@ def test_the_record_stands_beside_the_first_file(tmp_path: Path) -> None:
 def test_a_file_has_a_result_each_the_smallest_batch_first(tmp_path: Path) -> None:
     half = BATCH_16.replace("7.47771", "14.9554")
     files = [perf(tmp_path, 16), perf(tmp_path, 8, half)]
-    run = import_results_step.import_results(files, {"dies": "4"}, tmp_path / "310.json")
+    run = import_results(files, set={"dies": "4"}, out=tmp_path / "310.json")
     assert [result.batch for result in run.results] == [8, 16]
     assert run.dies == 4
     assert run.sources == tuple(map(str, files))
@@ -75,9 +75,7 @@ def test_a_file_has_a_result_each_the_smallest_batch_first(tmp_path: Path) -> No
 
 def test_an_accuracy_beside_one_batch_size_is_of_it(tmp_path: Path) -> None:
     accuracy = put(tmp_path / "result.json", RESULT)
-    run = import_results_step.import_results(
-        [accuracy, perf(tmp_path, 16)], {"dataset": "ImageNet"}, tmp_path / "out.json"
-    )
+    run = import_results([accuracy, perf(tmp_path, 16)], set={"dataset": "ImageNet"}, out=tmp_path / "out.json")
     (result,) = run.results
     assert (result.batch, dict(result.top), result.throughput["interface"]) == (16, {1: 78.85, 5: 94.29}, 170.965)
     assert (run.tool, run.images, run.dataset) == ("Ascend benchmark", 50000, "ImageNet")
@@ -86,7 +84,7 @@ def test_an_accuracy_beside_one_batch_size_is_of_it(tmp_path: Path) -> None:
 def test_an_accuracy_beside_several_batch_sizes_is_of_none(tmp_path: Path) -> None:
     half = perf(tmp_path, 8, BATCH_16.replace("7.47771", "14.9554"))
     accuracy = put(tmp_path / "result.json", RESULT)
-    run = import_results_step.import_results([half, perf(tmp_path, 16), accuracy], {}, tmp_path / "out.json")
+    run = import_results([half, perf(tmp_path, 16), accuracy], out=tmp_path / "out.json")
     assert [(result.batch, bool(result.top)) for result in run.results] == [(8, False), (16, False), (None, True)]
 
 
@@ -94,9 +92,7 @@ def test_a_note_of_one_file_says_which(tmp_path: Path) -> None:
     # The guide's own file: batches of 8 under a name that says 16.
     wrong = perf(tmp_path, 16, MISLABELLED)
     assert_says(refused(wrong), wrong.name, "its name says batch 16", "its rates say 8", "set=batch=")
-    run = import_results_step.import_results(
-        [wrong, put(tmp_path / "result.json", RESULT)], {"batch": "8"}, tmp_path / "out.json"
-    )
+    run = import_results([wrong, put(tmp_path / "result.json", RESULT)], set={"batch": "8"}, out=tmp_path / "out.json")
     assert run.results[0].batch == 8
     assert run.notes == (f"{wrong.stem}: its name says batch 16; its rates and the user say 8",)
 
@@ -122,11 +118,11 @@ def test_a_damaged_file_is_named_as_it_was_given(tmp_path: Path) -> None:
     summary = tmp_path / "offline" / "mlperf_log_summary.txt"
     summary.write_text(whole.replace("Samples per second", "Samples"), encoding="utf-8")
     with pytest.raises(RecordError) as caught:
-        import_results_step.import_results([summary], {}, tmp_path / "out.json")
+        import_results([summary], out=tmp_path / "out.json")
     assert_says(caught, f"{summary}: expected `Samples per second")
     mislabelled = put(tmp_path / "offline" / "perf_vision_batchsize_16_device_0.txt", MISLABELLED.encode())
     with pytest.raises(RecordError) as caught:
-        import_results_step.import_results([mislabelled], {}, tmp_path / "out.json")
+        import_results([mislabelled], out=tmp_path / "out.json")
     assert_says(caught, f"{mislabelled}: its name says batch 16")
     assert not (tmp_path / "out.json").exists()
 
@@ -143,25 +139,22 @@ def test_what_a_file_says_is_not_said_otherwise(tmp_path: Path) -> None:
     ]:
         assert_says(refused(log, **{key: value}), str(log), f"{key} {stated}", f"the setting says {key} {value}")
     same = {"batch": "64", "precision": "fp16", "transfers": "true", "pixels": "synthetic"}
-    assert import_results_step.import_results([log], same).precision == "fp16"
+    assert import_results([log], set=same).precision == "fp16"
 
 
 @pytest.mark.parametrize("name", ["trtexec_8601.log", "trtexec_times.json", "benchmark_app_b1.log"])
 def test_the_dies_of_a_card_are_unknown_until_the_user_says_them(name: str, tmp_path: Path) -> None:
     log = put(tmp_path / name, (SAMPLES / name).read_bytes())
-    assert import_results_step.import_results([log], {}).dies is None
-    assert import_results_step.import_results([log], {"dies": "4"}).dies == 4
+    assert import_results([log]).dies is None
+    assert import_results([log], set={"dies": "4"}).dies == 4
 
 
 def test_what_only_one_of_two_measurements_says_stays_unknown(tmp_path: Path) -> None:
     new = put(tmp_path / "new.log", (SAMPLES / "trtexec_8601.log").read_bytes())
     old = put(tmp_path / "old.log", (SAMPLES / "trtexec_7.log").read_bytes())
-    run = import_results_step.import_results([new, old], {}, tmp_path / "out.json")
+    run = import_results([new, old], out=tmp_path / "out.json")
     assert (run.device, run.transfers, run.pixels, run.precision) == (None, None, None, "fp16")
-    assert (
-        import_results_step.import_results([new, old], {"device": "Tesla T4"}, tmp_path / "out.json").device
-        == "Tesla T4"
-    )
+    assert import_results([new, old], set={"device": "Tesla T4"}, out=tmp_path / "out.json").device == "Tesla T4"
     assert_says(refused(new, put(tmp_path / "other.log", old.read_bytes()), device="A10"), str(new), "device A10")
 
 
@@ -217,16 +210,16 @@ def test_a_missing_file_a_folder_and_a_record_are_no_results(tmp_path: Path) -> 
     assert_says(refused(tmp_path / "none.log"), "none.log", "No such file")
     assert_says(refused(put(tmp_path / "folder/x", "x").parent), "folder", "directory")
     log = put(tmp_path / "t4.log", TRTEXEC)
-    import_results_step.import_results([log], {})
+    import_results([log])
     assert_says(refused(tmp_path / "t4.log.assay.json"), "record of assay's own")
     with pytest.raises(UsageError) as caught:
-        import_results_step.import_results([log], {}, log)
+        import_results([log], out=log)
     assert_says(caught, str(log), "-o")
     assert log.read_text(encoding="utf-8") == TRTEXEC
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_results, "LARGEST_FILE", 100)
+    monkeypatch.setattr(import_step, "LARGEST_FILE", 100)
     log = put(tmp_path / "t4.log", TRTEXEC + "\n" * 100)
     assert_says(refused(log), "t4.log", "larger than 100 B")
 
@@ -234,7 +227,7 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_consoles_of_windows_write_other_encodings(encoding: str, tmp_path: Path) -> None:
     log = put(tmp_path / "t4.log", TRTEXEC.replace("\n", "\r\n").encode(encoding))
-    assert import_results_step.import_results([log], {}).results[0].queries == 250.5
+    assert import_results([log]).results[0].queries == 250.5
 
 
 SEEDS = [
@@ -266,7 +259,7 @@ _NUMBERS: Iterator[int] = itertools.count()
 def imported(file: Path, out: Path) -> ReportedRun | AssayError:
     """What comes of a file; any other exception is a fault of a reader."""
     try:
-        return import_results_step.import_results([file], {}, out)
+        return import_results([file], out=out)
     except AssayError as error:
         return error
 

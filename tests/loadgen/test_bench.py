@@ -20,17 +20,16 @@ from assay.loadgen import driver
 from assay.loadgen.bench import bench_scenario
 from assay.loadgen.records import ScenarioOutcome, ScenarioRecord
 from assay.loadgen.request import ScenarioRequest
-from assay.page.report import write_report
+from assay.page.report import report
 from assay.processes import child
-from assay.records import CompiledModel, OnnxModel, PreparedDataset
+from assay.records import CompiledModel, OnnxModel, PreparedDataset, Runnable
 from assay.records.reported import ReportedRun
-from assay.steps import measurement
 from assay.steps.artifact import compile_into
 from assay.steps.bench import bench_all
-from assay.steps.build_options import build_options
-from assay.steps.compare import compare_all
-from assay.steps.evaluate import evaluate
-from assay.steps.measurement import Length
+from assay.steps.build_options import BuildRequest
+from assay.steps.compare import compare
+from assay.steps.evaluate import accuracy_of
+from assay.steps.measurement import Length, Measuring, measure
 from assay.steps.results import load_predictions, load_record
 from assay.storage import store
 from tests.measure import breaking
@@ -48,7 +47,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory, demo_model: OnnxModel) ->
     folder = tmp_path_factory.mktemp("artifacts")
 
     def of(backend: str, batch: int) -> CompiledModel:
-        options, _ = build_options(backend, batch=batch)
+        options, _ = BuildRequest(backend=backend).options(batch)
         return compile_into(demo_model, options, folder)[0]
 
     return of
@@ -57,7 +56,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory, demo_model: OnnxModel) ->
 def measured(
     artifact: CompiledModel, data: PreparedDataset | None, folder: Path, request: ScenarioRequest
 ) -> ScenarioOutcome:
-    return bench_scenario(artifact, data, folder, request, run_settings={})
+    return bench_scenario(Runnable(artifact, {}), data, folder, request)
 
 
 @pytest.fixture(scope="module")
@@ -102,24 +101,24 @@ def test_a_folder_holds_a_run_or_a_scenario(compiled: Compiled, tmp_path: Path) 
     artifact, length = compiled("null", 1), Length(batches=1)
     request = ScenarioRequest("offline", seconds=0.2, gates=["scenario>=1"])
     run, scenario = tmp_path / "run", tmp_path / "scenario"
-    bench_all([(artifact, {})], None, run, length=length)
+    bench_all([Runnable(artifact, {})], None, run, Measuring(length=length))
     with pytest.raises(RecordError) as caught:
         measured(artifact, None, run, request)
     assert_says(caught, f"{run / 'run.json'} is there", "a scenario needs a folder without one", "-o")
     assert not (run / "verdict.json").exists()
     (run / "verdict.json").write_text("of an earlier run")
-    bench_all([(artifact, {})], None, run, length=length)
+    bench_all([Runnable(artifact, {})], None, run, Measuring(length=length))
     assert not (run / "verdict.json").exists()
     measured(artifact, None, scenario, request)
     with pytest.raises(RecordError) as caught:
-        bench_all([(artifact, {})], None, scenario, length=length)
+        bench_all([Runnable(artifact, {})], None, scenario, Measuring(length=length))
     assert_says(caught, f"{scenario / 'scenario.json'} is there", "a run needs a folder without one", "-o")
     # As an earlier assay left it: whose the verdict is cannot be known.
     shutil.copytree(run, scenario, dirs_exist_ok=True)
     with pytest.raises(RecordError) as caught:
         load_record(scenario)
     assert_says(caught, f"{scenario} holds a run and reported figures", str(scenario / "run.json"))
-    page = write_report([scenario / "run.json"], tmp_path / "page.html")
+    page = report([scenario / "run.json"], out=tmp_path / "page.html")
     assert "PASS" not in page.path.read_text(encoding="utf-8")
 
 
@@ -163,13 +162,13 @@ def test_the_answers_of_the_accuracy_mode_are_the_predictions_of_a_bench(
     rehearsal: tuple[ScenarioOutcome, Path], compiled: Compiled, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
     found = rehearsal[0].scenario
-    bench = measurement.bench(compiled("onnxruntime", 4), demo_data, tmp_path, run_settings={})
+    bench = measure(Runnable(compiled("onnxruntime", 4), {}), demo_data, tmp_path)
     assert bench.predictions is not None
     assert found.predictions is not None
     assert found.predictions.names == bench.predictions.names
     assert found.predictions.dataset_fingerprint == bench.predictions.dataset_fingerprint
     assert np.array_equal(found.predictions.scores.load(), bench.predictions.scores.load())
-    record = bench_all([(compiled("onnxruntime", 4), {})], demo_data, tmp_path / "whole")
+    record = bench_all([Runnable(compiled("onnxruntime", 4), {})], demo_data, tmp_path / "whole")
     assert found.accuracy == record.results[0].accuracy
 
 
@@ -179,7 +178,7 @@ def test_a_scenarios_folder_is_evaluated_by_the_answers_of_its_accuracy_mode(
     outcome, folder = rehearsal
     ((name, predictions),) = load_predictions(folder)
     assert name == "server"
-    assert evaluate(predictions, demo.LABELS) == outcome.scenario.accuracy
+    assert accuracy_of(predictions, demo.LABELS) == outcome.scenario.accuracy
     assert main(["evaluate", str(folder), "--labels", str(demo.LABELS)]) == 0
     measured(compiled("null", 1), None, tmp_path, ScenarioRequest("offline", seconds=0.2))
     with pytest.raises(RecordError) as caught:
@@ -216,7 +215,7 @@ def test_a_folder_of_a_scenario_is_compared_as_reported_figures(
     assert reported.results[0].throughput == {"scenario": rehearsal[0].scenario.throughput}
     measured(compiled("null", 1), None, tmp_path, ScenarioRequest("offline", seconds=0.1))
     gate = f"scenario/{tmp_path}>=0.5"
-    comparison, _ = compare_all([rehearsal[1]], against=[tmp_path], gates=[gate])
+    comparison = compare([rehearsal[1]], against=[tmp_path], gate=[gate])
     assert [check.verdict for check in comparison.verdicts[0].checks if check.gate.text == gate] == ["NOT COMPARABLE"]
     assert "another scenario" in comparison.verdicts[0].checks[-1].reason
 

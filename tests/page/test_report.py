@@ -15,7 +15,7 @@ from assay.cli.main import main
 from assay.errors import AssayError
 from assay.page import images
 from assay.page import report as page_report
-from assay.page.report import write_report
+from assay.page.report import ReportRequest, report, write_report
 from assay.records import BatchResult, Blocks, FileReference
 from assay.render.speed import speed_cells
 from assay.score import accuracy, paired
@@ -33,40 +33,40 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_page_of_a_run_stands_in_its_folder(folder: Path) -> None:
     for place in (folder, folder / "run.json"):
-        written = write_report([place])
+        written = report([place])
         assert written.path == (folder / "report.html").resolve()
         assert written.path.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_a_page_is_kept_where_it_is_of_these_very_records(folder: Path) -> None:
-    written = write_report([folder]).path
+    written = report([folder]).path
     os.utime(written, ns=(1, 1))
-    assert write_report([folder], reuse=True).path.stat().st_mtime_ns == 1
+    assert write_report(ReportRequest([folder]), reuse=True).path.stat().st_mtime_ns == 1
     record = load_run(folder)
     store.write(folder / "verdict.json", pages.verdict(record, pages.check("FAIL")))
-    changed = write_report([folder], reuse=True).path
+    changed = write_report(ReportRequest([folder]), reuse=True).path
     assert "✗" in changed.read_text(encoding="utf-8")
 
 
 def test_a_page_that_is_damaged_is_drawn_again(folder: Path) -> None:
-    written = write_report([folder]).path
+    written = report([folder]).path
     page = written.read_text(encoding="utf-8")
     for damaged in (page.replace("</body>", "</bodi>"), page + "<!-- of others -->", page[: len(page) // 2], ""):
         written.write_text(damaged, encoding="utf-8")
-        assert write_report([folder], reuse=True).path.read_text(encoding="utf-8") == page
+        assert write_report(ReportRequest([folder]), reuse=True).path.read_text(encoding="utf-8") == page
 
 
 def test_without_reuse_a_page_is_made_again(folder: Path) -> None:
-    first = write_report([folder])
+    first = report([folder])
     first.path.write_text(first.path.read_text(encoding="utf-8") + "<!-- of old -->", encoding="utf-8")
-    assert "of old" not in write_report([folder]).path.read_text(encoding="utf-8")
+    assert "of old" not in report([folder]).path.read_text(encoding="utf-8")
 
 
 def test_a_verdict_on_other_artifacts_is_not_this_runs(folder: Path) -> None:
     record = load_run(folder)
     other = msgspec.structs.replace(pages.verdict(record, pages.check("FAIL")), artifact_sha256=("f" * 64,))
     store.write(folder / "verdict.json", other)
-    assert "Not judged" in write_report([folder]).path.read_text(encoding="utf-8")
+    assert "Not judged" in report([folder]).path.read_text(encoding="utf-8")
 
 
 def test_pictures_are_those_of_the_images_files(folder: Path) -> None:
@@ -108,7 +108,7 @@ def test_an_image_that_was_replaced_is_not_shown_as_the_one_that_was_measured(fo
     galleries, notes = images.galleries(load_run(folder), folder)
     assert galleries[0].pictures[0].source is None
     assert notes == ("2 of 8 pictures are left out: their images are gone or have changed",)
-    page = write_report([folder]).path.read_text(encoding="utf-8")
+    page = report([folder]).path.read_text(encoding="utf-8")
     assert "2 of 8 pictures are left out" in page
     assert "the file is gone" in page
 
@@ -136,13 +136,13 @@ def test_a_name_that_leads_out_of_the_data_set_is_not_followed(folder: Path) -> 
 def test_scores_that_are_gone_are_said_to_be_and_the_rest_is_shown(folder: Path) -> None:
     for file in ("scores.npy", "reference.npy"):
         (folder / file).unlink()
-    page = write_report([folder]).path.read_text(encoding="utf-8")
+    page = report([folder]).path.read_text(encoding="utf-8")
     assert "images are left out: cannot read" in page
     assert "Throughput" in page
 
 
 def test_no_images_leaves_every_picture_out(folder: Path) -> None:
-    page = write_report([folder], images=False).path.read_text(encoding="utf-8")
+    page = report([folder], no_images=True).path.read_text(encoding="utf-8")
     assert "<img" not in page
     assert "Confidently wrong" not in page
 
@@ -188,7 +188,7 @@ def test_scores_that_are_shares_already_are_taken_as_they_are() -> None:
 
 def test_several_records_and_reported_ones_stand_on_one_page(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "both.html"
-    page = write_report([folder, Path("guide:T4"), Path("guide:310P-tuned")], out).path.read_text(encoding="utf-8")
+    page = report([folder, Path("guide:T4"), Path("guide:310P-tuned")], out=out).path.read_text(encoding="utf-8")
     assert "570.786" in page
     assert "another model: net &lt;i&gt; against wide_resnet101_2" in page
     assert "as it was judged by itself" in page
@@ -197,14 +197,14 @@ def test_several_records_and_reported_ones_stand_on_one_page(folder: Path, tmp_p
 
 def test_the_guides_table_is_on_the_page_with_what_it_printed_otherwise(tmp_path: Path) -> None:
     places = [Path("guide:310P-tuned"), Path("guide:310"), Path("guide:T4")]
-    page = write_report(places, tmp_path / "guide.html").path.read_text(encoding="utf-8")
+    page = report(places, out=tmp_path / "guide.html").path.read_text(encoding="utf-8")
     assert "1.603" in page
     assert "* the guide printed 1.785 (guide:310P-tuned / guide:310, batch 32)" in page
 
 
 def test_a_place_without_a_record_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(AssayError, match="no run at"):
-        write_report([tmp_path], tmp_path / "page.html")
+        report([tmp_path], out=tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
 
 
@@ -260,7 +260,7 @@ def test_the_page_of_fifty_thousand_images_is_small_and_soon_made(tmp_path: Path
     store.write(tmp_path / "run.json", record)
     # Of the processor's time, for others are at work beside the tests.
     begin = time.process_time()
-    written = write_report([tmp_path])
+    written = report([tmp_path])
     assert time.process_time() - begin < 20
     assert written.size < 3_000_000
     page = written.path.read_text(encoding="utf-8")
@@ -294,7 +294,7 @@ def test_records_that_were_measured_in_turn_say_so_and_have_the_intervals_of_the
         _measured_in_turn(tmp_path, "BB", 0.011, "one"),
         _measured_in_turn(tmp_path, "CCC", 0.012, "another"),
     ]
-    page = write_report(places, tmp_path / "report.html").path.read_text(encoding="utf-8")
+    page = report(places, out=tmp_path / "report.html").path.read_text(encoding="utf-8")
     shown = re.sub(r"<[^>]*>", "", page)
     assert f"{places[0]} and {places[1]} were measured in turn" in shown
     assert shown.count("measured in turn") == 1

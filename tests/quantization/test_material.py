@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 
 from assay import environment
-from assay.quantization.layer_costs import measure_sensitivity
-from assay.quantization.quantize import quantize
-from assay.records import OnnxModel, PreparedDataset
+from assay.quantization.calibration import Scheme
+from assay.quantization.layer_costs import Depth, measure_sensitivity
+from assay.quantization.quantize import quantize_to
+from assay.records import OnnxModel, PreparedDataset, Runnable
 from assay.score import accuracy
 from assay.steps.adopt import describe
 from assay.steps.artifact import compile_into
 from assay.steps.bench import require_apart
-from assay.steps.build_options import build_options
-from assay.steps.measurement import bench
-from assay.steps.prepare import prepare
+from assay.steps.build_options import BuildRequest
+from assay.steps.measurement import measure
+from assay.steps.prepare import PrepareRequest, prepare_with
 from assay.storage import store
 
 pytestmark = pytest.mark.material
@@ -45,8 +46,10 @@ class Halves:
     def prepared(self, model: OnnxModel) -> tuple[PreparedDataset, PreparedDataset]:
         out = self.folder / "prepared"
         return (
-            prepare(self.folder / "calibration", model.transform, out / "calibration"),
-            prepare(self.folder / "evaluation", model.transform, out / "evaluation", labels=self.labels),
+            prepare_with(PrepareRequest(self.folder / "calibration", out=out / "calibration"), model.transform),
+            prepare_with(
+                PrepareRequest(self.folder / "evaluation", out=out / "evaluation", labels=self.labels), model.transform
+            ),
         )
 
 
@@ -59,11 +62,13 @@ def right(material: Path, halves: Halves, name: str, folder: Path, *float_layers
     """How many of the evaluated images have their class first, in 8 bits with ONNX Runtime."""
     model = describe(material / "models" / f"{name}.onnx")
     calibration, evaluation = halves.prepared(model)
-    quantized = quantize(model, calibration, folder / "int8.onnx", per_channel=per_channel, float_layers=float_layers)
+    quantized = quantize_to(
+        model, calibration, folder / "int8.onnx", Scheme(per_channel=per_channel, float_layers=float_layers)
+    )
     require_apart(quantized, evaluation.dataset)
-    options, _ = build_options("onnxruntime", batch=16, precision="int8")
+    options, _ = BuildRequest(backend="onnxruntime", precision="int8").options(16)
     compiled, _ = compile_into(quantized, options, folder / "compiled")
-    measured = bench(compiled, evaluation, folder / "bench", run_settings={})
+    measured = measure(Runnable(compiled, {}), evaluation, folder / "bench")
     assert measured.predictions is not None
     assert evaluation.dataset.labels is not None
     found = accuracy.evaluate(measured.predictions, evaluation.dataset.labels)
@@ -96,7 +101,9 @@ def test_mobilenets_dearest_layers_are_its_first_depthwise_ones(material: Path, 
     model = describe(material / "models" / "mobilenet_v1_0.25_224.onnx")
     calibration = halves.prepared(model)[0]
     # Weights of eight bits, whatever this processor would be given.
-    found = measure_sensitivity(model, calibration, per_channel=False, reduce_range=False, scored=4, dearest=1)
+    found = measure_sensitivity(
+        model, calibration, Scheme(per_channel=False, reduce_range=False), depth=Depth(scored=4, dearest=1)
+    )
     assert [cost.layer for cost in found.layers[:2]] == ["Conv_8", "Conv_4"]
     assert found.layers[0].kept_float is not None
     assert found.layers[0].kept_float < found.whole

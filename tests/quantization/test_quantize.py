@@ -17,16 +17,16 @@ from assay.errors import DatasetError, ModelError, RecordError, UnknownNameError
 from assay.models import onnx_file
 from assay.progress import Silent
 from assay.quantization import calibration, quantize
-from assay.quantization import quantize as quantize_step
-from assay.quantization.calibration import calibrate, calibration_data
-from assay.quantization.layer_costs import measure_sensitivity
-from assay.records import OnnxModel, PreparedDataset
+from assay.quantization.calibration import Scheme, calibrate, calibration_data
+from assay.quantization.layer_costs import Depth, measure_sensitivity
+from assay.quantization.quantize import quantize_to
+from assay.records import OnnxModel, PreparedDataset, Runnable
 from assay.steps import pair
 from assay.steps.adopt import adopt, describe, float_model_of
 from assay.steps.artifact import compile_into
-from assay.steps.build_options import build_options
-from assay.steps.measurement import bench
-from assay.steps.prepare import prepare
+from assay.steps.build_options import BuildRequest
+from assay.steps.measurement import measure
+from assay.steps.prepare import PrepareRequest, prepare_with
 from assay.storage import store
 from tests import onnx_variants
 from tests.messages import assert_says
@@ -67,7 +67,9 @@ def prepared(
 ) -> tuple[PreparedDataset, PreparedDataset]:
     """Both, prepared."""
     folder = tmp_path_factory.mktemp("prepared")
-    one, two = (prepare(images, demo_model.transform, folder / images.name) for images in halves)
+    one, two = (
+        prepare_with(PrepareRequest(images, out=folder / images.name), demo_model.transform) for images in halves
+    )
     return one, two
 
 
@@ -76,8 +78,8 @@ def quantized(
     demo_model: OnnxModel, prepared: tuple[PreparedDataset, PreparedDataset], tmp_path_factory: pytest.TempPathFactory
 ) -> OnnxModel:
     """The demo's model in 8 bits."""
-    return quantize_step.quantize(
-        demo_model, prepared[0], tmp_path_factory.mktemp("int8") / "model.int8.onnx", images=IMAGES
+    return quantize_to(
+        demo_model, prepared[0], tmp_path_factory.mktemp("int8") / "model.int8.onnx", Scheme(images=IMAGES)
     )
 
 
@@ -108,9 +110,9 @@ def test_the_model_compiles_to_8_bits_and_stays_right(
     tmp_path: Path,
 ) -> None:
     pytest.importorskip(backend)
-    options, _ = build_options(backend, batch=8, precision="int8", input_kind=input_kind)  # type: ignore[arg-type]
+    options, _ = BuildRequest(backend=backend, precision="int8", input=input_kind).options(8)  # type: ignore[arg-type]
     compiled, _ = compile_into(quantized, options, tmp_path / "compiled")
-    measured = bench(compiled, prepared[1], tmp_path / "bench", run_settings={})
+    measured = measure(Runnable(compiled, {}), prepared[1], tmp_path / "bench")
     reference = pair.predictions(quantized, prepared[1], tmp_path / "reference")
     assert measured.predictions is not None
     ours, theirs = (np.asarray(found.scores.load()) for found in (measured.predictions, reference))
@@ -135,7 +137,7 @@ def test_a_quantized_model_is_paired_with_the_float32_model_that_it_was_made_fro
 
 
 def test_an_adopted_copy_keeps_what_it_was_made_from(quantized: OnnxModel, tmp_path: Path) -> None:
-    assert adopt(quantized.file.path, tmp_path / "model.onnx").quantization == quantized.quantization
+    assert adopt(quantized.file.path, out=tmp_path / "model.onnx").quantization == quantized.quantization
 
 
 def test_a_second_call_keeps_the_model_and_another_choice_keeps_the_calibration(
@@ -143,12 +145,11 @@ def test_a_second_call_keeps_the_model_and_another_choice_keeps_the_calibration(
 ) -> None:
     def run(*float_layers: str) -> tuple[OnnxModel, list[str]]:
         notes = Notes()
-        made = quantize_step.quantize(
+        made = quantize_to(
             demo_model,
             prepared[0],
             tmp_path / "model.int8.onnx",
-            images=IMAGES,
-            float_layers=float_layers,
+            Scheme(images=IMAGES, float_layers=float_layers),
             calibrations=tmp_path / "calibrations",
             progress=notes,
         )
@@ -168,7 +169,7 @@ def test_images_give_the_ranges_of_the_same_images_prepared(
     demo_model: OnnxModel, halves: tuple[Path, Path], prepared: tuple[PreparedDataset, PreparedDataset], tmp_path: Path
 ) -> None:
     given = (calibration_data(halves[0]), prepared[0])
-    one, two = (calibrate(demo_model, data, tmp_path / "c", images=5) for data in given)
+    one, two = (calibrate(demo_model, data, tmp_path / "c", Scheme(images=5)) for data in given)
     assert one == two
     assert len(set(one.names)) == 5
 
@@ -182,7 +183,7 @@ def test_models_of_other_exporters_are_quantized_too(
 ) -> None:
     file = onnx_variants.save(variant(), tmp_path / "model.onnx")  # type: ignore[arg-type]
     model = describe(file, demo_choice, "probability" if "softmax" in str(variant) else onnx_variants.NAME)
-    made = quantize_step.quantize(model, prepared[0], tmp_path / "model.int8.onnx", images=IMAGES)
+    made = quantize_to(model, prepared[0], tmp_path / "model.int8.onnx", Scheme(images=IMAGES))
     assert made.quantization is not None
     assert made.quantization.change.top1_agreement > 0.85
 
@@ -191,7 +192,7 @@ def test_a_fixed_batch_size_is_filled_up(
     demo_choice: TransformChoice, prepared: tuple[PreparedDataset, PreparedDataset], tmp_path: Path
 ) -> None:
     model = describe(onnx_variants.save(onnx_variants.fixed(4), tmp_path / "model.onnx"), demo_choice)
-    made = quantize_step.quantize(model, prepared[0], tmp_path / "model.int8.onnx", images=6)
+    made = quantize_to(model, prepared[0], tmp_path / "model.int8.onnx", Scheme(images=6))
     assert made.fixed_batch == 4
     assert made.quantization is not None
     assert len(made.quantization.calibration_image_sha256) == 6
@@ -205,7 +206,7 @@ def test_the_range_is_reduced_where_the_processor_saturates(
 ) -> None:
     monkeypatch.setattr(environment, "has_vnni", lambda: False)
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    made = quantize_step.quantize(demo_model, prepared[0], tmp_path / "model.int8.onnx", images=2)
+    made = quantize_to(demo_model, prepared[0], tmp_path / "model.int8.onnx", Scheme(images=2))
     assert made.quantization is not None
     assert made.quantization.reduce_range
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
@@ -215,7 +216,7 @@ def test_the_range_is_reduced_where_the_processor_saturates(
 def test_the_layers_that_cost_most_come_first(
     demo_model: OnnxModel, prepared: tuple[PreparedDataset, PreparedDataset]
 ) -> None:
-    found = measure_sensitivity(demo_model, prepared[0], images=IMAGES, scored=4, dearest=2)
+    found = measure_sensitivity(demo_model, prepared[0], Scheme(images=IMAGES), depth=Depth(scored=4, dearest=2))
     alone = [cost.alone for cost in found.layers]
     assert alone == sorted(alone, reverse=True)
     assert len(alone) == 26
@@ -228,7 +229,7 @@ def test_few_images_are_said_to_be_few_where_a_histogram_is_cut(
     calibrator: str, demo_model: OnnxModel, prepared: tuple[PreparedDataset, PreparedDataset], tmp_path: Path
 ) -> None:
     notes = Notes()
-    calibrate(demo_model, prepared[0], tmp_path, calibrator=calibrator, images=3, progress=notes)  # type: ignore[arg-type]
+    calibrate(demo_model, prepared[0], tmp_path, Scheme(calibrator=calibrator, images=3), progress=notes)  # type: ignore[arg-type]
     expected = [] if calibrator == "minmax" else [f"3 images are few for {calibrator}; give 32 or more, or minmax"]
     assert notes.said == expected
 
@@ -251,7 +252,7 @@ class TestBadInput:
         self, demo_model: OnnxModel, prepared: tuple[PreparedDataset, PreparedDataset], tmp_path: Path
     ) -> None:
         with pytest.raises(UnknownNameError) as caught:
-            quantize_step.quantize(demo_model, prepared[0], tmp_path / "m.onnx", float_layers=["/conv1/Con"])
+            quantize_to(demo_model, prepared[0], tmp_path / "m.onnx", Scheme(float_layers=["/conv1/Con"]))
         assert_says(caught, "unknown layer of demo '/conv1/Con'", "known: /conv1/Conv")
 
     def test_every_layer_in_float(
@@ -261,37 +262,37 @@ class TestBadInput:
             node.name for node in onnx_file.load(demo_model.file.path).graph.node if node.op_type in ("Conv", "Gemm")
         ]
         with pytest.raises(ModelError) as caught:
-            quantize_step.quantize(demo_model, prepared[0], tmp_path / "m.onnx", float_layers=every)
+            quantize_to(demo_model, prepared[0], tmp_path / "m.onnx", Scheme(float_layers=every))
         assert_says(caught, "every layer of demo", "nothing is left to quantize")
 
     def test_an_unknown_calibrator(
         self, demo_model: OnnxModel, prepared: tuple[PreparedDataset, PreparedDataset], tmp_path: Path
     ) -> None:
         with pytest.raises(UnknownNameError) as caught:
-            quantize_step.quantize(demo_model, prepared[0], tmp_path / "m.onnx", calibrator="minmaks")  # type: ignore[arg-type]
+            quantize_to(demo_model, prepared[0], tmp_path / "m.onnx", Scheme(calibrator="minmaks"))  # type: ignore[arg-type]
         assert_says(caught, "unknown calibrator 'minmaks'", "known: minmax")
 
     def test_no_images_asked_for(
         self, demo_model: OnnxModel, prepared: tuple[PreparedDataset, PreparedDataset], tmp_path: Path
     ) -> None:
         with pytest.raises(UsageError) as caught:
-            quantize_step.quantize(demo_model, prepared[0], tmp_path / "m.onnx", images=0)
+            quantize_to(demo_model, prepared[0], tmp_path / "m.onnx", Scheme(images=0))
         assert_says(caught, "0 images to calibrate on", "give images of 1 or more")
 
     def test_a_calibration_set_of_another_crop(
         self, demo_model: OnnxModel, halves: tuple[Path, Path], tmp_path: Path
     ) -> None:
         transform = msgspec.structs.replace(demo_model.transform, crop=48)
-        other = prepare(halves[0], transform, tmp_path / "other")
+        other = prepare_with(PrepareRequest(halves[0], out=tmp_path / "other"), transform)
         with pytest.raises(UsageError) as caught:
-            quantize_step.quantize(demo_model, other, tmp_path / "m.onnx")
+            quantize_to(demo_model, other, tmp_path / "m.onnx")
         assert_says(caught, "cropped to 48", "demo wants 72 and 64", "--like the model")
 
     def test_a_model_that_is_quantized_already(
         self, quantized: OnnxModel, prepared: tuple[PreparedDataset, PreparedDataset], tmp_path: Path
     ) -> None:
         with pytest.raises(ModelError) as caught:
-            quantize_step.quantize(quantized, prepared[0], tmp_path / "m.onnx")
+            quantize_to(quantized, prepared[0], tmp_path / "m.onnx")
         assert_says(caught, "model.int8.onnx is quantized already", "give the float32 model")
 
     def test_a_model_of_float16(
@@ -299,7 +300,7 @@ class TestBadInput:
     ) -> None:
         model = describe(onnx_variants.save(onnx_variants.half(), tmp_path / "half.onnx"), demo_choice)
         with pytest.raises(ModelError) as caught:
-            quantize_step.quantize(model, prepared[0], tmp_path / "m.onnx")
+            quantize_to(model, prepared[0], tmp_path / "m.onnx")
         assert_says(caught, "half.onnx is of float16", "export it in float32")
 
     @pytest.mark.parametrize("name", ["model.onnx", "model.json", "model.other"])
@@ -307,7 +308,7 @@ class TestBadInput:
         self, name: str, demo_model: OnnxModel, prepared: tuple[PreparedDataset, PreparedDataset]
     ) -> None:
         with pytest.raises(UsageError) as caught:
-            quantize_step.quantize(demo_model, prepared[0], demo_model.file.path.with_name(name))
+            quantize_to(demo_model, prepared[0], demo_model.file.path.with_name(name))
         assert_says(caught, name, "give")
 
     def test_a_folder_without_images(self, tmp_path: Path) -> None:

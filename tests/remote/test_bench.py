@@ -26,17 +26,17 @@ from assay.cli.main import main
 from assay.errors import BackendError, MissingExtraError, UsageError
 from assay.measure.memory import PeakMemory
 from assay.progress import Progress, Silent
-from assay.records import BatchResult, CompiledModel, OnnxModel, PreparedDataset, RunRecord
+from assay.records import BatchResult, CompiledModel, OnnxModel, PreparedDataset, Runnable, RunRecord
 from assay.remote import ray_calls
 from assay.remote import ray_cluster as clusters
 from assay.remote.bench import Spread
 from assay.remote.records import ShardAnswer
-from assay.remote.worker import Answer, Content, Introduction, Task, Worker
+from assay.remote.worker import Answer, Introduction, Task, Worker
 from assay.steps.artifact import compile_into
-from assay.steps.bench import bench_all
-from assay.steps.build_options import build_options
-from assay.steps.measurement import Length
-from assay.steps.pixel_sources import Images
+from assay.steps.bench import bench_all, bench_one, record_of
+from assay.steps.build_options import BuildRequest
+from assay.steps.measurement import Length, Measuring
+from assay.steps.pixel_sources import Content, Images
 from assay.storage import store
 from tests.backends import spread as slow
 from tests.messages import assert_says
@@ -48,7 +48,7 @@ TWO = Spread(devices=("cpu", "0"))
 @pytest.fixture
 def artifact(demo_model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CompiledModel:
     monkeypatch.setattr(registry, "BACKENDS", {**registry.BACKENDS, **slow.TABLE})
-    options, _ = build_options("slow", batch=BATCH)
+    options, _ = BuildRequest(backend="slow").options(BATCH)
     return compile_into(demo_model, options, tmp_path / "compiled")[0]
 
 
@@ -65,15 +65,15 @@ def shared(
     over: Spread,
     progress: Progress = Silent(),
 ) -> RunRecord:
-    return bench_all([(artifact, {})], data, out, spread=over, progress=progress)
+    return bench_all([Runnable(artifact, {})], data, out, Measuring(progress=progress, workers=over))
 
 
 @pytest.fixture(scope="module")
 def one(demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
     folder = tmp_path_factory.mktemp("one")
-    options, settings = build_options("onnxruntime", batch=BATCH)
+    options, settings = BuildRequest(backend="onnxruntime").options(BATCH)
     compiled, _ = compile_into(demo_model, options, folder / "compiled")
-    return bench_all([(compiled, settings)], demo_data, folder)
+    return bench_all([Runnable(compiled, settings)], demo_data, folder)
 
 
 def is_as(record: RunRecord, one: RunRecord) -> bool:
@@ -155,21 +155,18 @@ class Interrupting(Silent):
 def test_a_run_that_was_interrupted_goes_on_with_what_is_not_whole(
     artifact: CompiledModel, demo_data: PreparedDataset, one: RunRecord, tmp_path: Path
 ) -> None:
-    how: dict[str, Any] = {"run_settings": {}, "reuse": True, "spread": TWO}
-    from assay.steps import bench
-
+    measuring = Measuring(reuse=True, workers=TWO)
     with pytest.raises(KeyboardInterrupt):
-        bench.trial(artifact, demo_data, tmp_path, **how, progress=Interrupting(100))
+        bench_one(Runnable(artifact), demo_data, tmp_path, replaced(measuring, progress=Interrupting(100)))
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("shards/*.json")}
     assert kept
     counted = _Counted()
-    result, _, _ = bench.trial(artifact, demo_data, tmp_path, **how, progress=counted)
+    result = bench_one(Runnable(artifact), demo_data, tmp_path, replaced(measuring, progress=counted)).result
     assert counted.images == 240
     assert counted.first >= 100 - BATCH * 9
     assert holds_together(result)
     assert result.accuracy == one.results[0].accuracy
-    _, _, again = bench.trial(artifact, demo_data, tmp_path, **how)
-    assert again
+    assert bench_one(Runnable(artifact), demo_data, tmp_path, measuring).kept
 
 
 class Signalling(Silent):
@@ -216,9 +213,8 @@ from assay.steps.artifact import load_compiled
 from assay.steps.prepare import load_prepared
 registry.take_over({**registry.BACKENDS, **slow.TABLE})
 artifact, data = load_compiled(Path(sys.argv[1])), load_prepared(Path(sys.argv[2]))
-result, _, _ = bench.trial(
-    artifact, data, Path(sys.argv[3]), run_settings={}, reuse=True, spread=Spread(**json.loads(sys.argv[4]))
-)
+measuring = Measuring(reuse=True, workers=Spread(**json.loads(sys.argv[4])))
+result = bench.bench_one(Runnable(artifact), data, Path(sys.argv[3]), measuring).result
 print(result.accuracy.correct_at[0])
 """
 
@@ -241,16 +237,15 @@ def killed_and_resumed(artifact: CompiledModel, demo_data: PreparedDataset, out:
     assert len(kept) >= 2
     whole = sum(one.images for one in kept)
     counted = _Counted()
-    from assay.steps import bench
-
-    result, used, _ = bench.trial(artifact, demo_data, out, run_settings={}, reuse=True, spread=over, progress=counted)
+    benched = bench_one(Runnable(artifact, {}), demo_data, out, Measuring(reuse=True, progress=counted, workers=over))
+    result = benched.result
     assert counted.first == whole
     assert counted.images == 240
     assert holds_together(result)
     # Those who went on are told apart from those who were stopped, and the record says so.
     went_on = [share for share in result.performance.shares if share.worker.name.endswith(" (resumed)")]
     assert sum(share.images for share in went_on) == 240 - whole
-    (said,) = [line for line in bench.record_of(artifact.model, used, (result,)).warnings if "stopped" in line]
+    (said,) = [line for line in record_of(artifact.model, benched.dataset, (result,)).warnings if "stopped" in line]
     assert "the run was stopped and went on" in said
     return result
 
@@ -265,13 +260,13 @@ def test_the_driver_killed_goes_on_from_the_whole_shards(
 
 def test_made_up_pixels_are_not_shared(artifact: CompiledModel, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        bench_all([(artifact, {})], None, tmp_path, spread=TWO)
+        bench_all([Runnable(artifact, {})], None, tmp_path, Measuring(workers=TWO))
     assert_says(caught, "made-up pixels", "data or images")
 
 
 def test_a_length_of_time_is_not_shared(artifact: CompiledModel, demo_data: PreparedDataset, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="leave them away"):
-        bench_all([(artifact, {})], demo_data, tmp_path, spread=TWO, length=Length(seconds=1))
+        bench_all([Runnable(artifact, {})], demo_data, tmp_path, Measuring(length=Length(seconds=1), workers=TWO))
 
 
 def test_the_clock_of_a_worker_is_brought_to_ours_by_the_shortest_question(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,7 +324,7 @@ def test_the_one_who_hands_out_to_a_thousand_nodes_holds_little(
     names = tuple(f"ILSVRC2012_val_{number:08}.JPEG" for number in range(times * demo_data.shards[0].shape[0]))
     dataset = replace(demo_data.dataset, names=names, labels=(0,) * len(names), image_sha256=("0" * 64,) * len(names))
     data = replace(demo_data, dataset=dataset, shards=demo_data.shards[:1] * times)
-    options, _ = build_options("null", batch=1)
+    options, _ = BuildRequest(backend="null").options(1)
     artifact, _ = compile_into(demo_model, options, tmp_path / "compiled")
     monkeypatch.setattr(Spread, "crew", lambda self, task: Thousand(task, workers))
     peak = PeakMemory()

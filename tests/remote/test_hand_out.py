@@ -12,7 +12,8 @@ import pytest
 from assay.errors import BackendError, DatasetError
 from assay.records import WarmUp
 from assay.remote.hand_out import WorkerLostError, divided, hand_out, shard_images
-from assay.remote.worker import Answer, Content, Introduction, Shard
+from assay.remote.worker import Answer, Introduction, Shard
+from assay.steps.pixel_sources import Content
 from tests.messages import assert_says
 
 READY = Introduction("node", "none", "processor", "0" * 64, 1, False, WarmUp(calls=2, seconds=0.1, steady=True))
@@ -144,40 +145,26 @@ def test_what_a_worker_raises_ends_it() -> None:
 
 
 def test_what_cannot_be_kept_ends_it() -> None:
-    def full(shard: Shard, worker: str, answer: Answer) -> None:
-        raise OSError("no space left")
+    class Full(Taken):
+        def take(self, shard: Shard, worker: str, answer: Answer) -> None:
+            raise OSError("no space left")
 
-    names = [str(number) for number in range(100)]
     with pytest.raises(OSError, match="no space"):
-        hand_out(
-            divided([Shard(0, 100)], 16),
-            ["a"],
-            Crew(),
-            names,
-            lambda shard, worker: [b""] * shard.images,
-            full,
-            lambda new: None,
-            lambda name: None,
-        )
+        Full().run(Crew(), 100, 16, ["a"])
 
 
-def test_a_thousand_workers_share_the_validation_set_with_bounded_memory_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thousand_workers_share_the_validation_set_with_bounded_memory_out() -> None:
     images, workers, pixels = 50_000, 1_000, 224 * 224 * 3
     size = shard_images(images, 1, workers, 128)
     assert images / size >= 4 * workers * 0.9
-
     whole = np.broadcast_to(np.uint8(0), (size, 224, 224, 3))
-    crew, taken = Crew(), Taken()
-    hand_out(
-        divided([Shard(0, images)], size),
-        [str(number) for number in range(workers)],
-        crew,
-        [str(number) for number in range(images)],
-        lambda shard, worker: whole,
-        lambda shard, worker, answer: taken.shards.append(shard),
-        lambda new: None,
-        lambda name: None,
-    )
+
+    class Large(Taken):
+        def load(self, shard: Shard, worker: str) -> Content:
+            return whole
+
+    crew, taken = Crew(), Large()
+    taken.run(crew, images, size, [str(number) for number in range(workers)])
     assert once_each(taken.shards, images)
     assert crew.most_out * size * pixels <= (2 << 30) + size * pixels
 

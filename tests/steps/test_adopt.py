@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
+import assay
 from assay import demo
 from assay.cli.main import main
 from assay.data.transform import TransformChoice
@@ -21,8 +22,7 @@ from assay.score.accuracy import SHIFTED
 from assay.steps.adopt import adopt, describe, transform_of
 from assay.steps.predict import predict
 from assay.storage import store
-from assay.whole_run import run as run_step
-from assay.whole_run.run import RunRequest
+from assay.whole_run.request import RunRequest
 from tests import factories, onnx_variants
 from tests.messages import assert_says
 
@@ -54,17 +54,18 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def usual(images: Path, demo_choice: TransformChoice) -> RunRequest:
     return RunRequest(
-        model=str(demo.ONNX),
+        str(demo.ONNX),
         images=images,
         labels=images.parent / "labels.txt",
-        transform=demo_choice,
-        batches=(1, 16),
+        **vars(demo_choice),
+        batch=(1, 16),
+        out="RUN",
     )
 
 
 @pytest.fixture(scope="module")
 def expected(usual: RunRequest, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
-    return run_step.run(usual, tmp_path_factory.mktemp("usual") / "RUN").run
+    return assay.run(replace(usual, out=tmp_path_factory.mktemp("usual") / "RUN")).run
 
 
 def scores(run: RunRecord) -> list[np.ndarray]:
@@ -85,8 +86,8 @@ def test_a_file_of_any_form_gives_the_hits_of_the_original(
         file = onnx_variants.save(onnx_variants.VARIANTS[variant](), tmp_path / "from" / "model.onnx")
     output = onnx_variants.NAME if variant == "two_outputs" else None
     request = replace(usual, model=str(file), output=output)
-    pixels = run_step.run(request, tmp_path / "pixels").run
-    floats = run_step.run(replace(request, input_kind="float32"), tmp_path / "floats").run
+    pixels = assay.run(replace(request, out=tmp_path / "pixels")).run
+    floats = assay.run(replace(replace(request, input="float32"), out=tmp_path / "floats")).run
     assert hits(pixels) == hits(floats) == hits(expected)
     assert pixels.model.classes == onnx_variants.CLASSES
     for one, other, original in zip(scores(pixels), scores(floats), scores(expected), strict=True):
@@ -112,8 +113,8 @@ def test_single_images_are_scored_whatever_the_form(
 ) -> None:
     file = onnx_variants.save(onnx_variants.VARIANTS[variant](), tmp_path / "model.onnx")
     paths = sorted(images.iterdir())[:3]
-    found = predict(file, paths, choice=demo_choice)
-    original = predict(demo.ONNX, paths, choice=demo_choice)
+    found = predict(file, paths, **vars(demo_choice))
+    original = predict(demo.ONNX, paths, **vars(demo_choice))
     assert [image.classes[0] for image in found.images] == [image.classes[0] for image in original.images]
 
 
@@ -123,18 +124,18 @@ def test_a_fixed_batch_size_is_taken_where_none_is_asked_for(
 ) -> None:
     file = onnx_variants.save(onnx_variants.fixed(batch), tmp_path / "model.onnx")
     notes = Notes()
-    run = run_step.run(replace(usual, model=str(file), batches=None), tmp_path / "RUN", notes).run
+    run = assay.run(replace(replace(usual, model=str(file), batch=None), out=tmp_path / "RUN", progress=notes)).run
     assert [result.batch for result in run.results] == [batch]
     assert f"batch size {batch}: the only one that the model takes" in notes.said
     assert hits(run) == hits(expected)[:1]
-    asked = run_step.run(replace(usual, model=str(file), batches=(batch,)), tmp_path / "RUN").run
+    asked = assay.run(replace(replace(usual, model=str(file), batch=(batch,)), out=tmp_path / "RUN")).run
     assert hits(asked) == hits(expected)[:1]
 
 
 def test_another_batch_size_than_the_fixed_one_is_refused_with_the_reason(usual: RunRequest, tmp_path: Path) -> None:
     file = onnx_variants.save(onnx_variants.fixed(4), tmp_path / "model.onnx")
     with pytest.raises(ModelError) as caught:
-        run_step.run(replace(usual, model=str(file)), tmp_path / "RUN")
+        assay.run(replace(replace(usual, model=str(file)), out=tmp_path / "RUN"))
     assert_says(caught, "fixed batch size of 4", "use --batch 4, or export it with a free batch size")
     assert not (tmp_path / "RUN" / "prepared").exists()
     assert not (tmp_path / "RUN" / "verdict.json").exists()
@@ -145,14 +146,14 @@ def test_of_several_outputs_one_is_chosen_and_stays_chosen(
 ) -> None:
     file = onnx_variants.save(onnx_variants.two_outputs(), tmp_path / "model.onnx")
     with pytest.raises(ModelError) as caught:
-        adopt(file, tmp_path / "a.onnx", choice=demo_choice)
+        adopt(file, out=tmp_path / "a.onnx", **vars(demo_choice))
     assert_says(caught, "2 outputs (class batch×10 float32, auxiliary batch×128 float32)", "--output NAME")
     with pytest.raises(UnknownNameError) as unknown:
-        adopt(file, tmp_path / "a.onnx", choice=demo_choice, output="clas")
+        adopt(file, out=tmp_path / "a.onnx", output="clas", **vars(demo_choice))
     assert_says(unknown, "'clas'", "known: class, auxiliary")
-    chosen = adopt(file, tmp_path / "a.onnx", choice=demo_choice, output="class")
+    chosen = adopt(file, out=tmp_path / "a.onnx", output="class", **vars(demo_choice))
     assert describe(tmp_path / "a.onnx").output == chosen.output
-    other = adopt(file, tmp_path / "a.onnx", choice=demo_choice, output="auxiliary")
+    other = adopt(file, out=tmp_path / "a.onnx", output="auxiliary", **vars(demo_choice))
     assert other.classes == 128
     assert transform_of(file, demo_choice)[0] == chosen.transform
 
@@ -174,7 +175,7 @@ def test_weights_beside_the_file_are_in_the_adopted_one(demo_choice: TransformCh
     bare = describe(file, demo_choice)
     assert [data.path.name for data in bare.data] == ["w.bin"]
     assert bare.sha256 != bare.file.sha256
-    adopted = adopt(file, tmp_path / "RUN" / "model.onnx", choice=demo_choice)
+    adopted = adopt(file, out=tmp_path / "RUN" / "model.onnx", **vars(demo_choice))
     assert adopted.data == ()
     shutil.rmtree(tmp_path / "from")
     for weight in onnx.load(str(adopted.file.path)).graph.initializer:
@@ -185,26 +186,26 @@ def test_weights_beside_the_file_are_in_the_adopted_one(demo_choice: TransformCh
 def test_an_adopted_file_is_kept_until_its_weights_change(demo_choice: TransformChoice, tmp_path: Path) -> None:
     file = onnx_variants.save_with_data(onnx_variants.original(), tmp_path / "from" / "model.onnx", "w.bin")
     out = tmp_path / "RUN" / "model.onnx"
-    first = adopt(file, out, choice=demo_choice)
+    first = adopt(file, out=out, **vars(demo_choice))
     written = out.stat().st_mtime_ns
-    assert adopt(file, out, choice=demo_choice) == first
+    assert adopt(file, out=out, **vars(demo_choice)) == first
     assert out.stat().st_mtime_ns == written
     weights = file.with_name("w.bin")
     content = bytearray(weights.read_bytes())
     content[3] ^= 1
     weights.write_bytes(bytes(content))
     os.utime(weights, ns=(1, 1))
-    assert adopt(file, out, choice=demo_choice).file.sha256 != first.file.sha256
+    assert adopt(file, out=out, **vars(demo_choice)).file.sha256 != first.file.sha256
 
 
 def test_labels_outside_the_models_classes_are_listed_before_anything_is_measured(
     usual: RunRequest, tmp_path: Path
 ) -> None:
-    lines = (usual.images.parent / "labels.txt").read_text().splitlines()
+    lines = (Path(usual.images).parent / "labels.txt").read_text().splitlines()
     wrong = [f"{line.split()[0]} 10" if number < 2 else line for number, line in enumerate(lines)]
     (tmp_path / "labels.txt").write_text("\n".join(wrong) + "\n")
     with pytest.raises(DatasetError) as caught:
-        run_step.run(replace(usual, labels=tmp_path / "labels.txt"), tmp_path / "RUN")
+        assay.run(replace(replace(usual, labels=tmp_path / "labels.txt"), out=tmp_path / "RUN"))
     assert_says(caught, "2 of 40 labels are outside the model's classes 0 to 9", f"{lines[0].split()[0]}: class 10")
     assert not (tmp_path / "RUN" / "bench").exists()
     assert not (tmp_path / "RUN" / "verdict.json").exists()
@@ -215,7 +216,7 @@ def test_1001_classes_shift_the_labels_by_one_and_say_so(
 ) -> None:
     file = onnx_variants.save(onnx_variants.wider(1001, first=1), tmp_path / "model.onnx")
     notes = Notes()
-    run = run_step.run(replace(usual, model=str(file)), tmp_path / "RUN", notes).run
+    run = assay.run(replace(replace(usual, model=str(file)), out=tmp_path / "RUN", progress=notes)).run
     assert hits(run) == hits(expected)
     assert notes.said.count(SHIFTED) == 1
     assert SHIFTED in run.warnings
@@ -225,7 +226,7 @@ def test_1001_classes_shift_the_labels_by_one_and_say_so(
 
 def test_1000_classes_shift_nothing(usual: RunRequest, expected: RunRecord, tmp_path: Path) -> None:
     file = onnx_variants.save(onnx_variants.wider(1000, first=0), tmp_path / "model.onnx")
-    run = run_step.run(replace(usual, model=str(file)), tmp_path / "RUN").run
+    run = assay.run(replace(replace(usual, model=str(file)), out=tmp_path / "RUN")).run
     assert hits(run) == hits(expected)
     assert SHIFTED not in run.warnings
 

@@ -15,13 +15,13 @@ from assay.records import BuildOptions, InputKind, OnnxModel
 from assay.steps import parity
 from assay.steps.adopt import adopt, describe
 from assay.steps.artifact import compile_into, load_compiled
-from assay.steps.build_options import batch_sizes, build_options
+from assay.steps.build_options import BuildRequest, batch_sizes
 from tests import factories, onnx_variants
 from tests.messages import assert_says
 
 
 def options(batch: int = 2) -> BuildOptions:
-    return build_options("onnxruntime", batch=batch)[0]
+    return BuildRequest(backend="onnxruntime").options(batch)[0]
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def with_data(tmp_path: Path, demo_choice: TransformChoice) -> OnnxModel:
 def test_an_artifact_of_weights_beside_the_file_is_that_of_weights_inside(
     with_data: OnnxModel, demo_choice: TransformChoice, tmp_path: Path
 ) -> None:
-    adopted = adopt(with_data.file.path, tmp_path / "adopted" / "model.onnx", choice=demo_choice)
+    adopted = adopt(with_data.file.path, out=tmp_path / "adopted" / "model.onnx", **vars(demo_choice))
     one, _ = compile_into(with_data, options(), tmp_path / "one")
     two, _ = compile_into(adopted, options(), tmp_path / "two")
     assert (one.key, one.file.sha256) == (two.key, two.file.sha256)
@@ -74,7 +74,7 @@ def test_each_output_has_its_own_artifact(tmp_path: Path, demo_choice: Transform
 def test_a_model_with_another_transform_has_another_artifact_and_keeps_its_record(
     kind: InputKind, changed: dict[str, Any], demo_model: OnnxModel, tmp_path: Path
 ) -> None:
-    wanted = build_options("onnxruntime", batch=2, input_kind=kind)[0]
+    wanted = BuildRequest(backend="onnxruntime", input=kind).options(2)[0]
     other = msgspec.structs.replace(demo_model, transform=msgspec.structs.replace(demo_model.transform, **changed))
     made = [compile_into(model, wanted, tmp_path)[0] for model in (demo_model, other)]
     assert made[0].key != made[1].key
@@ -112,7 +112,7 @@ def test_the_batch_size_of_a_model_with_a_fixed_one_is_that(
 def test_a_quantized_model_compiles_to_integers_and_another_does_not(
     demo_model: OnnxModel, demo_choice: TransformChoice, tmp_path: Path
 ) -> None:
-    integers = build_options("onnxruntime", batch=2, precision="int8")[0]
+    integers = BuildRequest(backend="onnxruntime", precision="int8").options(2)[0]
     model = describe(onnx_variants.save(onnx_variants.quantized(), tmp_path / "model.onnx"), demo_choice)
     compiled, _ = compile_into(model, integers, tmp_path / "compiled")
     assert compiled.parity is not None

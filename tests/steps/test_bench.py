@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from assay.measure import machine
-from assay.records import BatchResult, DeviceUser, Machine, MachineState, Performance, RunRecord, WarmUp
-from assay.steps import measurement
-from assay.steps.bench import measure_all, record_of
+from assay.progress import Progress, Silent
+from assay.records import BatchResult, DeviceUser, Machine, MachineState, OnnxModel, Runnable, RunRecord, WarmUp
+from assay.steps.artifact import compile_into
+from assay.steps.bench import bench_each, record_of
+from assay.steps.build_options import BuildRequest
+from assay.steps.measurement import Length, Measuring
 from tests import factories
 
 IDLE = MachineState(seconds=0.3, busy_share=0.02)
@@ -47,16 +47,19 @@ def test_the_record_holds_what_this_machine_makes_of_reference_images(tmp_path: 
     assert len(found) == 64
 
 
-def test_patience_is_one_for_all_measurements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = []
+class Noting(machine.Patience):
+    """Looks at the machine as it is, and counts."""
 
-    def bench(*_: Any, patience: machine.Patience, **__: Any) -> Any:
-        given.append(patience)
-        performance: Performance = factories.performance(tmp_path)
-        return measurement.Measured(performance, None, None, kept=False)
+    looks = 0
 
-    monkeypatch.setattr(measurement, "bench", bench)
-    compiled = factories.result(tmp_path).compiled
-    patience = machine.Patience(60)
-    measure_all([(compiled, {}), (compiled, {})], None, tmp_path, patience=patience)
-    assert given == [patience, patience]
+    def look(self, device: str, progress: Progress = Silent()) -> Machine:
+        self.looks += 1
+        return Machine(before=IDLE)
+
+
+def test_patience_is_one_for_all_measurements(demo_model: OnnxModel, tmp_path: Path) -> None:
+    options, run_settings = BuildRequest(backend="null").options(1)
+    runnable = Runnable(compile_into(demo_model, options, tmp_path / "compiled")[0], run_settings)
+    patience = Noting(60)
+    bench_each([runnable, runnable], None, tmp_path, Measuring(length=Length(batches=2), patience=patience))
+    assert patience.looks == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -14,10 +15,12 @@ from assay.cli.main import main
 from assay.data.transform import pixels
 from assay.errors import DatasetError, UsageError
 from assay.records import OnnxModel, PreparedDataset
+from assay.steps import artifact
 from assay.steps.artifact import load_compiled
 from assay.steps.check_images import parity_pixels
 from assay.steps.pixel_sources import Data, Images
-from assay.whole_run.run import RunRequest, run
+from assay.whole_run.request import RunRequest
+from assay.whole_run.run import run
 from tests.messages import assert_says
 
 
@@ -81,9 +84,9 @@ def test_a_run_is_checked_on_its_own_images(
         seen.append(data)
         return parity_pixels(model, data)
 
-    monkeypatch.setattr(compile_step, "parity_pixels", spy)
-    request = RunRequest(model=str(demo_model.file.path), images=own, batches=[2])
-    record = run(request, tmp_path / "RUN").run
+    monkeypatch.setattr(artifact, "parity_pixels", spy)
+    request = RunRequest(str(demo_model.file.path), images=own, batch=[2], out="RUN")
+    record = run(replace(request, out=tmp_path / "RUN")).run
     assert [isinstance(data, PreparedDataset) for data in seen] == [True]
     assert record.results[0].compiled.parity is not None
     assert record.results[0].compiled.parity.images == 3

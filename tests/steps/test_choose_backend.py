@@ -14,7 +14,8 @@ from assay.progress import Silent
 from assay.records import BackendChoice, OnnxModel
 from assay.steps import choose_backend
 from assay.steps.artifact import load_compiled
-from assay.steps.choose_backend import BuildRequest, resolve
+from assay.steps.build_options import BuildRequest
+from assay.steps.choose_backend import Wanted, choose, resolve
 from assay.storage import store
 from tests.backends import faulty
 from tests.messages import assert_says
@@ -44,23 +45,23 @@ def test_the_fastest_that_keeps_the_scores_wins_and_a_crash_costs_only_itself(
     use(monkeypatch, "null", "slow", "crashing", "absent", "wrong", "onnxruntime")
     notes, again = Notes(), Notes()
     request, record = BuildRequest(backend="auto"), tmp_path / "choice.json"
-    options, _ = resolve(request, demo_model, 2, record, progress=notes)
+    options, _ = resolve(Wanted(request, demo_model, 2), record, progress=notes)
     assert options.backend == "onnxruntime"
     kept = store.read(record, BackendChoice)
-    assert [trial.backend for trial in kept.trials] == ["onnxruntime", "slow", "crashing", "wrong"]
-    assert [trial.problem is None for trial in kept.trials] == [True, True, False, False]
+    assert [trial.backend for trial in kept.attempts] == ["onnxruntime", "slow", "crashing", "wrong"]
+    assert [trial.problem is None for trial in kept.attempts] == [True, True, False, False]
     assert notes.said[0].startswith("auto: batch 2: slow ")
     assert "crashing is out: backend crashing crashed (SIGSEGV) while trying demo at batch 2" in notes.said[1]
     assert "wrong is out: compiling demo with wrong changed the scores" in notes.said[2]
     assert notes.said[-1] == f"auto: batch 2: onnxruntime; the trials are in {record}"
-    assert resolve(request, demo_model, 2, record, progress=again)[0] == options
+    assert resolve(Wanted(request, demo_model, 2), record, progress=again)[0] == options
     assert again.said == [f"auto: batch 2: onnxruntime (kept); the trials are in {record}"]
 
 
 def test_where_none_can_each_says_why(demo_model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, "null", "crashing", "greedy", "absent")
     with pytest.raises(BackendError) as caught:
-        choose_backend.choose(BuildRequest(backend="auto"), demo_model, 2, tmp_path)
+        choose(Wanted(BuildRequest(backend="auto"), demo_model, 2), tmp_path)
     assert_says(
         caught, "no installed backend can run demo at batch 2", "crashing: ", "greedy: ", "give a smaller --batch"
     )
@@ -69,7 +70,7 @@ def test_where_none_can_each_says_why(demo_model: OnnxModel, tmp_path: Path, mon
 
 def test_a_backend_that_lacks_what_was_asked_for_is_out(demo_model: OnnxModel, tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="unknown setting of backend onnxruntime 'nonsense'"):
-        choose_backend.choose(BuildRequest(settings={"nonsense": "1"}), demo_model, 1, tmp_path)
+        choose(Wanted(BuildRequest(set={"nonsense": "1"}), demo_model, 1), tmp_path)
 
 
 def test_the_commands_take_it(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ from assay import demo
 from assay.data.transform import TransformChoice
 from assay.errors import RecordError, UsageError
 from assay.records import RunRecord
-from assay.steps.compare import compare_all
+from assay.steps.compare import compare
 from assay.steps.results import load_run
-from assay.whole_run.run import RunRequest, run
+from assay.whole_run.request import RunRequest
+from assay.whole_run.run import run
 from tests.messages import assert_says
 
 
@@ -22,9 +24,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     choice = TransformChoice(resize=demo.RESIZE, crop=demo.CROP, mean=demo.MEAN, std=demo.STD)
     for backend in ("onnxruntime", "openvino"):
         request = RunRequest(
-            model=demo.ONNX, images=demo.IMAGES, labels=demo.LABELS, backend=backend, batches=[16], transform=choice
+            demo.ONNX, images=demo.IMAGES, labels=demo.LABELS, backend=backend, batch=[16], **vars(choice), out="RUN"
         )
-        run(request, folder / backend)
+        run(replace(request, out=folder / backend))
     return [folder / "onnxruntime", folder / "openvino"]
 
 
@@ -44,11 +46,11 @@ def test_another_backend_is_paired_with_the_float32_model_image_by_image(runs: l
 
 
 def test_two_runs_on_the_same_images_are_paired_with_each_other(runs: list[Path]) -> None:
-    found, _ = compare_all([runs[1]], against=[runs[0]])
+    found = compare([runs[1]], against=[runs[0]])
     (pairing,) = found.paired
     assert (pairing.record, pairing.batch, pairing.accuracy.images) == (str(runs[1]), 16, 240)
     assert pairing.accuracy.reference == str(runs[0])
-    without, _ = compare_all([runs[1], runs[0]])
+    without = compare([runs[1], runs[0]])
     assert [one.accuracy.reference for one in without.paired] == [str(runs[0])]
     assert without.table is not None
     assert without.table.pairs == ((str(runs[1]), str(runs[0])),)
@@ -64,10 +66,10 @@ def test_damaged_scores_are_not_compared(runs: list[Path], tmp_path: Path) -> No
     content[-1] ^= 1
     scores.write_bytes(content)
     with pytest.raises(RecordError, match="sha256 differs"):
-        compare_all([copy], against=[runs[0]])
+        compare([copy], against=[runs[0]])
 
 
 def test_a_record_given_twice_is_refused(runs: list[Path]) -> None:
     with pytest.raises(UsageError) as caught:
-        compare_all([runs[0], runs[0]])
+        compare([runs[0], runs[0]])
     assert_says(caught, str(runs[0]), "given twice")

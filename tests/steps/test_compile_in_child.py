@@ -10,8 +10,9 @@ from assay.backends import registry
 from assay.errors import BackendError, ParityError
 from assay.processes import child
 from assay.records import OnnxModel
+from assay.steps import artifact
 from assay.steps.artifact import compile_into, compile_to
-from assay.steps.build_options import build_options
+from assay.steps.build_options import BuildRequest
 from tests.backends import faulty
 from tests.messages import assert_says
 
@@ -19,7 +20,7 @@ from tests.messages import assert_says
 @pytest.fixture(autouse=True)
 def table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "BACKENDS", {**registry.BACKENDS, **faulty.TABLE})
-    monkeypatch.setattr(compile_step, "COMPILE_SECONDS", 3.0)
+    monkeypatch.setattr(artifact, "COMPILE_SECONDS", 3.0)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fault_of_the_vendor_leaves_nothing_behind(
     name: str, said: str, demo_model: OnnxModel, tmp_path: Path
 ) -> None:
-    options, _ = build_options(name, batch=2)
+    options, _ = BuildRequest(backend=name).options(2)
     with pytest.raises(BackendError) as caught:
         compile_into(demo_model, options, tmp_path / "compiled")
     assert_says(caught, name, said)
@@ -42,7 +43,7 @@ def test_a_fault_of_the_vendor_leaves_nothing_behind(
 
 
 def test_scores_beyond_the_bound_say_by_how_much(demo_model: OnnxModel, tmp_path: Path) -> None:
-    options, _ = build_options("wrong", batch=2)
+    options, _ = BuildRequest(backend="wrong").options(2)
     with pytest.raises(ParityError) as caught:
         compile_to(demo_model, options, tmp_path / "artifact.onnx")
     assert_says(caught, "with wrong changed the scores", "largest difference 1", "allowed 1.0e-04")
@@ -51,7 +52,7 @@ def test_scores_beyond_the_bound_say_by_how_much(demo_model: OnnxModel, tmp_path
 
 @pytest.mark.parametrize("batch", [6, 16])
 def test_every_row_of_a_batch_is_held_to_the_model(batch: int, demo_model: OnnxModel, tmp_path: Path) -> None:
-    options, _ = build_options("late", batch=batch)
+    options, _ = BuildRequest(backend="late").options(batch)
     with pytest.raises(ParityError) as caught:
         compile_to(demo_model, options, tmp_path / "artifact.onnx")
     assert_says(caught, "with late changed the scores", "of 4 images")
@@ -61,7 +62,7 @@ def test_several_batch_sizes_are_compiled_in_one_child(demo_model: OnnxModel, tm
     child.close()
     children = set()
     for batch in (1, 2):
-        options, _ = build_options("onnxruntime", batch=batch)
+        options, _ = BuildRequest(backend="onnxruntime").options(batch)
         compile_into(demo_model, options, tmp_path / "compiled")
         assert child._spare is not None
         children.add(id(child._spare))

@@ -116,7 +116,7 @@ def test_one_of_each_family_keeps_its_scores_at_the_lowest_opset(
     monkeypatch.setattr(os, "fsync", lambda _: None)
     told = Told()
     choice = TransformChoice(resize=side, crop=side)
-    model = export(architecture, tmp_path / "model.onnx", choice=choice, progress=told)
+    model = export(arch=architecture, out=tmp_path / "model.onnx", random_weights=True, progress=told, **vars(choice))
     model.file.path.unlink()
     assert model.opset == opset
     assert model.parity is not None
@@ -141,11 +141,11 @@ def test_weights_of_another_number_of_classes_keep_their_scores(architecture: st
     content = {"model": {f"module.{name}": value for name, value in network.state_dict().items()}, "epoch": 3}
     told = Told()
     model = export(
-        architecture,
-        tmp_path / "model.onnx",
-        weights=_saved(network, tmp_path / "w.pth", content),
-        choice=TransformChoice(resize=side, crop=side),
+        _saved(network, tmp_path / "w.pth", content),
+        arch=architecture,
+        out=tmp_path / "model.onnx",
         progress=told,
+        **vars(TransformChoice(resize=side, crop=side)),
     )
     assert model.classes == 7
     assert model.class_names is None
@@ -174,11 +174,11 @@ def _squeezenets_hash(monkeypatch: pytest.MonkeyPatch, path: Path, architecture:
 
 
 def test_weights_that_match_no_published_file_have_no_figure_of_their_own(tmp_path: Path) -> None:
-    model = export("squeezenet1_1", tmp_path / "m.onnx", weights=_squeezenet(tmp_path), choice=SMALL)
+    model = export(_squeezenet(tmp_path), arch="squeezenet1_1", out=tmp_path / "m.onnx", **vars(SMALL))
     assert model.checkpoint is not None
     assert model.checkpoint.published is not None
     assert not model.checkpoint.published.matched
-    told = export("squeezenet1_1", tmp_path / "m.onnx", weights=_squeezenet(tmp_path)).transform_source
+    told = export(_squeezenet(tmp_path), arch="squeezenet1_1", out=tmp_path / "m.onnx").transform_source
     assert told == "torchvision's IMAGENET1K_V1, assumed: the weights match no published file"
 
 
@@ -190,7 +190,7 @@ def test_the_entry_is_found_by_hash_or_taken_from_the_user(
     weights = _squeezenet(tmp_path)
     if known:
         _squeezenets_hash(monkeypatch, weights, "squeezenet1_1", "IMAGENET1K_V1")
-    model = export("squeezenet1_1", tmp_path / "m.onnx", weights=weights, weights_entry=given)
+    model = export(weights, arch="squeezenet1_1", out=tmp_path / "m.onnx", weights_entry=given)
     assert model.checkpoint is not None
     assert model.checkpoint.published is not None
     assert model.checkpoint.published.matched == (known or given is not None)
@@ -201,7 +201,7 @@ def test_a_published_file_of_another_architecture_is_named(tmp_path: Path, monke
     weights = _squeezenet(tmp_path)
     _squeezenets_hash(monkeypatch, weights, "resnet50", "IMAGENET1K_V2")
     with pytest.raises(CheckpointError) as caught:
-        export("squeezenet1_1", tmp_path / "m.onnx", weights=weights)
+        export(weights, arch="squeezenet1_1", out=tmp_path / "m.onnx")
     assert_says(caught, str(weights), "torchvision's IMAGENET1K_V2 of resnet50", "give --arch resnet50")
 
 
@@ -210,7 +210,7 @@ def test_an_entry_against_the_files_hash_is_refused(tmp_path: Path, monkeypatch:
     weights.write_bytes(b"never read")
     _squeezenets_hash(monkeypatch, weights, "wide_resnet101_2", "IMAGENET1K_V1")
     with pytest.raises(CheckpointError) as caught:
-        export("wide_resnet101_2", tmp_path / "m.onnx", weights=weights, weights_entry="IMAGENET1K_V2", choice=SMALL)
+        export(weights, arch="wide_resnet101_2", out=tmp_path / "m.onnx", weights_entry="IMAGENET1K_V2", **vars(SMALL))
     assert_says(caught, "holds torchvision's IMAGENET1K_V1", "not IMAGENET1K_V2", "leave --weights-entry away")
 
 
@@ -220,12 +220,12 @@ def test_the_guides_file_is_checked_by_its_md5(tmp_path: Path, monkeypatch: pyte
     _squeezenets_hash(monkeypatch, weights, *guide.FLAGSHIP)
     told = Told()
     with pytest.raises(CheckpointError) as caught:
-        export("wide_resnet101_2", tmp_path / "m.onnx", weights=weights, progress=told)
+        export(weights, arch="wide_resnet101_2", out=tmp_path / "m.onnx", progress=told)
     assert_says(caught, str(weights), "its md5", f"is not the guide's {guide.FLAGSHIP_MD5}", "fetch the file again")
     md5 = hashlib.md5(weights.read_bytes(), usedforsecurity=False).hexdigest()
     monkeypatch.setattr(guide, "FLAGSHIP_MD5", md5)
     with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
-        export("wide_resnet101_2", tmp_path / "m.onnx", weights=weights, progress=told)
+        export(weights, arch="wide_resnet101_2", out=tmp_path / "m.onnx", progress=told)
     assert told.notes == [f"{weights.name} is the guide's file: md5 {md5} confirmed"]
 
 
@@ -256,7 +256,7 @@ def test_weights_of_another_architecture_say_which_it_looks_like(
     monkeypatch.setattr(architectures, "names", lambda: ["alexnet", "resnet18", "resnet34", "squeezenet1_1"])
     weights = _saved(architectures.build("resnet18", 5), tmp_path / "weights.pth")
     with pytest.raises(CheckpointError) as caught:
-        export("squeezenet1_1", tmp_path / "m.onnx", weights=weights)
+        export(weights, arch="squeezenet1_1", out=tmp_path / "m.onnx")
     assert_says(
         caught,
         f"the weights of {weights} and squeezenet1_1 do not fit",
@@ -274,7 +274,7 @@ def test_a_vision_transformer_says_what_images_its_weights_take(
     monkeypatch.setattr(architectures, "build_for", lambda *_: (network, 1000))
     weights = _saved(network, tmp_path / "weights.pth")
     with pytest.raises(UsageError) as caught:
-        export("vit_b_16", tmp_path / "m.onnx", weights=weights)
+        export(weights, arch="vit_b_16", out=tmp_path / "m.onnx")
     assert_says(caught, str(weights), "64×64", "crops 224", "--resize 64 --crop 64")
 
 
@@ -284,7 +284,7 @@ def test_scores_that_are_all_the_same_prove_nothing(tmp_path: Path) -> None:
         torch.nn.init.zeros_(parameter)
     weights = _saved(network, tmp_path / "weights.pth")
     with pytest.raises(ParityError) as caught:
-        export("squeezenet1_1", tmp_path / "m.onnx", weights=weights, choice=SMALL)
+        export(weights, arch="squeezenet1_1", out=tmp_path / "m.onnx", **vars(SMALL))
     assert_says(caught, "torch", "the same score")
     assert not (tmp_path / "m.onnx").exists()
 
@@ -300,7 +300,7 @@ def test_published_weights_come_from_the_cache_and_are_judged_as_such(
     told = Told()
     for _ in range(2):
         model = export(
-            "squeezenet1_1", tmp_path / "m.onnx", weights=trained_network.PUBLISHED, choice=SMALL, progress=told
+            trained_network.PUBLISHED, arch="squeezenet1_1", out=tmp_path / "m.onnx", progress=told, **vars(SMALL)
         )
     assert told.kept == [False, True]
     assert told.notes[0] == "the weights are torchvision's IMAGENET1K_V1; --weights-entry names others"
@@ -324,7 +324,7 @@ def test_an_export_is_kept_until_something_of_it_changes(change: dict[str, Any],
     given: dict[str, Any] = {"weights": _squeezenet(tmp_path), "choice": SMALL}
     told = Told()
     for request in (given, given, given | change):
-        export("squeezenet1_1", tmp_path / "m.onnx", progress=told, **request)
+        export(arch="squeezenet1_1", out=tmp_path / "m.onnx", random_weights=True, progress=told, **request)
     assert told.kept == [False, True, False]
 
 
@@ -332,7 +332,7 @@ def test_weights_that_change_are_exported_again(tmp_path: Path) -> None:
     told = Told()
     for classes in (1000, 7):
         weights = _squeezenet(tmp_path, classes)
-        model = export("squeezenet1_1", tmp_path / "m.onnx", weights=weights, choice=SMALL, progress=told)
+        model = export(weights, arch="squeezenet1_1", out=tmp_path / "m.onnx", progress=told, **vars(SMALL))
     assert told.kept == [False, False]
     assert model.classes == 7
 
@@ -341,7 +341,7 @@ def test_weights_that_change_are_exported_again(tmp_path: Path) -> None:
 def test_the_same_weights_in_two_formats_are_the_same_model(material: Path, tmp_path: Path) -> None:
     folder = material / "models"
     files = [
-        export("squeezenet1_0", tmp_path / f"{name}.onnx", weights=folder / name).file.sha256
+        export(folder / name, arch="squeezenet1_0", out=tmp_path / f"{name}.onnx").file.sha256
         for name in ("squeezenet1_0.pth", "squeezenet1_0_dc_torchvision_keys.safetensors")
     ]
     assert files[0] == files[1]
@@ -351,12 +351,12 @@ def test_weights_too_many_for_one_file_stand_beside_it(tmp_path: Path, monkeypat
     # The real limit is 2 GiB, which vit_h_14 and regnet_y_128gf pass.
     monkeypatch.setattr("assay.models.export._LARGEST_FILE", 100_000)
     out = tmp_path / "model.onnx"
-    model = export(demo.NAME, out, weights=demo.CHECKPOINT)
+    model = export(demo.CHECKPOINT, arch=demo.NAME, out=out)
     assert [file.path for file in model.data] == [tmp_path / "model.onnx.data"]
     assert model.data[0].size > 700_000 > model.file.size
     assert model.parity is not None
     assert model.parity.holds
-    assert export(demo.NAME, out, weights=demo.CHECKPOINT) == model
+    assert export(demo.CHECKPOINT, arch=demo.NAME, out=out) == model
     model.data[0].path.unlink()
-    assert export(demo.NAME, out, weights=demo.CHECKPOINT).data[0].sha256 == model.data[0].sha256
+    assert export(demo.CHECKPOINT, arch=demo.NAME, out=out).data[0].sha256 == model.data[0].sha256
     assert {path.name for path in tmp_path.iterdir()} == {"model.onnx", "model.onnx.data", "model.json"}

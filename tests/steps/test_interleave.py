@@ -11,26 +11,23 @@ from assay.backends.null import NullSession
 from assay.backends.onnxruntime import OnnxRuntimeSession
 from assay.errors import UsageError
 from assay.measure import stages
-from assay.records import CompiledModel, OnnxModel, PreparedDataset, RunRecord, Setting
-from assay.steps import interleave
+from assay.records import OnnxModel, PreparedDataset, Runnable, RunRecord
 from assay.steps.artifact import compile_into
-from assay.steps.build_options import build_options
-from assay.steps.interleave import bench_interleaved
-from assay.steps.measurement import Length, Passage
+from assay.steps.build_options import BuildRequest
+from assay.steps.interleave import Turns, bench_interleaved
+from assay.steps.measurement import Length, Measuring, Passage
 from assay.steps.results import load_record
 from assay.storage import store
 
-Candidate = tuple[CompiledModel, dict[str, Setting]]
-
 
 @pytest.fixture(scope="module")
-def pair(demo_model: OnnxModel, tmp_path_factory: pytest.TempPathFactory) -> list[Candidate]:
+def pair(demo_model: OnnxModel, tmp_path_factory: pytest.TempPathFactory) -> list[Runnable]:
     """The same model at two batch sizes."""
     folder = tmp_path_factory.mktemp("compiled")
-    found: list[Candidate] = []
+    found: list[Runnable] = []
     for batch in (1, 4):
-        options, run_settings = build_options("onnxruntime", batch=batch)
-        found.append((compile_into(demo_model, options, folder)[0], run_settings))
+        options, run_settings = BuildRequest(backend="onnxruntime").options(batch)
+        found.append(Runnable(compile_into(demo_model, options, folder)[0], run_settings))
     return found
 
 
@@ -57,9 +54,9 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_each_artifact_gets_a_record_of_its_own_with_the_blocks_of_one_interleaving(
-    pair: list[Candidate], tmp_path: Path
+    pair: list[Runnable], tmp_path: Path
 ) -> None:
-    records = bench_interleaved(pair, None, tmp_path, length=Length(seconds=0.6))
+    records = bench_interleaved(pair, None, tmp_path, Measuring(length=Length(seconds=0.6)))
     assert list(records) == ["A", "B"]
     for letter, record in records.items():
         assert store.read(tmp_path / letter / "run.json", RunRecord) == record
@@ -84,10 +81,13 @@ def test_a_block_of_long_calls_has_as_many_as_may_be_in_flight(
 
     infer = NullSession.infer
     monkeypatch.setattr(NullSession, "infer", slow)
-    options, _ = build_options("null", batch=4)
+    options, _ = BuildRequest(backend="null").options(4)
     compiled = compile_into(demo_model, options, tmp_path)[0]
     records = bench_interleaved(
-        [(compiled, {"slots": 2}), (compiled, {"slots": 1})], None, tmp_path / "bench", length=length
+        [Runnable(compiled, {"slots": 2}), Runnable(compiled, {"slots": 1})],
+        None,
+        tmp_path / "bench",
+        Measuring(length=length),
     )
     two, one = (record.results[0].performance for record in records.values())
     assert two.blocks is not None
@@ -95,8 +95,8 @@ def test_a_block_of_long_calls_has_as_many_as_may_be_in_flight(
     assert two.interface_throughput > 1.6 * one.interface_throughput
 
 
-def test_the_calls_of_an_artifact_lie_one_block_after_the_other(pair: list[Candidate], tmp_path: Path) -> None:
-    records = bench_interleaved(pair, None, tmp_path, length=Length(batches=45))
+def test_the_calls_of_an_artifact_lie_one_block_after_the_other(pair: list[Runnable], tmp_path: Path) -> None:
+    records = bench_interleaved(pair, None, tmp_path, Measuring(length=Length(batches=45)))
     for batch, record in zip((1, 4), records.values(), strict=True):
         performance = record.results[0].performance
         assert performance.blocks is not None
@@ -117,15 +117,15 @@ def test_the_calls_of_an_artifact_lie_one_block_after_the_other(pair: list[Candi
         assert stage.run_seconds == pytest.approx(performance.wall_seconds)
 
 
-def test_the_order_turns_around_from_round_to_round(pair: list[Candidate], tmp_path: Path, order: list[int]) -> None:
-    bench_interleaved(pair, None, tmp_path, length=Length(batches=8))
+def test_the_order_turns_around_from_round_to_round(pair: list[Runnable], tmp_path: Path, order: list[int]) -> None:
+    bench_interleaved(pair, None, tmp_path, Measuring(length=Length(batches=8)))
     # Before the rounds, each fills a block once, to count the calls in it.
     assert order[:2] == [1, 4]
     assert order[2:] == [1, 4, 4, 1] * 4
 
 
 def test_over_data_blocks_go_on_where_the_last_one_ended(
-    pair: list[Candidate], demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pair: list[Runnable], demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     firsts: list[int] = []
     repeated = stages.repeated
@@ -137,7 +137,7 @@ def test_over_data_blocks_go_on_where_the_last_one_ended(
 
     monkeypatch.setattr(stages, "repeated", noted)
     monkeypatch.setattr(stages, "for_seconds", lambda seconds: lambda jobs: jobs >= 3)
-    records = bench_interleaved(pair, demo_data, tmp_path, length=Length(batches=10))
+    records = bench_interleaved(pair, demo_data, tmp_path, Measuring(length=Length(batches=10)))
     performance = records["B"].results[0].performance
     assert performance.source == "prepared"
     assert [stage.name for stage in performance.stages] == ["read", "preprocess", "infer", "post"]
@@ -147,25 +147,27 @@ def test_over_data_blocks_go_on_where_the_last_one_ended(
     assert records["B"].dataset is None
 
 
-def test_the_same_artifact_may_stand_on_both_sides(pair: list[Candidate], tmp_path: Path) -> None:
-    records = bench_interleaved([pair[0], pair[0], pair[0]], None, tmp_path, length=Length(batches=4))
+def test_the_same_artifact_may_stand_on_both_sides(pair: list[Runnable], tmp_path: Path) -> None:
+    records = bench_interleaved([pair[0], pair[0], pair[0]], None, tmp_path, Measuring(length=Length(batches=4)))
     assert list(records) == ["A", "B", "C"]
 
 
-def test_a_second_interleaving_stands_beside_the_first(pair: list[Candidate], tmp_path: Path) -> None:
-    first = bench_interleaved(pair, None, tmp_path, length=Length(batches=2))
-    second = bench_interleaved(pair, None, tmp_path, length=Length(batches=2))
+def test_a_second_interleaving_stands_beside_the_first(pair: list[Runnable], tmp_path: Path) -> None:
+    first = bench_interleaved(pair, None, tmp_path, Measuring(length=Length(batches=2)))
+    second = bench_interleaved(pair, None, tmp_path, Measuring(length=Length(batches=2)))
     files = [record["A"].results[0].performance.batch_seconds.file.path for record in (first, second)]
     assert files[0] != files[1]
     assert all(path.is_file() for path in files)
 
 
-def test_a_single_artifact_is_refused(pair: list[Candidate], tmp_path: Path) -> None:
+def test_a_single_artifact_is_refused(pair: list[Runnable], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--interleave takes 2 to 26 artifacts, and here are 1"):
         bench_interleaved(pair[:1], None, tmp_path)
 
 
-def test_blocks_are_half_a_second_or_a_twentieth(pair: list[Candidate], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_are_half_a_second_or_a_twentieth(
+    pair: list[Runnable], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     asked: list[float] = []
     for_seconds = stages.for_seconds
 
@@ -174,26 +176,20 @@ def test_blocks_are_half_a_second_or_a_twentieth(pair: list[Candidate], monkeypa
         return for_seconds(0.01)
 
     monkeypatch.setattr(stages, "for_seconds", noted)
-    compiled, run_settings = pair[0]
-    from assay.backends import opening
-    from assay.steps.pixel_sources import source_of
-
-    with opening.open_compiled(compiled, run_settings) as session:
-        for length in (Length(), Length(seconds=60), Length(seconds=4)):
-            turns = interleave._Turns(Passage(compiled, session, source_of(None), once=False), run_settings)
-            turns.warm_up(interleave._Plan(length, interleave.BLOCKS, None))
-            assert turns.calls_a_block >= 1
-    assert asked == [0.5, 0.5, 0.2]
+    for number, length in enumerate((Length(), Length(seconds=60), Length(seconds=4))):
+        turns = Turns(enough=lambda ratios: True)
+        bench_interleaved(pair, None, tmp_path / str(number), Measuring(length=length), turns=turns)
+    assert asked == [0.5, 0.5, 0.5, 0.5, 0.2, 0.2]
 
 
-def test_it_ends_where_there_is_enough_to_tell(pair: list[Candidate], tmp_path: Path) -> None:
+def test_it_ends_where_there_is_enough_to_tell(pair: list[Runnable], tmp_path: Path) -> None:
     seen: list[int] = []
 
     def enough(ratios: Any) -> bool:
         seen.append(len(ratios))
         return len(ratios) == 4
 
-    records = bench_interleaved(pair, None, tmp_path, length=Length(seconds=60), enough=enough)
+    records = bench_interleaved(pair, None, tmp_path, Measuring(length=Length(seconds=60)), turns=Turns(enough=enough))
     assert seen == [2, 4]
     for record in records.values():
         blocks = record.results[0].performance.blocks
@@ -201,10 +197,10 @@ def test_it_ends_where_there_is_enough_to_tell(pair: list[Candidate], tmp_path: 
         assert len(blocks.calls) == 4
 
 
-def test_blocks_can_be_few_and_long(pair: list[Candidate], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_can_be_few_and_long(pair: list[Runnable], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Calls that take the same time on any machine, busy or not.
     monkeypatch.setattr(OnnxRuntimeSession, "infer", _slowly(OnnxRuntimeSession.infer))
-    records = bench_interleaved(pair, None, tmp_path, length=Length(seconds=0.8), blocks=4)
+    records = bench_interleaved(pair, None, tmp_path, Measuring(length=Length(seconds=0.8)), turns=Turns(blocks=4))
     for record in records.values():
         blocks = record.results[0].performance.blocks
         assert blocks is not None

@@ -5,25 +5,25 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import pytest
 
+import assay
 from assay import demo
 from assay.data.transform import TransformChoice
 from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
-from assay.records import InputKind, RunRecord
-from assay.steps import prepare as prepare_step
+from assay.records import InputKind, Runnable, RunRecord
 from assay.steps.adopt import adopt, describe
 from assay.steps.artifact import compile_into
 from assay.steps.bench import bench_all
-from assay.steps.build_options import build_options
-from assay.steps.measurement import Length, bench
+from assay.steps.build_options import BuildRequest
+from assay.steps.measurement import Length, Measuring, measure
 from assay.steps.pixel_sources import Images
+from assay.steps.prepare import PrepareRequest, prepare_with
 from assay.steps.results import load_run
 from assay.storage import locks
-from assay.whole_run import run as run_step
-from assay.whole_run.run import RunRequest
+from assay.whole_run.request import RunRequest
 from tests.whole_run.test_run import Steps
 
 LINES = demo.LABELS.read_text().splitlines()[:24]
@@ -38,7 +38,7 @@ def request_(tmp_path: Path, demo_choice: TransformChoice) -> RunRequest:
         shutil.copy(demo.IMAGES / line.split()[0], folder)
     (tmp_path / "labels.txt").write_text("\n".join(LINES) + "\n")
     return RunRequest(
-        model=str(demo.ONNX), images=folder, labels=tmp_path / "labels.txt", transform=demo_choice, batches=(8,)
+        str(demo.ONNX), images=folder, labels=tmp_path / "labels.txt", **vars(demo_choice), batch=(8,), out="RUN"
     )
 
 
@@ -49,24 +49,24 @@ def request_(tmp_path: Path, demo_choice: TransformChoice) -> RunRequest:
 )
 @pytest.mark.parametrize("input_kind", ["uint8", "float32"])
 def test_another_transform_is_scored_anew_straight_from_the_images(
-    part: dict[str, object], input_kind: InputKind, request_: RunRequest, tmp_path: Path
+    part: dict[str, Any], input_kind: InputKind, request_: RunRequest, tmp_path: Path
 ) -> None:
-    request = replace(request_, prepare=False, input_kind=input_kind)
-    run_step.run(request, tmp_path / "RUN")
+    request = replace(request_, no_prepare=True, input=input_kind)
+    assay.run(replace(request, out=tmp_path / "RUN"))
     steps = Steps()
-    changed = replace(request, transform=msgspec.structs.replace(request.transform, **part))
-    found = run_step.run(changed, tmp_path / "RUN", steps).run
+    changed = replace(request, **part)
+    found = assay.run(replace(changed, out=tmp_path / "RUN", progress=steps)).run
     assert not steps.kept["bench"]
-    fresh = run_step.run(changed, tmp_path / "FRESH").run
+    fresh = assay.run(replace(changed, out=tmp_path / "FRESH")).run
     assert found.results[0].accuracy == fresh.results[0].accuracy
 
 
 def test_a_corrected_label_decodes_and_measures_nothing_again(request_: RunRequest, tmp_path: Path) -> None:
-    first = run_step.run(request_, tmp_path / "RUN").run
+    first = assay.run(replace(request_, out=tmp_path / "RUN")).run
     name, label = LINES[0].split()
     (tmp_path / "labels.txt").write_text("\n".join([f"{name} {(int(label) + 1) % 10}", *LINES[1:]]) + "\n")
     steps = Steps()
-    again = run_step.run(request_, tmp_path / "RUN", steps).run
+    again = assay.run(replace(request_, out=tmp_path / "RUN", progress=steps)).run
     # The page shows the labels' accuracy, and where its files lie.
     assert [step for step, kept in steps.kept.items() if not kept] == ["report"]
     assert first.results[0].accuracy is not None
@@ -79,26 +79,26 @@ def test_a_corrected_label_decodes_and_measures_nothing_again(request_: RunReque
 
 
 def test_a_run_folder_that_was_moved_goes_on_where_it_is(request_: RunRequest, tmp_path: Path) -> None:
-    first = run_step.run(request_, tmp_path / "RUN").run
+    first = assay.run(replace(request_, out=tmp_path / "RUN")).run
     place = tmp_path / "deep" / "down" / "RUN"
     place.parent.mkdir(parents=True)
     shutil.move(tmp_path / "RUN", place)
     steps = Steps()
-    again = run_step.run(request_, place, steps).run
+    again = assay.run(replace(request_, out=place, progress=steps)).run
     # The page shows the labels' accuracy, and where its files lie.
     assert [step for step, kept in steps.kept.items() if not kept] == ["report"]
     assert again.dataset is not None
     assert first.dataset is not None
-    assert again.dataset.source == first.dataset.source == request_.images.resolve()
+    assert again.dataset.source == first.dataset.source == Path(request_.images).resolve()
 
 
 def test_the_folder_of_another_models_run_is_left_alone(request_: RunRequest, tmp_path: Path) -> None:
-    run_step.run(request_, tmp_path / "RUN")
+    assay.run(replace(request_, out=tmp_path / "RUN"))
     before = (tmp_path / "RUN" / "model.json").read_bytes()
     other = tmp_path / "other.onnx"
     shutil.copy(demo.ONNX, other)
     with pytest.raises(RecordError, match=r"RUN holds a run of demo, not of other; choose another folder"):
-        run_step.run(replace(request_, model=str(other)), tmp_path / "RUN")
+        assay.run(replace(replace(request_, model=str(other)), out=tmp_path / "RUN"))
     assert (tmp_path / "RUN" / "model.json").read_bytes() == before
 
 
@@ -116,11 +116,11 @@ def test_measurements_of_one_artifact_keep_their_raw_times_apart(
     request_: RunRequest, tmp_path: Path, demo_choice: TransformChoice
 ) -> None:
     model = describe(demo.ONNX, demo_choice)
-    options, run_settings = build_options("onnxruntime", batch=8)
+    options, run_settings = BuildRequest(backend="onnxruntime").options(8)
     compiled, _ = compile_into(model, options, tmp_path / "compiled")
     data = Images.of(request_.images, request_.labels)
-    record = bench_all([(compiled, run_settings)] * 2, data, tmp_path / "BENCH")
-    again = bench_all([(compiled, run_settings)], data, tmp_path / "BENCH")
+    record = bench_all([Runnable(compiled, run_settings)] * 2, data, tmp_path / "BENCH")
+    again = bench_all([Runnable(compiled, run_settings)], data, tmp_path / "BENCH")
     files = {result.performance.batch_seconds.file.path for result in (*record.results, *again.results)}
     assert len(files) == 3
     for result in (*record.results, *again.results):
@@ -133,25 +133,29 @@ def test_fewer_images_than_a_batch_are_counted_as_what_they_are(
     length: Length, prepared: bool, request_: RunRequest, tmp_path: Path, demo_choice: TransformChoice
 ) -> None:
     model = describe(demo.ONNX, demo_choice)
-    options, run_settings = build_options("onnxruntime", batch=32)
+    options, run_settings = BuildRequest(backend="onnxruntime").options(32)
     compiled, _ = compile_into(model, options, tmp_path / "compiled")
     source = Images.of(request_.images, request_.labels)
-    data = prepare_step.prepare(request_.images, model.transform, tmp_path / "prepared") if prepared else source
-    found = bench(compiled, data, tmp_path, run_settings=run_settings, length=length).performance
+    data = (
+        prepare_with(PrepareRequest(request_.images, out=tmp_path / "prepared"), model.transform)
+        if prepared
+        else source
+    )
+    found = measure(Runnable(compiled, run_settings), data, tmp_path, Measuring(length=length)).performance
     calls = len(found.batch_seconds.load())
     assert found.images == 24 * calls
     assert calls == 3 or length.seconds is not None
 
 
 def test_no_share_of_a_stage_is_more_than_the_whole_run(request_: RunRequest, tmp_path: Path) -> None:
-    run: RunRecord = run_step.run(request_, tmp_path / "RUN").run
+    run: RunRecord = assay.run(replace(request_, out=tmp_path / "RUN")).run
     for stage in run.results[0].performance.stages:
         for share in (stage.busy_share, stage.waiting_in_share, stage.waiting_out_share):
             assert 0 <= share <= 1.0
 
 
 def test_raw_times_that_are_gone_are_named(request_: RunRequest, tmp_path: Path) -> None:
-    run = run_step.run(request_, tmp_path / "RUN").run
+    run = assay.run(replace(request_, out=tmp_path / "RUN")).run
     run.results[0].performance.batch_seconds.file.path.unlink()
     loaded = load_run(tmp_path / "RUN")
     with pytest.raises(RecordError, match=r"cannot read .*batch_seconds.npy"):
@@ -159,16 +163,16 @@ def test_raw_times_that_are_gone_are_named(request_: RunRequest, tmp_path: Path)
 
 
 def test_a_link_whose_image_is_gone_is_named(request_: RunRequest, tmp_path: Path) -> None:
-    (request_.images / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (Path(request_.images) / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     with (tmp_path / "labels.txt").open("a") as file:
         file.write("gone.jpg 1\n")
     for prepare in (True, False):
         with pytest.raises(DatasetError, match=r"gone.jpg"):
-            run_step.run(replace(request_, prepare=prepare), tmp_path / f"RUN-{prepare}")
+            assay.run(replace(replace(request_, no_prepare=not prepare), out=tmp_path / f"RUN-{prepare}"))
 
 
 def test_a_model_renamed_with_its_record_keeps_its_transform(request_: RunRequest, tmp_path: Path) -> None:
-    adopted = adopt(demo.ONNX, tmp_path / "model.onnx", choice=request_.transform)
+    adopted = adopt(demo.ONNX, out=tmp_path / "model.onnx", **vars(request_.transform))
     for suffix in (".onnx", ".json"):
         (tmp_path / f"model{suffix}").rename(tmp_path / f"renamed{suffix}")
     assert describe(tmp_path / "renamed.onnx").transform == adopted.transform
@@ -194,5 +198,5 @@ def test_a_wrong_option_is_said_before_any_work(
     wrong: dict[str, object], kind: type[Exception], request_: RunRequest, tmp_path: Path
 ) -> None:
     with pytest.raises(kind):
-        run_step.run(replace(request_, **wrong), tmp_path / "RUN")  # type: ignore[arg-type]
+        assay.run(replace(replace(request_, **wrong), out=tmp_path / "RUN"))  # type: ignore[arg-type]
     assert not (tmp_path / "RUN" / "model.onnx").exists()

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import assay
 from assay.data.transform import TransformChoice
 from assay.records import RunRecord
 from assay.score.accuracy import best
 from assay.steps.compare import given_reference
-from assay.whole_run import run as run_step
-from assay.whole_run.run import RunRequest
+from assay.whole_run.request import RunRequest
+from assay.whole_run.run import run
 
 pytestmark = pytest.mark.material
 
@@ -24,10 +25,11 @@ MOBILENET = (116, 145, 155, 162, 169)
 
 def request_of(material: Path, model: str, **changes: object) -> RunRequest:
     whole = RunRequest(
-        model=model,
+        model,
         images=material / "images",
         labels=material / "labels" / "val_label.txt",
-        references=[given_reference("top1=47.0")],
+        reference=given_reference("top1=47.0"),
+        out="RUN",
     )
     return replace(whole, **changes)  # type: ignore[arg-type]
 
@@ -53,16 +55,20 @@ def assert_golden_top5(run: RunRecord, golden: Path) -> None:
 def test_squeezenet_from_its_checkpoint(material: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     weights = material / "models" / "squeezenet1_0.pth"
-    outcome = run_step.run(request_of(material, "squeezenet1_0", weights=weights), tmp_path / "RUN")
+    outcome = assay.run(replace(request_of(material, "squeezenet1_0", weights=weights), out=tmp_path / "RUN"))
     assert counts(outcome.run) == [SQUEEZENET, SQUEEZENET]
     assert outcome.verdict.word == "PASS"
     assert_golden_top5(outcome.run, material / "golden" / "top5_squeezenet1_0_dc_torchvision.csv")
-    failed = run_step.run(
-        request_of(material, "squeezenet1_0", weights=weights, references=[given_reference("top1=58.1")]),
-        tmp_path / "RUN",
+    failed = run(
+        replace(
+            request_of(material, "squeezenet1_0", weights=weights, references=[given_reference("top1=58.1")]),
+            out=tmp_path / "RUN",
+        )
     )
     assert failed.verdict.word == "FAIL"
-    unjudged = run_step.run(request_of(material, "squeezenet1_0", weights=weights, references=[]), tmp_path / "RUN")
+    unjudged = assay.run(
+        replace(request_of(material, "squeezenet1_0", weights=weights, references=[]), out=tmp_path / "RUN")
+    )
     assert unjudged.verdict.holds
     assert unjudged.verdict.word is None
     assert "is of the 50,000 ImageNet validation images; these 200 are others" in unjudged.verdict.checks[0].reason
@@ -72,14 +78,14 @@ def test_squeezenet_from_its_checkpoint(material: Path, tmp_path: Path) -> None:
 def test_squeezenet_from_onnx_on_other_ways(material: Path, tmp_path: Path, prepare: bool, input_kind: str) -> None:
     model = str(material / "models" / "squeezenet1_0_dc_torchvision.onnx")
     request = request_of(material, model, prepare=prepare, input_kind=input_kind, batches=(16,))
-    run = run_step.run(request, tmp_path / "RUN").run
+    run = assay.run(replace(request, out=tmp_path / "RUN")).run
     assert counts(run) == [SQUEEZENET]
     assert_golden_top5(run, material / "golden" / "top5_squeezenet1_0_dc_torchvision.csv")
 
 
 def test_mobilenet_from_onnx(material: Path, tmp_path: Path) -> None:
     model = str(material / "models" / "mobilenet_v1_0.25_224.onnx")
-    run = run_step.run(request_of(material, model), tmp_path / "RUN").run
+    run = assay.run(replace(request_of(material, model), out=tmp_path / "RUN")).run
     assert counts(run) == [MOBILENET, MOBILENET]
     assert_golden_top5(run, material / "golden" / "top5_mobilenet_v1_0.25_224.csv")
 
@@ -93,7 +99,7 @@ def test_golden_top5_on_other_backends(
 ) -> None:
     pytest.importorskip({"mnn": "MNN"}.get(backend, backend))
     request = request_of(material, str(material / "models" / f"{model}.onnx"), backend=backend, batches=(16,))
-    run = run_step.run(request, tmp_path / "RUN").run
+    run = assay.run(replace(request, out=tmp_path / "RUN")).run
     assert counts(run) == [right]
     assert_golden_top5(run, material / "golden" / f"top5_{model}.csv")
 
@@ -102,7 +108,7 @@ def test_cifar_with_an_explicit_transform(material: Path, tmp_path: Path) -> Non
     transform = TransformChoice(resize=32, crop=32, mean=(0.4914, 0.4822, 0.4465), std=(0.247, 0.2435, 0.2616))
     model = str(material / "models" / "cifar10_resnet20.onnx")
     request = request_of(material, model, labels=None, references=[], transform=transform)
-    outcome = run_step.run(request, tmp_path / "RUN")
+    outcome = assay.run(replace(request, out=tmp_path / "RUN"))
     assert outcome.run.model.classes == 10
     assert outcome.run.results[0].predictions is not None
     assert outcome.run.results[0].predictions.scores.shape == (200, 10)

@@ -8,24 +8,24 @@ import pytest
 
 from assay import demo
 from assay.errors import RecordError, UsageError
-from assay.records import CompiledModel, OnnxModel, PreparedDataset
+from assay.records import CompiledModel, OnnxModel, PreparedDataset, Runnable
 from assay.steps.artifact import compile_into
-from assay.steps.build_options import build_options, run_settings_of
-from assay.steps.measurement import Length, bench
+from assay.steps.build_options import BuildRequest, run_settings_of
+from assay.steps.measurement import Length, Measuring, measure
 from assay.steps.pixel_sources import Images
-from assay.steps.prepare import prepare
+from assay.steps.prepare import PrepareRequest, prepare_with
 
 
 @pytest.fixture
 def compiled(demo_model: OnnxModel, tmp_path: Path) -> CompiledModel:
-    options, _ = build_options("onnxruntime", batch=16)
+    options, _ = BuildRequest(backend="onnxruntime").options(16)
     return compile_into(demo_model, options, tmp_path / "compiled")[0]
 
 
 def test_once_over_the_data_keeps_raw_times_and_scores(
     compiled: CompiledModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
-    measured = bench(compiled, demo_data, tmp_path, run_settings={})
+    measured = measure(Runnable(compiled, {}), demo_data, tmp_path)
     performance = measured.performance
     assert performance.images == 240
     assert performance.batch_seconds.load().shape == (15, 2)
@@ -42,13 +42,13 @@ def test_once_over_the_data_keeps_raw_times_and_scores(
 def test_iterations_go_around_the_data_without_predictions(
     compiled: CompiledModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
-    measured = bench(compiled, demo_data, tmp_path, run_settings={}, length=Length(batches=40))
+    measured = measure(Runnable(compiled, {}), demo_data, tmp_path, Measuring(length=Length(batches=40)))
     assert measured.performance.images == 640
     assert measured.predictions is None
 
 
 def test_synthetic_pixels_measure_the_inference_call_and_nothing_else(compiled: CompiledModel, tmp_path: Path) -> None:
-    measured = bench(compiled, None, tmp_path, run_settings={}, length=Length(batches=5))
+    measured = measure(Runnable(compiled, {}), None, tmp_path, Measuring(length=Length(batches=5)))
     assert measured.performance.source == "synthetic"
     assert [stage.name for stage in measured.performance.stages] == ["infer"]
     assert measured.performance.images == 80
@@ -57,7 +57,7 @@ def test_synthetic_pixels_measure_the_inference_call_and_nothing_else(compiled: 
 def test_a_measurement_says_what_the_machine_did_and_what_memory_it_took(
     compiled: CompiledModel, tmp_path: Path
 ) -> None:
-    found = bench(compiled, None, tmp_path, run_settings={}, length=Length(seconds=1.3)).performance
+    found = measure(Runnable(compiled, {}), None, tmp_path, Measuring(length=Length(seconds=1.3))).performance
     assert found.warm_up.calls >= 2
     assert found.machine.during is not None
     assert found.machine.after is not None
@@ -71,12 +71,12 @@ def test_a_measurement_says_what_the_machine_did_and_what_memory_it_took(
 
 
 def test_a_duration_ends_after_at_least_that_long(compiled: CompiledModel, tmp_path: Path) -> None:
-    measured = bench(compiled, None, tmp_path, run_settings={}, length=Length(seconds=0.2))
+    measured = measure(Runnable(compiled, {}), None, tmp_path, Measuring(length=Length(seconds=0.2)))
     assert measured.performance.wall_seconds >= 0.2
 
 
 def test_straight_from_the_images_reads_and_decodes_on_the_way(compiled: CompiledModel, tmp_path: Path) -> None:
-    measured = bench(compiled, Images.of(demo.IMAGES, demo.LABELS), tmp_path, run_settings={})
+    measured = measure(Runnable(compiled, {}), Images.of(demo.IMAGES, demo.LABELS), tmp_path)
     assert measured.performance.source == "images"
     assert measured.dataset is not None
     assert measured.dataset.labels is not None
@@ -87,10 +87,10 @@ def test_several_streams_are_in_flight_at_once(
     demo_model: OnnxModel, demo_data: PreparedDataset, compiled: CompiledModel, tmp_path: Path
 ) -> None:
     settings = run_settings_of(compiled, {"streams": "2", "threads": "1"})
-    measured = bench(compiled, demo_data, tmp_path, run_settings=settings)
+    measured = measure(Runnable(compiled, settings), demo_data, tmp_path)
     assert measured.performance.slots == 2
     assert measured.performance.run_settings == {"streams": 2, "threads": 1}
-    alone = bench(compiled, demo_data, tmp_path, run_settings={})
+    alone = measure(Runnable(compiled, {}), demo_data, tmp_path)
     assert measured.predictions is not None
     assert alone.predictions is not None
     np.testing.assert_allclose(
@@ -101,9 +101,9 @@ def test_several_streams_are_in_flight_at_once(
 def test_a_prepared_set_of_another_transform_is_refused(compiled: CompiledModel, tmp_path: Path) -> None:
     from assay.data.transform import preset
 
-    other = prepare(demo.IMAGES, preset("resnet"), tmp_path / "prepared")
+    other = prepare_with(PrepareRequest(demo.IMAGES, out=tmp_path / "prepared"), preset("resnet"))
     with pytest.raises(UsageError, match=r"cropped to 224 .* wants 72 and 64"):
-        bench(compiled, other, tmp_path, run_settings={})
+        measure(Runnable(compiled, {}), other, tmp_path)
 
 
 def test_an_artifact_whose_bytes_changed_is_refused_by_name(compiled: CompiledModel, tmp_path: Path) -> None:
@@ -111,16 +111,16 @@ def test_an_artifact_whose_bytes_changed_is_refused_by_name(compiled: CompiledMo
     content[len(content) // 2] ^= 1
     compiled.file.path.write_bytes(bytes(content))
     with pytest.raises(RecordError, match=r"artifact.onnx is damaged: it is not what its record says"):
-        bench(compiled, None, tmp_path, run_settings={})
+        measure(Runnable(compiled, {}), None, tmp_path)
 
 
 def test_a_shard_whose_bytes_changed_is_refused_by_name(
     compiled: CompiledModel, demo_model: OnnxModel, tmp_path: Path
 ) -> None:
-    data = prepare(demo.IMAGES, demo_model.transform, tmp_path / "prepared")
+    data = prepare_with(PrepareRequest(demo.IMAGES, out=tmp_path / "prepared"), demo_model.transform)
     path = data.shards[0].file.path
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(bytes(content))
     with pytest.raises(RecordError, match=r"images-00000.npy is damaged: it is not what its record says"):
-        bench(compiled, data, tmp_path, run_settings={})
+        measure(Runnable(compiled, {}), data, tmp_path)

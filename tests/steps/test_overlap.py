@@ -7,10 +7,10 @@ import pytest
 
 from assay import demo
 from assay.errors import DatasetError
-from assay.records import OnnxModel, PreparedDataset
+from assay.records import OnnxModel, PreparedDataset, Runnable
 from assay.steps.artifact import compile_to
 from assay.steps.bench import bench_all, require_apart
-from assay.steps.build_options import build_options
+from assay.steps.build_options import BuildRequest
 from assay.steps.pixel_sources import Images
 from tests import factories
 from tests.messages import assert_says
@@ -40,9 +40,9 @@ def test_a_bench_on_calibration_images_is_refused(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
     model = calibrated_on(demo_model, demo_data.dataset.image_sha256[0])
-    options, run_settings = build_options("onnxruntime", batch=16)
+    options, run_settings = BuildRequest(backend="onnxruntime").options(16)
     compiled = compile_to(model, options, tmp_path / "a.onnx")
     for data in (demo_data, Images.of(demo.IMAGES, demo.LABELS)):
         with pytest.raises(DatasetError, match="was calibrated on"):
-            bench_all([(compiled, run_settings)], data, tmp_path / "BENCH")
+            bench_all([Runnable(compiled, run_settings)], data, tmp_path / "BENCH")
         assert not (tmp_path / "BENCH/run.json").exists()

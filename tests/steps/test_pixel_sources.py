@@ -18,15 +18,15 @@ from assay.cli.main import main
 from assay.data import labels as label_files
 from assay.page import images as page_images
 from assay.quantization import calibration
-from assay.records import CompiledModel, OnnxModel, Predictions, RunRecord
+from assay.records import CompiledModel, OnnxModel, Predictions, Runnable, RunRecord
 from assay.remote.bench import Spread
 from assay.steps.artifact import compile_into
-from assay.steps.build_options import build_options
+from assay.steps.build_options import BuildRequest
 from assay.steps.check_images import parity_pixels
-from assay.steps.evaluate import evaluate
-from assay.steps.measurement import bench
+from assay.steps.evaluate import accuracy_of
+from assay.steps.measurement import Measuring, measure
 from assay.steps.pixel_sources import Images
-from assay.steps.prepare import prepare
+from assay.steps.prepare import PrepareRequest, prepare_with
 from assay.steps.results import load_run
 from tests import archives
 
@@ -190,7 +190,7 @@ CLASS_FOLDERS = [
 
 @pytest.fixture(scope="module")
 def compiled(demo_model: OnnxModel, tmp_path_factory: pytest.TempPathFactory) -> CompiledModel:
-    options, _ = build_options("onnxruntime", batch=1)
+    options, _ = BuildRequest(backend="onnxruntime").options(1)
     return compile_into(demo_model, options, tmp_path_factory.mktemp("compiled"))[0]
 
 
@@ -198,7 +198,7 @@ def compiled(demo_model: OnnxModel, tmp_path_factory: pytest.TempPathFactory) ->
 def expected(compiled: CompiledModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, npt.NDArray[np.float32]]:
     """The scores of every image from the loose files."""
     images = Images.of(demo.IMAGES, demo.LABELS)
-    predictions = bench(compiled, images, tmp_path_factory.mktemp("loose"), run_settings={}).predictions
+    predictions = measure(Runnable(compiled, {}), images, tmp_path_factory.mktemp("loose")).predictions
     assert predictions is not None
     return dict(zip(predictions.names, np.array(predictions.scores.load()), strict=True))
 
@@ -220,16 +220,17 @@ def test_names_labels_and_predictions_are_the_same_from_every_form(
     given = form(tmp_path)
     names = tuple(sorted(CONTENT if form in FLAT else _in_class_folders()))
     classes = tuple(CLASS_OF[name.rpartition("/")[2]] for name in names)
-    prepared = prepare(
-        given.images, compiled.model.transform, tmp_path / "prepared", labels=given.labels, class_list=given.class_list
+    prepared = prepare_with(
+        PrepareRequest(given.images, out=tmp_path / "prepared", labels=given.labels, class_list=given.class_list),
+        compiled.model.transform,
     )
     assert prepared.dataset.names == names
     assert prepared.dataset.labels == classes
     assert prepared.dataset.skipped == ()
-    from_prepared = bench(compiled, prepared, tmp_path / "from prepared", run_settings={})
+    from_prepared = measure(Runnable(compiled, {}), prepared, tmp_path / "from prepared")
     assert _same(from_prepared.predictions, expected)
     images = Images.of(*given)
-    straight = bench(compiled, images, tmp_path / "straight", run_settings={})
+    straight = measure(Runnable(compiled, {}), images, tmp_path / "straight")
     assert straight.dataset is not None
     assert straight.dataset.names == names
     assert straight.dataset.labels == classes
@@ -241,13 +242,13 @@ def test_a_second_preparation_of_an_archive_is_kept_until_the_archive_changes(
     compiled: CompiledModel, tmp_path: Path
 ) -> None:
     images, out = _official(tmp_path), tmp_path / "prepared"
-    first = prepare(images, compiled.model.transform, out)
+    first = prepare_with(PrepareRequest(images, out=out), compiled.model.transform)
     written = (out / "images-00000.npy").stat().st_mtime_ns
-    assert prepare(images, compiled.model.transform, out) == first
+    assert prepare_with(PrepareRequest(images, out=out), compiled.model.transform) == first
     assert (out / "images-00000.npy").stat().st_mtime_ns == written
     swapped = dict(zip(CONTENT, reversed(CONTENT.values()), strict=True))
     archives.tar(images, swapped)
-    second = prepare(images, compiled.model.transform, out)
+    second = prepare_with(PrepareRequest(images, out=out), compiled.model.transform)
     assert second.dataset.image_sha256 == first.dataset.image_sha256[::-1]
 
 
@@ -302,7 +303,9 @@ def test_workers_are_sent_the_bytes_that_an_archive_holds(
     compiled: CompiledModel, expected: dict[str, npt.NDArray[np.float32]], tmp_path: Path
 ) -> None:
     images = Images.of(*_shards(tmp_path))
-    shared = bench(compiled, images, tmp_path / "shared", spread=Spread(devices=("cpu", "cpu")), run_settings={})
+    shared = measure(
+        Runnable(compiled, {}), images, tmp_path / "shared", Measuring(workers=Spread(devices=("cpu", "cpu")))
+    )
     assert _same(shared.predictions, expected)
     assert len(shared.performance.shares) == 2
     assert shared.dataset is not None
@@ -311,10 +314,10 @@ def test_workers_are_sent_the_bytes_that_an_archive_holds(
 
 def test_predictions_are_evaluated_with_the_labels_of_the_devkit(compiled: CompiledModel, tmp_path: Path) -> None:
     given = _tar_with_devkit(tmp_path)
-    predictions = bench(compiled, Images.of(given.images, None), tmp_path / "bench", run_settings={}).predictions
+    predictions = measure(Runnable(compiled, {}), Images.of(given.images, None), tmp_path / "bench").predictions
     assert predictions is not None
     assert given.labels is not None
-    assert evaluate(predictions, given.labels) == evaluate(predictions, demo.LABELS)
+    assert accuracy_of(predictions, given.labels) == accuracy_of(predictions, demo.LABELS)
 
 
 def test_an_archive_in_the_place_of_a_prepared_set_says_how_to_make_one(

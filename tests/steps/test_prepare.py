@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,10 +22,9 @@ from assay.data import prepared, transform
 from assay.errors import DatasetError, UsageError
 from assay.progress import Silent
 from assay.records import ImageWarning, PreparedDataset
-from assay.steps.prepare import load_prepared, prepare
+from assay.steps.prepare import PrepareRequest, load_prepared, prepare_with
 from assay.storage import files, store
-from assay.whole_run import run as run_step
-from assay.whole_run.run import RunRequest
+from assay.whole_run.request import RunRequest
 from tests import factories
 from tests.messages import assert_says
 
@@ -85,7 +85,7 @@ def _everything(folder: Path) -> dict[str, str]:
 def test_all_files_that_cannot_be_decoded_are_named_together(tmp_path: Path) -> None:
     images = _broken(_images(tmp_path / "images", 3))
     with pytest.raises(DatasetError) as caught:
-        prepare(images, SMALL, tmp_path / "out")
+        prepare_with(PrepareRequest(images, out=tmp_path / "out"), SMALL)
     assert_says(caught, f"5 of 8 images in {images} cannot be used", "mend or remove them", "--on-error skip")
     assert [line.partition(":")[0] for line in caught.value.files] == [
         "bomb.png",
@@ -99,7 +99,7 @@ def test_all_files_that_cannot_be_decoded_are_named_together(tmp_path: Path) -> 
 
 def test_files_that_were_skipped_are_in_the_record_with_the_reason_and_said(tmp_path: Path) -> None:
     images, notes = _broken(_images(tmp_path / "images", 3)), Notes()
-    made = prepare(images, SMALL, tmp_path / "out", on_error="skip", progress=notes)
+    made = prepare_with(PrepareRequest(images, out=tmp_path / "out", on_error="skip", progress=notes), SMALL)
     assert made.dataset.names == ("00.png", "01.png", "02.png")
     assert {failure.name: failure.reason for failure in made.dataset.failures}["empty.jpg"] == "empty file"
     assert len(made.dataset.failures) == 5
@@ -113,14 +113,14 @@ def test_an_image_whose_file_is_gone_is_named_and_never_left_out(
     images = _images(tmp_path / "images", 2)
     (images / "gone.png").symlink_to(tmp_path / "nowhere.png")
     with pytest.raises(DatasetError) as caught:
-        prepare(images, SMALL, tmp_path / "out", on_error=on_error)
+        prepare_with(PrepareRequest(images, out=tmp_path / "out", on_error=on_error), SMALL)
     assert_says(caught, f"cannot read image {images / 'gone.png'}", "No such file", "take it away")
 
 
 def test_a_file_that_is_no_image_by_its_name_is_listed_and_said(tmp_path: Path) -> None:
     images, notes = _images(tmp_path / "images", 2), Notes()
     (images / "README.md").write_text("hello")
-    made = prepare(images, SMALL, tmp_path / "out", progress=notes)
+    made = prepare_with(PrepareRequest(images, out=tmp_path / "out", progress=notes), SMALL)
     assert made.dataset.skipped == ("README.md",)
     assert notes.said == ["skipped 1 files, no images by their names: README.md"]
 
@@ -129,7 +129,7 @@ def test_a_damaged_jpeg_is_used_and_the_decoders_warning_is_in_the_record_and_sa
     pytest.importorskip("simplejpeg", reason="without it no warning is heard")
     images, notes = _images(tmp_path / "images", 2), Notes()
     (images / "flipped.jpg").write_bytes(factories.damaged(factories.jpeg()))
-    made = prepare(images, SMALL, tmp_path / "out", progress=notes)
+    made = prepare_with(PrepareRequest(images, out=tmp_path / "out", progress=notes), SMALL)
     (warning,) = made.dataset.warnings
     assert made.dataset.names == ("00.png", "01.png", "flipped.jpg")
     assert warning.name == "flipped.jpg"
@@ -144,9 +144,9 @@ def test_a_damaged_jpeg_is_used_and_the_decoders_warning_is_in_the_record_and_sa
 def test_the_broken_files_of_the_material_are_named_and_the_bit_flips_used(material: Path, tmp_path: Path) -> None:
     pytest.importorskip("simplejpeg", reason="without it no warning is heard")
     with pytest.raises(DatasetError) as caught:
-        prepare(material / "broken", SMALL, tmp_path / "out")
+        prepare_with(PrepareRequest(material / "broken", out=tmp_path / "out"), SMALL)
     assert len(caught.value.files) == 5
-    made = prepare(material / "broken", SMALL, tmp_path / "out", on_error="skip")
+    made = prepare_with(PrepareRequest(material / "broken", out=tmp_path / "out", on_error="skip"), SMALL)
     assert made.dataset.names == ("bit_flips.jpg",)
     assert made.dataset.warnings == (
         ImageWarning(name="bit_flips.jpg", reason="Corrupt JPEG data: premature end of data segment"),
@@ -226,9 +226,9 @@ def test_preparing_that_was_killed_goes_on_with_its_whole_shards_to_the_same_byt
     (out / f".images-00003.npy.{child.pid}{files.PARTIAL}").write_bytes(b"half")
     whole = {path.name: path.stat().st_mtime_ns for path in out.glob("images-0000[012].npy")}
     assert len(whole) == 3
-    resumed = prepare(images, SMALL, out)
+    resumed = prepare_with(PrepareRequest(images, out=out), SMALL)
     assert {name: (out / name).stat().st_mtime_ns for name in whole} == whole
-    prepare(images, SMALL, tmp_path / "at once")
+    prepare_with(PrepareRequest(images, out=tmp_path / "at once"), SMALL)
     at_once = _everything(tmp_path / "at once")
     found = _everything(out)
     # The record holds the times of its files; all pixels and the record's content are the same.
@@ -242,10 +242,10 @@ def test_preparing_that_was_killed_goes_on_with_its_whole_shards_to_the_same_byt
 @pytest.mark.usefixtures("two_images_a_shard")
 def test_shards_of_an_earlier_larger_set_do_not_remain(tmp_path: Path) -> None:
     images, out = _images(tmp_path / "images", 7), tmp_path / "out"
-    prepare(images, SMALL, out)
+    prepare_with(PrepareRequest(images, out=out), SMALL)
     for name in ("03.png", "04.png", "05.png", "06.png"):
         (images / name).unlink()
-    made = prepare(images, SMALL, out)
+    made = prepare_with(PrepareRequest(images, out=out), SMALL)
     assert sorted(_everything(out)) == ["images-00000.npy", "images-00001.npy", "prepared.json"]
     assert [shard.shape[0] for shard in made.shards] == [2, 1]
 
@@ -253,25 +253,25 @@ def test_shards_of_an_earlier_larger_set_do_not_remain(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("two_images_a_shard")
 def test_the_record_of_an_earlier_set_does_not_outlive_its_shards(tmp_path: Path) -> None:
     images, out = _images(tmp_path / "images", 4), tmp_path / "out"
-    prepare(images, SMALL, out)
+    prepare_with(PrepareRequest(images, out=out), SMALL)
     (images / "03.png").write_bytes(b"")
     with pytest.raises(DatasetError):
-        prepare(images, SMALL, out)
+        prepare_with(PrepareRequest(images, out=out), SMALL)
     assert not (out / "prepared.json").exists()
 
 
 def test_a_whole_set_is_kept_and_written_to_no_more(tmp_path: Path) -> None:
     images, out = _images(tmp_path / "images", 3), tmp_path / "out"
-    first = prepare(images, SMALL, out)
+    first = prepare_with(PrepareRequest(images, out=out), SMALL)
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
-    assert prepare(images, SMALL, out) == first
+    assert prepare_with(PrepareRequest(images, out=out), SMALL) == first
     assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
 
 
 @pytest.mark.usefixtures("two_images_a_shard")
 def test_many_shards_hold_every_image_in_its_order(tmp_path: Path) -> None:
     images = _images(tmp_path / "images", 21)
-    made = prepare(images, SMALL, tmp_path / "out")
+    made = prepare_with(PrepareRequest(images, out=tmp_path / "out"), SMALL)
     rows = [row for shard in made.shards for row in shard.load()]
     assert len(rows) == len(made.dataset.names) == 21
     for name, row in zip(made.dataset.names, rows, strict=True):
@@ -291,10 +291,10 @@ def test_class_folders_are_numbered_by_the_class_list(tmp_path: Path) -> None:
     images = _class_folders(tmp_path / "images", "n01", "n03")
     listed = tmp_path / "classes.txt"
     listed.write_text("n03 tench\nn02\nn01\n")
-    made = prepare(images, SMALL, tmp_path / "out", class_list=listed)
+    made = prepare_with(PrepareRequest(images, out=tmp_path / "out", class_list=listed), SMALL)
     assert made.dataset.names == ("n01/1.png", "n03/1.png")
     assert made.dataset.labels == (2, 0)
-    assert prepare(images, SMALL, tmp_path / "plain").dataset.labels == (0, 1)
+    assert prepare_with(PrepareRequest(images, out=tmp_path / "plain"), SMALL).dataset.labels == (0, 1)
 
 
 def test_class_folders_that_are_not_in_the_class_list_are_named(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_class_folders_that_are_not_in_the_class_list_are_named(tmp_path: Path) 
     listed = tmp_path / "classes.txt"
     listed.write_text("n01\nn02\n")
     with pytest.raises(DatasetError) as caught:
-        prepare(images, SMALL, tmp_path / "out", class_list=listed)
+        prepare_with(PrepareRequest(images, out=tmp_path / "out", class_list=listed), SMALL)
     assert_says(caught, f"2 class folders in {images} are not in {listed}", "add them there")
     assert caught.value.files == ("n08", "n09")
 
@@ -312,7 +312,7 @@ def test_a_class_list_for_images_without_any_class_says_what_is_missing(tmp_path
     listed = tmp_path / "classes.txt"
     listed.write_text("n01\n")
     with pytest.raises(UsageError, match="lie in no class folders; give --labels too"):
-        prepare(images, SMALL, tmp_path / "out", class_list=listed)
+        prepare_with(PrepareRequest(images, out=tmp_path / "out", class_list=listed), SMALL)
 
 
 def test_labels_by_synset_reach_the_record_from_the_command_line(tmp_path: Path) -> None:
@@ -349,6 +349,7 @@ def test_a_damaged_jpeg_that_is_decoded_on_the_way_is_in_the_record_too(
     tmp_path: Path, demo_choice: transform.TransformChoice
 ) -> None:
     pytest.importorskip("simplejpeg", reason="without it no warning is heard")
+    import assay
     from assay import demo
 
     images, notes = tmp_path / "images", Notes()
@@ -356,8 +357,8 @@ def test_a_damaged_jpeg_that_is_decoded_on_the_way_is_in_the_record_too(
     for path in sorted(demo.IMAGES.iterdir())[:3]:
         shutil.copy(path, images)
     (images / "flipped.jpg").write_bytes(factories.damaged(factories.jpeg()))
-    request = RunRequest(model=str(demo.ONNX), images=images, transform=demo_choice, batches=(1, 2), prepare=False)
-    run = run_step.run(request, tmp_path / "RUN", notes).run
+    request = RunRequest(str(demo.ONNX), images=images, **vars(demo_choice), batch=(1, 2), no_prepare=True, out="RUN")
+    run = assay.run(replace(request, out=tmp_path / "RUN", progress=notes)).run
     assert run.dataset is not None
     assert [warning.name for warning in run.dataset.warnings] == ["flipped.jpg"]
     assert any("flipped.jpg (Corrupt JPEG data" in warning for warning in run.warnings)

@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 
 from assay.errors import UsageError
-from assay.records import CompiledModel, OnnxModel
+from assay.records import CompiledModel, OnnxModel, Runnable
 from assay.steps.artifact import compile_into
 from assay.steps.bench import bench_all
-from assay.steps.build_options import build_options
+from assay.steps.build_options import BuildRequest
 from assay.steps.interleave import bench_interleaved
-from assay.steps.measurement import Length
+from assay.steps.measurement import Length, Measuring
 from assay.steps.results import load_run
 
 
 def compiled(model: OnnxModel, backend: str, folder: Path) -> CompiledModel:
-    options, _ = build_options(backend, batch=2)
+    options, _ = BuildRequest(backend=backend).options(2)
     return compile_into(model, options, folder)[0]
 
 
@@ -23,7 +23,7 @@ def compiled(model: OnnxModel, backend: str, folder: Path) -> CompiledModel:
 def test_the_costliest_nodes_are_in_the_record(backend: str, demo_model: OnnxModel, tmp_path: Path) -> None:
     pytest.importorskip(backend)
     artifact = compiled(demo_model, backend, tmp_path)
-    record = bench_all([(artifact, {})], None, tmp_path, length=Length(batches=5), profiled=True)
+    record = bench_all([Runnable(artifact, {})], None, tmp_path, Measuring(length=Length(batches=5), profile=True))
     found = record.results[0].profile
     assert found is not None
     assert 3 <= found.calls <= 100
@@ -39,7 +39,7 @@ def test_the_costliest_nodes_are_in_the_record(backend: str, demo_model: OnnxMod
 
 def test_without_being_asked_there_is_no_profile(demo_model: OnnxModel, tmp_path: Path) -> None:
     artifact = compiled(demo_model, "onnxruntime", tmp_path)
-    record = bench_all([(artifact, {})], None, tmp_path, length=Length(batches=2))
+    record = bench_all([Runnable(artifact, {})], None, tmp_path, Measuring(length=Length(batches=2)))
     assert record.results[0].profile is None
 
 
@@ -49,6 +49,6 @@ def test_a_backend_without_one_says_which_have_one_before_anything_is_measured(
 ) -> None:
     artifact = compiled(demo_model, "null", tmp_path)
     bench = bench_interleaved if interleaved else bench_all
-    with pytest.raises(UsageError, match=r"--profile: backend null does not tell .*onnxruntime.* can: leave it away"):
-        bench([(artifact, {})] * 2, None, tmp_path / "bench", profiled=True)
+    with pytest.raises(UsageError, match=r"backend null does not tell .*onnxruntime.* can"):
+        bench([Runnable(artifact)] * 2, None, tmp_path / "bench", Measuring(profile=True))
     assert not (tmp_path / "bench").exists()

@@ -20,7 +20,7 @@ from tests.messages import assert_says
 READERS: dict[str, Callable[[Path], object]] = {
     "labels": lambda path: labels.classes_of(["a.png"], path),
     "class list": class_list.read,
-    "import": lambda path: import_results([path], {}),
+    "import": lambda path: import_results([path]),
     "prepared set": load_prepared,
     "record": lambda path: store.read(path, RunRecord),
 }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from assay.progress import Silent
-from assay.tuning.request import TuneRequest
+from assay.tuning.request import Goal
 
 # The end of a search takes its share of the budget; how many trials there are is for `Enough` to say.
-BOTH = TuneRequest(backends=["onnxruntime"], batches=[1, 16], budget_seconds=30.0)
-SHORT = TuneRequest(backends=["onnxruntime"], batches=[16], int8=False, budget_seconds=30.0)
+BOTH = Goal(backends=["onnxruntime"], batches=[1, 16], budget_seconds=30.0)
+SHORT = Goal(backends=["onnxruntime"], batches=[16], int8=False, budget_seconds=30.0)
 
 
 class Enough(Silent):

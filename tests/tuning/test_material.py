@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from assay.steps.adopt import describe
-from assay.steps.prepare import load_prepared, prepare
+from assay.steps.prepare import PrepareRequest, load_prepared, prepare_with
 from assay.tuning import text as render
 from assay.tuning.eight_bit_models import Quantizer
-from assay.tuning.request import TuneRequest
-from assay.tuning.tune import tune
+from assay.tuning.request import Goal
+from assay.tuning.tune import SearchFolder, find_fastest
 from tests.tuning.searches import Enough
 
 pytest.importorskip("optuna", reason="needs the extra `tune`")
@@ -26,9 +26,9 @@ def test_mobilenet_is_found_to_be_lost_with_one_scale_a_layer_whatever_its_speed
 ) -> None:
     model = describe(material / "models" / "mobilenet_v1_0.25_224.onnx")
     labels = material / "labels" / "val_label.txt"
-    data = prepare(material / "images", model.transform, tmp_path / "prepared", labels=labels)
-    request = TuneRequest(backends=["onnxruntime"], batches=[16], budget_seconds=900.0, max_drop=3.0)
-    found = tune(model, data, tmp_path / "T", request, Enough(STARTS))
+    data = prepare_with(PrepareRequest(material / "images", out=tmp_path / "prepared", labels=labels), model.transform)
+    request = Goal(backends=["onnxruntime"], batches=[16], budget_seconds=900.0, max_drop=3.0)
+    found = find_fastest(model, data, SearchFolder(tmp_path / "T"), request, Enough(STARTS))
     quantized = [one for one in found.trials if one.candidate.calibrator is not None]
     assert len(quantized) == STARTS - 1
     assert all(one.state in ("right", "wrong") for one in quantized)

@@ -8,7 +8,7 @@ import pytest
 
 from assay.errors import RecordError
 from assay.tuning import optuna_search as searching
-from assay.tuning.optuna_search import best_of, search
+from assay.tuning.optuna_search import Study, best_of
 from assay.tuning.records import Candidate, TrialState, TuningTrial
 from assay.tuning.space import BackendSpace, Space
 
@@ -21,6 +21,8 @@ SPACE = Space(backends=(FAST, SLOW), batches=(1, 16), calibrators=("minmax",), f
 
 class Trials:
     """Tries candidates at once, by a speed that is known, and remembers what was asked."""
+
+    most_seconds = 30.0
 
     def __init__(self, interrupt_at: int | None = None) -> None:
         self.asked: list[Candidate] = []
@@ -48,16 +50,8 @@ class Trials:
 def _searched(
     folder: Path, trials: Trials, interest: str = "a", seconds: float = 60.0, most_seconds: float = 30.0
 ) -> tuple[list[TuningTrial], str]:
-    return search(
-        SPACE,
-        trials.attempt,
-        folder / "study.sqlite",
-        interest=interest,
-        seed=0,
-        seconds=seconds,
-        most_seconds=most_seconds,
-        tell=trials.tell,
-    )
+    trials.most_seconds = most_seconds
+    return Study(folder / "study.sqlite", interest, seed=0).run(SPACE, trials, seconds)
 
 
 def test_every_backends_defaults_come_first(tmp_path: Path) -> None:

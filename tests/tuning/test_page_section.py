@@ -8,7 +8,7 @@ import pytest
 
 from assay.cli.main import main
 from assay.errors import RecordError
-from assay.page.report import write_report
+from assay.page.report import ReportRequest, report, write_report
 from assay.steps.results import load_run
 from assay.storage import store
 from assay.tuning import page_section
@@ -60,7 +60,7 @@ def test_a_search_that_found_nothing_belongs_to_a_run_of_its_model(tmp_path: Pat
     found = searches.fruitless(record, *searches.trials()[3:])
     assert _found(tmp_path, found).best is None
     store.write(tmp_path / "tuning.json", searches.of_another_model(found))
-    page = write_report([tmp_path]).path.read_text(encoding="utf-8")
+    page = report([tmp_path]).path.read_text(encoding="utf-8")
     assert "tuning.json is left out: it is of another model, net" in page
     assert "The search" not in page
 
@@ -68,13 +68,13 @@ def test_a_search_that_found_nothing_belongs_to_a_run_of_its_model(tmp_path: Pat
 def test_a_search_without_a_run_has_a_page_of_its_own_with_the_picture(tmp_path: Path) -> None:
     found = searches.fruitless(searches.run(tmp_path / "other"), *searches.trials()[3:6])
     store.write(tmp_path / "T/tuning.json", found)
-    page = write_report([tmp_path / "T"]).path
+    page = report([tmp_path / "T"]).path
     assert page == tmp_path / "T/report.html"
     text = page.read_text(encoding="utf-8")
     assert "chart-frontier" in text
     assert "No trial passed the gate" in text
     os.utime(page, ns=(1, 1))
-    assert write_report([tmp_path / "T"], reuse=True).path.stat().st_mtime_ns == 1
+    assert write_report(ReportRequest([tmp_path / "T"]), reuse=True).path.stat().st_mtime_ns == 1
 
 
 def test_every_trial_is_in_the_picture_or_in_a_count(tmp_path: Path) -> None:
@@ -143,12 +143,12 @@ def test_a_damaged_record_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_a_page_is_made_again_where_its_search_has_changed(tmp_path: Path) -> None:
     record = searches.run(tmp_path)
-    page = write_report([tmp_path]).path
+    page = report([tmp_path]).path
     os.utime(page, ns=(1, 1))
-    assert write_report([tmp_path], reuse=True).path.stat().st_mtime_ns == 1
+    assert write_report(ReportRequest([tmp_path]), reuse=True).path.stat().st_mtime_ns == 1
     for place in ("tuning.json", "tune/tuning.json"):
         store.write(tmp_path / place, searches.search(record))
-        made = write_report([tmp_path], reuse=True).path
+        made = write_report(ReportRequest([tmp_path]), reuse=True).path
         assert made.stat().st_mtime_ns != 1
         assert "The search" in made.read_text(encoding="utf-8")
         os.utime(made, ns=(1, 1))

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 
 from assay.cli.main import main
 from assay.errors import RecordError, UsageError
-from assay.page.report import write_report
+from assay.page.report import report
 from assay.records import OnnxModel, PreparedDataset
 from assay.steps.prepare import load_prepared
 from assay.steps.results import load_run
 from assay.storage import store
 from assay.tuning.records import Tuning
-from assay.tuning.tune import load_tuning, tune
+from assay.tuning.tune import SearchFolder, find_fastest, load_tuning
 from tests.tuning.searches import BOTH, SHORT, Enough
 
 pytest.importorskip("optuna", reason="needs the extra `tune`")
@@ -32,7 +32,7 @@ def tuned(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Tuning, Path]:
     folder = tmp_path_factory.mktemp("tuned")
-    return tune(demo_model, demo_data, folder, BOTH, Enough(4)), folder
+    return find_fastest(demo_model, demo_data, SearchFolder(folder), BOTH, Enough(4)), folder
 
 
 def test_the_result_is_right_and_no_slower_than_the_default(tuned: tuple[Tuning, Path]) -> None:
@@ -89,7 +89,7 @@ def test_it_leaves_a_run_with_a_page_that_shows_the_search(tuned: tuple[Tuning, 
     assert found.compiled is not None
     assert record.results[0].compiled.file.sha256 == found.compiled.file.sha256
     assert record.results[0].performance.source == "prepared"
-    written = write_report([folder]).path.read_text()
+    written = report([folder]).path.read_text()
     assert "The search" in written
 
 
@@ -105,7 +105,7 @@ def test_a_second_search_goes_on_where_the_first_ended(
 ) -> None:
     found, searched = tuned
     folder = shutil.copytree(searched, tmp_path / "tuned")
-    again = tune(demo_model, demo_data, folder, BOTH, Enough(1))
+    again = find_fastest(demo_model, demo_data, SearchFolder(folder), BOTH, Enough(1))
     # What the end of a search made of them is no part of the study.
     before, after = (tuple(replace(one, end_speed=None) for one in tuning.trials) for tuning in (found, again))
     assert after[: len(before)] == before
@@ -129,9 +129,11 @@ def test_a_search_that_goes_on_and_ends_badly_leaves_the_earlier_result_whole(
     folder = shutil.copytree(searched, tmp_path / "tuned")
     before = {name: (folder / name).read_bytes() for name in ("tuning.json", "run.json")}
     with pytest.raises(UsageError, match="give at least"):
-        tune(demo_model, demo_data, folder, replace_request(BOTH, budget_seconds=0.001))
+        find_fastest(demo_model, demo_data, SearchFolder(folder), replace_request(BOTH, budget_seconds=0.001))
     with pytest.raises(SystemError):
-        tune(demo_model, demo_data, folder, replace_request(BOTH, budget_seconds=600.0), Broken(2))
+        find_fastest(
+            demo_model, demo_data, SearchFolder(folder), replace_request(BOTH, budget_seconds=600.0), Broken(2)
+        )
     assert {name: (folder / name).read_bytes() for name in before} == before
     kept = load_tuning(folder).compiled
     assert kept is not None
@@ -146,6 +148,6 @@ def test_a_study_of_other_data_is_refused(tuned: tuple[Tuning, Path], demo_model
     _, folder = tuned
     before = {path: path.stat().st_mtime_ns for name in ("tuning.json", "data") for path in _files(folder / name)}
     with pytest.raises(RecordError, match="choose another folder"):
-        tune(demo_model, load_prepared(folder / "data/evaluation"), folder, SHORT)
+        find_fastest(demo_model, load_prepared(folder / "data/evaluation"), SearchFolder(folder), SHORT)
     # What is refused leaves the search that is there as it is.
     assert {path: path.stat().st_mtime_ns for path in before} == before

@@ -19,13 +19,13 @@ from assay.backends import registry
 from assay.cli.main import main
 from assay.errors import BackendError, DatasetError, MissingExtraError, RecordError, UsageError
 from assay.records import OnnxModel, PreparedDataset
-from assay.steps.prepare import prepare
+from assay.steps.prepare import PrepareRequest, prepare_with
 from assay.storage import locks
 from assay.tuning import progress_of_search, trial
 from assay.tuning.optuna_search import OutOfTime
 from assay.tuning.records import Objective
-from assay.tuning.request import TuneRequest
-from assay.tuning.tune import tune
+from assay.tuning.request import Goal
+from assay.tuning.tune import SearchFolder, find_fastest
 from tests.backends import faulty
 from tests.messages import assert_says
 from tests.tuning.searches import SHORT, Enough
@@ -37,11 +37,11 @@ def test_a_finished_search_for_the_very_same_can_be_taken_as_it_is(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
     request = replace(SHORT, budget_seconds=20.0)
-    first = tune(demo_model, demo_data, tmp_path, request, reuse=True)
-    assert tune(demo_model, demo_data, tmp_path, request, reuse=True) == first
+    first = find_fastest(demo_model, demo_data, SearchFolder(tmp_path, reuse=True), request)
+    assert find_fastest(demo_model, demo_data, SearchFolder(tmp_path, reuse=True), request) == first
     assert first.compiled is not None
     first.compiled.file.path.unlink()
-    again = tune(demo_model, demo_data, tmp_path, request, reuse=True)
+    again = find_fastest(demo_model, demo_data, SearchFolder(tmp_path, reuse=True), request)
     assert again.compiled is not None
     assert again.compiled.file.path.is_file()
 
@@ -65,7 +65,7 @@ def test_a_search_that_was_killed_goes_on_where_it_was(
             kept.append(message)
             super().note(message)
 
-    found = tune(demo_model, demo_data, tmp_path, SHORT, Noted(1))
+    found = find_fastest(demo_model, demo_data, SearchFolder(tmp_path), SHORT, Noted(1))
     assert not any(message.startswith("trial 1:") for message in kept)
     assert found.trials[0].candidate.batch == 16
     assert found.trials[0].state == "right"
@@ -76,18 +76,18 @@ def test_a_second_search_in_the_folder_is_told_who_holds_it(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
     with locks.lock(tmp_path), pytest.raises(RecordError, match="is in use by another assay"):
-        tune(demo_model, demo_data, tmp_path, SHORT)
+        find_fastest(demo_model, demo_data, SearchFolder(tmp_path), SHORT)
 
 
 def test_a_budget_too_short_for_one_trial_says_what_would_do(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        tune(demo_model, demo_data, tmp_path, TuneRequest(budget_seconds=0.01, int8=False))
+        find_fastest(demo_model, demo_data, SearchFolder(tmp_path), Goal(budget_seconds=0.01, int8=False))
     assert_says(caught, "--budget 0.0 s", "getting ready took", "of which scoring the reference", "give at least")
     # With the reference kept, it is no longer what takes the time.
     with pytest.raises(UsageError) as caught:
-        tune(demo_model, demo_data, tmp_path, TuneRequest(budget_seconds=0.01, int8=False))
+        find_fastest(demo_model, demo_data, SearchFolder(tmp_path), Goal(budget_seconds=0.01, int8=False))
     took, scoring = (float(one) for one in re.findall(r"(?:took|reference) ([\d.]+) s", str(caught.value)))
     assert scoring < took
 
@@ -109,7 +109,9 @@ def test_a_budget_that_the_first_trial_goes_beyond_says_what_would_do(
     monkeypatch.setattr(registry, "BACKENDS", {**registry.BACKENDS, **faulty.TABLE})
     monkeypatch.setattr(progress_of_search, "_HANGING_SHARE", 1.0)
     with pytest.raises(UsageError) as caught:
-        tune(demo_model, demo_data, tmp_path, replace(SHORT, backends=["hanging"], budget_seconds=10.0))
+        find_fastest(
+            demo_model, demo_data, SearchFolder(tmp_path), replace(SHORT, backends=["hanging"], budget_seconds=10.0)
+        )
     assert_says(caught, "--budget 10.0 s is too short for one trial", "give at least 20.0 s")
 
 
@@ -117,9 +119,9 @@ def test_no_images_to_calibrate_on_is_said(demo_model: OnnxModel, demo_data: Pre
     alone = tmp_path / "images"
     alone.mkdir()
     shutil.copy2(demo.IMAGES / demo_data.dataset.names[0], alone)
-    one = prepare(alone, demo_model.transform, tmp_path / "prepared")
+    one = prepare_with(PrepareRequest(alone, out=tmp_path / "prepared"), demo_model.transform)
     with pytest.raises(DatasetError) as caught:
-        tune(demo_model, one, tmp_path / "T", TuneRequest(budget_seconds=30.0))
+        find_fastest(demo_model, one, SearchFolder(tmp_path / "T"), Goal(budget_seconds=30.0))
     assert_says(caught, "too few to calibrate", "--calibration", "--no-int8")
 
 
@@ -127,7 +129,7 @@ def test_calibration_images_among_those_to_evaluate_on_are_named(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
     with pytest.raises(DatasetError) as caught:
-        tune(demo_model, demo_data, tmp_path, TuneRequest(budget_seconds=30.0, calibration=demo_data))
+        find_fastest(demo_model, demo_data, SearchFolder(tmp_path), Goal(budget_seconds=30.0, calibration=demo_data))
     assert_says(caught, "240 calibration images are among the 240 images", demo_data.dataset.names[0])
 
 
@@ -137,7 +139,7 @@ def test_a_backend_that_crashes_in_every_trial_costs_its_trials_alone(
     known = {**registry.BACKENDS, **faulty.TABLE}
     monkeypatch.setattr(registry, "BACKENDS", {name: known[name] for name in ("onnxruntime", "crashing")})
     request = replace(SHORT, backends=["crashing", "onnxruntime"])
-    found = tune(demo_model, demo_data, tmp_path, request, Enough(3))
+    found = find_fastest(demo_model, demo_data, SearchFolder(tmp_path), request, Enough(3))
     crashed = [one for one in found.trials if one.candidate.backend == "crashing"]
     assert crashed
     assert all(one.state == "failed" and "crashed (SIGSEGV)" in (one.reason or "") for one in crashed)
@@ -152,7 +154,7 @@ def test_a_backend_that_hangs_costs_its_trial_alone(
     monkeypatch.setattr(progress_of_search, "_MOST_SHARE", 0.0)
     monkeypatch.setattr(progress_of_search, "_MOST_SECONDS", 8.0)
     request = replace(SHORT, backends=["hanging", "onnxruntime"], budget_seconds=60.0)
-    found = tune(demo_model, demo_data, tmp_path, request, Enough(2))
+    found = find_fastest(demo_model, demo_data, SearchFolder(tmp_path), request, Enough(2))
     assert found.trials[0].state == "failed"
     said = (
         "while compiling demo at batch 16: of this --budget a trial may take 8.0 s; a search with more tries it again"
@@ -168,7 +170,7 @@ def test_a_trial_that_the_time_did_not_suffice_for_is_tried_again_by_the_next_se
     known = {**faulty.TABLE, **registry.BACKENDS}
     monkeypatch.setattr(registry, "BACKENDS", {name: known[name] for name in ("onnxruntime", "hanging")})
     request = replace(SHORT, backends=["onnxruntime", "hanging"], budget_seconds=20.0)
-    found = tune(demo_model, demo_data, tmp_path, request)
+    found = find_fastest(demo_model, demo_data, SearchFolder(tmp_path), request)
     assert [one.candidate.backend for one in found.trials] == ["onnxruntime"]
     assert found.stopped == "the time is up"
     assert found.seconds < 25
@@ -187,7 +189,7 @@ def test_work_that_the_time_did_not_suffice_for_is_no_overhead(
         raise OutOfTime
 
     monkeypatch.setattr(trial.Trial, "tried", unfinished)
-    found = tune(demo_model, demo_data, tmp_path, replace(SHORT, budget_seconds=600.0), Enough(9))
+    found = find_fastest(demo_model, demo_data, SearchFolder(tmp_path), replace(SHORT, budget_seconds=600.0), Enough(9))
     worked = (1 - found.overhead_share) * found.seconds
     assert worked > 5.0 + found.trials[0].working_seconds
 
@@ -213,7 +215,7 @@ def test_no_backend_at_all_says_why(demo_model: OnnxModel, demo_data: PreparedDa
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "BACKENDS", {"absent": faulty.TABLE["absent"]})
         with pytest.raises(BackendError) as caught:
-            tune(demo_model, demo_data, tmp_path, TuneRequest(budget_seconds=30.0, int8=False))
+            find_fastest(demo_model, demo_data, SearchFolder(tmp_path), Goal(budget_seconds=30.0, int8=False))
     assert_says(caught, "no backend can run", "pip install")
 
 
@@ -221,7 +223,7 @@ def test_memory_beyond_what_is_allowed_is_refused_whatever_was_measured_before(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
     request = replace(SHORT, max_memory=1 << 20)
-    found = tune(demo_model, demo_data, tmp_path, request, Enough(2))
+    found = find_fastest(demo_model, demo_data, SearchFolder(tmp_path), request, Enough(2))
     assert found.best is None
     assert {one.state for one in found.trials} == {"too large"}
     assert all((one.peak_memory_bytes or 0) > 1 << 20 for one in found.trials)
@@ -240,7 +242,7 @@ def test_memory_beyond_what_is_allowed_is_refused_whatever_was_measured_before(
 )
 def test_a_figure_that_cannot_be_meant_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        TuneRequest(**changes)
+        Goal(**changes)
 
 
 def test_an_empty_list_of_backends_is_a_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -252,7 +254,7 @@ def test_an_empty_list_of_backends_is_a_wrong_use(tmp_path: Path, capsys: pytest
 
 def test_images_to_calibrate_on_are_refused_where_nothing_is_quantized(demo_data: PreparedDataset) -> None:
     with pytest.raises(UsageError, match="--no-int8"):
-        TuneRequest(int8=False, calibration=demo_data)
+        Goal(int8=False, calibration=demo_data)
 
 
 def test_labels_that_the_model_does_not_have_are_known_before_the_search(
@@ -261,7 +263,7 @@ def test_labels_that_the_model_does_not_have_are_known_before_the_search(
     labels = (4_000, *(demo_data.dataset.labels or ())[1:])
     other = msgspec.structs.replace(demo_data, dataset=msgspec.structs.replace(demo_data.dataset, labels=labels))
     with pytest.raises(DatasetError, match="4000"):
-        tune(demo_model, other, tmp_path, SHORT)
+        find_fastest(demo_model, other, SearchFolder(tmp_path), SHORT)
     assert not (tmp_path / "reference").exists()
 
 
@@ -270,7 +272,7 @@ def test_a_missing_optuna_is_known_before_the_search(
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtraError, match=r"assay-inference\[tune\]"):
-        tune(demo_model, demo_data, tmp_path, SHORT)
+        find_fastest(demo_model, demo_data, SearchFolder(tmp_path), SHORT)
     assert not (tmp_path / "reference").exists()
 
 
@@ -278,7 +280,9 @@ def test_all_images_are_evaluated_on_where_no_backend_has_8_bits(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
     pytest.importorskip("MNN", reason="needs the extra `mnn`")
-    found = tune(demo_model, demo_data, tmp_path, replace(SHORT, backends=["mnn"], int8=True), Enough(1))
+    found = find_fastest(
+        demo_model, demo_data, SearchFolder(tmp_path), replace(SHORT, backends=["mnn"], int8=True), Enough(1)
+    )
     assert found.evaluation_images == 240
 
 
@@ -290,7 +294,7 @@ def test_an_interrupt_before_the_first_trial_is_one(
 
     monkeypatch.setattr(progress_of_search.Search, "attempt", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        tune(demo_model, demo_data, tmp_path, SHORT)
+        find_fastest(demo_model, demo_data, SearchFolder(tmp_path), SHORT)
 
 
 class Notes(Enough):
@@ -311,7 +315,7 @@ def test_a_search_for_latency_is_held_to_its_p99_at_the_smallest_batch_size(
     monkeypatch.setattr(registry, "BACKENDS", {**registry.BACKENDS, "halting": faulty.TABLE["halting"]})
     request = replace(SHORT, objective="latency", backends=["halting"], batches=[16, 4], budget_seconds=600.0)
     notes = Notes(1)
-    found = tune(demo_model, demo_data, tmp_path, request, notes)
+    found = find_fastest(demo_model, demo_data, SearchFolder(tmp_path), request, notes)
     assert [one.candidate.batch for one in found.trials] == [4]
     assert found.batches == (4,)
     assert "a search for latency is at the smallest batch size, 4 of 4, 16" in notes.said
@@ -329,7 +333,7 @@ def test_a_search_for_end_to_end_counts_the_whole_way(
     objectives: list[Objective] = ["throughput", "end-to-end"]
     for objective in objectives:
         asked = replace(request, objective=objective)
-        found = tune(demo_model, demo_data, tmp_path / objective, asked, Enough(1))
+        found = find_fastest(demo_model, demo_data, SearchFolder(tmp_path / objective), asked, Enough(1))
         assert found.objective == objective
         speeds[objective] = found.trials[0].speed or 0.0
     # Its calls take no time, and images have to be read all the same.

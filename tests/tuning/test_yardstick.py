@@ -20,7 +20,7 @@ def test_a_trial_that_another_beats_in_both_is_not_on_it() -> None:
         searches.trial(3, right_images=120, speed=90.0),
         searches.trial(4, speed=900.0),
     ]
-    assert yardstick.of(trials) == (1, 0)
+    assert yardstick.frontier(trials) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -49,5 +49,5 @@ def test_the_one_that_was_fastest_in_the_end_is_on_it_whatever_the_trials_said()
     ]
     settled = finish.settled(trials, {0: 60.0, 1: 50.0})
     assert [one.standing for one in settled] == [300.0, 250.0, 250.0]
-    assert yardstick.of(settled) == (0,)
+    assert yardstick.frontier(settled) == (0,)
     assert finish.settled(trials, {}) == tuple(trials)

@@ -54,7 +54,7 @@ def compile(request: CompileRequest) -> CompiledModel:  # noqa: A001 - the comma
     out = Path(request.out)
     if not request.is_auto:
         _refuse_run_settings(request, request.options(request.batch or USUAL_BATCH))
-    data = None if request.images is None else Images.of(Path(request.images), None)
+    data = None if request.images is None else Images.of(request.images, None)
     model, batch = request.described()
     wanted = Wanted(request.build, model, batch, data)
     options = resolve(wanted, artifact.choice_of(out), progress=request.progress)

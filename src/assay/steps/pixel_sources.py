@@ -17,7 +17,8 @@ from assay.measure import stages
 from assay.measure.pipeline import Stage
 from assay.measure.stages import Slot
 from assay.records import ArrayFile, CompiledModel, Dataset, ImageWarning, OnnxModel, PixelSource, PreparedDataset
-from assay.steps import prepare as dataset_step
+from assay.steps import prepare
+from assay.steps.keywords import StrPath, path
 from assay.storage import store
 
 
@@ -30,10 +31,10 @@ class Images:
     """Every image's class, in the order of the source's names; None where they have none."""
 
     @staticmethod
-    def of(path: Path, labels: Path | None, class_list: Path | None = None) -> Images:
+    def of(images: StrPath, labels: StrPath | None, class_list: StrPath | None = None) -> Images:
         """The images at a path; raises `DatasetError` where labels and images do not match."""
-        source = sources.find(path)
-        return Images(source, dataset_step.classes_of(source, labels, class_list))
+        source = sources.find(Path(images))
+        return Images(source, prepare.classes_of(source, path(labels), path(class_list)))
 
 
 Data = PreparedDataset | Images | InfoFile | None
@@ -189,7 +190,7 @@ class _Files:
         self._warnings.update({warning.name: warning.reason for warning in warnings})
 
     def _described(self, names: Sequence[str], hashes: Sequence[str], warnings: tuple[ImageWarning, ...]) -> Dataset:
-        return dataset_step.describe(self._source, names, hashes, self.labels, warnings=warnings)
+        return prepare.describe(self._source, names, hashes, self.labels, warnings=warnings)
 
     def _image_warnings(self) -> tuple[ImageWarning, ...]:
         return tuple(

@@ -21,7 +21,7 @@ from assay.steps.bench import bench_all
 from assay.steps.build_options import BuildRequest, batch_sizes, run_settings_of
 from assay.steps.compare import compare_in_turn, figures
 from assay.steps.interleave import bench_interleaved
-from assay.steps.keywords import StrPath, path, several, sizes, takes
+from assay.steps.keywords import StrPath, several, sizes, takes
 from assay.steps.measurement import Length, Measuring
 from assay.steps.pixel_sources import Data, Images
 from assay.steps.prepare import PrepareRequest, load_prepared, prepare_with
@@ -296,7 +296,7 @@ def _data(request: BenchRequest) -> Data:
         return _prepared(request.data)
     if request.images is None:
         return None
-    return Images.of(Path(request.images), path(request.labels), path(request.class_list))
+    return Images.of(request.images, request.labels, request.class_list)
 
 
 def _prepared(data: StrPath | PreparedDataset) -> PreparedDataset:

@@ -124,7 +124,7 @@ class RunRequest(BuildRequest, TransformChoice):
         self._check_search()
         if self.workers is not None:
             self.workers.check([] if self.is_auto else [self.backend or USUAL_BACKEND])
-        Images.of(Path(self.images), path(self.labels), path(self.class_list))
+        Images.of(self.images, self.labels, self.class_list)
 
     def _check_search(self) -> None:
         calibration, tune, no_prepare = Option("calibration"), Option("tune"), Option("no_prepare")

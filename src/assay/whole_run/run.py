@@ -20,7 +20,7 @@ from assay.steps.adopt import record_of as model_record
 from assay.steps.bench import bench_each, check_labels, record_of
 from assay.steps.build_options import USUAL_BACKEND, batch_sizes
 from assay.steps.export import export
-from assay.steps.keywords import path, several, takes
+from assay.steps.keywords import several, takes
 from assay.steps.measurement import Length, Measuring
 from assay.steps.pixel_sources import Data, Images
 from assay.steps.prepare import PrepareRequest, prepare_with, prepared
@@ -147,7 +147,7 @@ def _check_weights(request: RunRequest) -> None:
 
 def _data(request: RunRequest, model: OnnxModel, out: Path) -> Data:
     if request.no_prepare:
-        return Images.of(Path(request.images), path(request.labels), path(request.class_list))
+        return Images.of(request.images, request.labels, request.class_list)
     wanted = PrepareRequest(
         request.images,
         out=out / "prepared",
