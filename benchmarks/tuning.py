@@ -11,15 +11,13 @@ import numpy as np
 
 from assay.errors import AssayError
 from assay.progress import Lines
-from assay.records import BuildOptions, CompiledModel
+from assay.records import BuildOptions, CompiledModel, Runnable
 from assay.score import figures
 from assay.tuning.records import Candidate, Tuning
 from assay.tuning.request import Goal, space_of
 from assay.tuning.tune import SearchFolder, find_fastest
 from benchmarks import runnables
 from benchmarks.harness import Measured
-from assay.records import Runnable
-from benchmarks.runnables import 
 from benchmarks.subjects import Subject
 
 
