@@ -13,7 +13,7 @@ import pytest
 
 from assay.cli.main import main
 from assay.storage import envelope
-from tests.endurance.test_versions import OLDER, VERSIONS
+from tests.sample_folders import SAMPLES
 
 Place = tuple[str | int, ...]
 PERFORMANCE: Place = ("results", 0, "performance")
@@ -45,10 +45,10 @@ IMPOSSIBLE: list[tuple[Place, object]] = [
 ]
 
 
-@pytest.fixture(params=VERSIONS)
-def older(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A run folder of an earlier schema version."""
-    shutil.copytree(OLDER / request.param, tmp_path / "RUN")
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run folder."""
+    shutil.copytree(SAMPLES / "run", tmp_path / "RUN")
     return tmp_path / "RUN"
 
 
@@ -62,9 +62,11 @@ def _put(tree: Any, place: Place, value: object) -> Any:
 
 
 def _with(run: Path, place: Place, value: object) -> None:
-    """A field of a run of an earlier version is another, in a file that carries no hash."""
+    """A field of a run is another, and the hash of its file is right."""
     file = run / "run.json"
-    file.write_bytes(msgspec.json.encode(_put(msgspec.json.decode(file.read_bytes()), ("body", *place), value)))
+    record = envelope.read(file)
+    body = _put(msgspec.json.decode(bytes(record.body)), place, value)
+    file.write_bytes(envelope.seal(record.record, record.made_from, msgspec.json.encode(body)))
 
 
 def _used(run: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[tuple[int, str]]:
@@ -75,26 +77,25 @@ def _used(run: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[tuple[int, 
 
 @pytest.mark.parametrize(("place", "value"), IMPOSSIBLE)
 def test_figures_that_no_run_has_are_refused_in_one_line(
-    place: Place, value: object, older: Path, capsys: pytest.CaptureFixture[str]
+    place: Place, value: object, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _with(older, place, value)
-    for status, said in _used(older, capsys):
+    _with(run, place, value)
+    for status, said in _used(run, capsys):
         assert status == 1
         assert said.count("\n") == 1
-        assert str(older / "run.json") in said
+        assert str(run / "run.json") in said
         assert "with --repair" in said
 
 
-@pytest.mark.parametrize("place", [STAGE, ACCURACY, ("dataset",)])
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [((*STAGE, "workers"), 0), ((*ACCURACY, "count"), 0), (("dataset", "labels"), [1])],
+)
 def test_a_right_hash_makes_impossible_figures_no_better(
-    place: Place, older: Path, capsys: pytest.CaptureFixture[str]
+    place: Place, value: object, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = older / "run.json"
-    found = envelope.read(file)
-    field, value = {STAGE: ("workers", 0), ACCURACY: ("count", 0)}.get(place, ("labels", [1]))
-    body = _put(msgspec.json.decode(envelope.body_of(found)), (*place, field), value)
-    file.write_bytes(envelope.seal(found.record, found.made_from, msgspec.json.encode(body)))
-    for status, said in _used(older, capsys):
+    _with(run, place, value)
+    for status, said in _used(run, capsys):
         assert status == 1
         assert said.count("\n") == 1
-        assert f"{file} is damaged" in said
+        assert f"{run / 'run.json'} is damaged" in said

@@ -51,10 +51,10 @@ from assay.steps.adopt import describe
 from assay.steps.results import load_record
 from assay.storage import envelope, store
 from tests import archives, factories, searches
+from tests.sample_folders import SAMPLES as RECORDS
 
 TESTS = Path(__file__).parents[1]
-OLDER = Path(__file__).parent / "older"
-SAMPLES = TESTS / "external" / "samples"
+SAMPLES = TESTS / "importers" / "samples"
 SECONDS = 20.0
 """An input that takes longer hangs: each takes milliseconds, and the machine may be slow."""
 
@@ -79,21 +79,12 @@ class Reader:
     name: str = "file"
 
 
-def _older(name: str) -> list[bytes]:
-    return [path.read_bytes() for path in sorted(OLDER.rglob(name))]
-
-
-def _current(name: str) -> list[bytes]:
-    """The same records as this version writes them: their hash holds, as an attacker's would."""
-    files = []
-    for path in sorted(OLDER.rglob(name)):
-        found = envelope.read(path)
-        files.append(envelope.seal(found.record, found.made_from, envelope.body_of(found)))
-    return files
+def _recorded(name: str) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((RECORDS / "run").rglob(name))]
 
 
 def _record(name: str) -> Reader:
-    return Reader(lambda path: store.read(path, KINDS[name]), lambda: _older(name) + _current(name), name)
+    return Reader(lambda path: store.read(path, KINDS[name]), lambda: _recorded(name), name)
 
 
 def _signed(name: str) -> Reader:
@@ -107,7 +98,8 @@ def _signed(name: str) -> Reader:
         path.write_bytes(envelope.seal(KINDS[name].__name__, "", body))
         return store.read(path, KINDS[name])
 
-    return Reader(read, lambda: [bytes(envelope.body_of(envelope.read(path))) for path in OLDER.rglob(name)], name)
+    files = (RECORDS / "run").rglob(name)
+    return Reader(read, lambda: [bytes(envelope.read(path).body) for path in files], name)
 
 
 def _array(path: Path) -> object:
@@ -357,7 +349,7 @@ READERS: dict[str, Reader] = {
     **{name: _record(name) for name in KINDS},
     **{f"{name} with a sound hash": _signed(name) for name in ("run.json", "performance.json", "prepared.json")},
     **{name: _remade(name) for name in MADE},
-    "kind of a record": Reader(store.kind_of, lambda: _older("model.json") + _current("model.json")),
+    "kind of a record": Reader(store.kind_of, lambda: _recorded("model.json")),
     "array": Reader(_array, _npy, "array.npy"),
     "image": Reader(lambda path: decoder.decode(path.read_bytes()), _images),
     "onnx": Reader(_onnx, _small_onnx, "model.onnx"),

@@ -7,7 +7,8 @@ microseconds or milliseconds, the reports in milliseconds of two decimals. How m
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from assay.importers import shapes
 from assay.importers.report_file import ReportFile
@@ -74,8 +75,7 @@ def read_log(report: ReportFile) -> ReportedRun:
     precision = said.get("INFERENCE_PRECISION_HINT", ("", 0))[0]
     if precision:
         notes.append(f"inference precision hint {precision.partition(chr(39))[2].rstrip(chr(39) + '>') or precision}")
-    return _run(
-        report,
+    figures = _Figures(
         batch=batch,
         throughput=throughput,
         latency=latency,
@@ -84,6 +84,7 @@ def read_log(report: ReportFile) -> ReportedRun:
         synthetic="with random values" in report.text,
         notes=notes,
     )
+    return _run(report, figures)
 
 
 def read_report(report: ReportFile) -> ReportedRun:
@@ -110,8 +111,7 @@ def read_report(report: ReportFile) -> ReportedRun:
         notes.append(f"inference precision hint {options['-infer_precision']}")
     count, duration = results.get("total number of iterations", ""), results.get("total execution time (ms)", "")
     given = shapes.in_brackets(options.get("-data_shape", "")) or shapes.in_brackets(options.get("-shape", ""))
-    return _run(
-        report,
+    figures = _Figures(
         batch=_whole(setup.get("batch size", "")) or _derived(throughput, count, duration),
         throughput=throughput,
         latency=latency,
@@ -120,33 +120,37 @@ def read_report(report: ReportFile) -> ReportedRun:
         synthetic=bool(options) and "-i" not in options,
         notes=notes,
     )
+    return _run(report, figures)
 
 
-def _run(
-    report: ReportFile,
-    *,
-    batch: int | None,
-    throughput: float,
-    latency: Mapping[str, float],
-    side: int | None,
-    device: str | None,
-    synthetic: bool,
-    notes: list[str],
-) -> ReportedRun:
+@dataclass(frozen=True)
+class _Figures:
+    """What benchmark_app says of a run."""
+
+    batch: int | None
+    throughput: float
+    latency: Mapping[str, float]
+    side: int | None
+    device: str | None
+    synthetic: bool
+    notes: Sequence[str]
+
+
+def _run(report: ReportFile, figures: _Figures) -> ReportedRun:
     """The record; a hint of a precision is no precision, since a quantised model keeps its own."""
     return ReportedRun(
         name=report.name,
         tool=TOOL,
         sources=(report.name,),
-        input_side=side,
-        device=device,
-        pixels="synthetic" if synthetic else None,
-        notes=tuple(notes),
+        input_side=figures.side,
+        device=figures.device,
+        pixels="synthetic" if figures.synthetic else None,
+        notes=tuple(figures.notes),
         results=(
             ReportedResult(
-                batch=batch or report.batch,
-                throughput={"interface": throughput},
-                latency=ReportedLatency(**latency) if latency else None,
+                batch=figures.batch or report.batch,
+                throughput={"interface": figures.throughput},
+                latency=ReportedLatency(**figures.latency) if figures.latency else None,
             ),
         ),
     )

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from assay import units
 from assay.page import figures
 from assay.page.content import ComparisonReport, RunReport
-from assay.records import Figures, MachineState, VerdictWord
+from assay.records import LATENCIES, Figures, MachineState, VerdictWord
 from assay.render.speed import SPREAD, has_intervals, remarks
 from assay.render.text import printable
 from assay.tuning import frontier_chart
@@ -28,7 +28,6 @@ _SYMBOLS: dict[VerdictWord | None, tuple[str, str]] = {
     None: ("–", "apart"),
 }
 """A sign and a style for each verdict: colour is never all that tells them apart."""
-PERCENTILES = ("min", "mean", "p50", "p90", "p95", "p99", "max")
 
 
 def run_page(report: RunReport, made_from: str = "") -> str:
@@ -54,7 +53,7 @@ def run_page(report: RunReport, made_from: str = "") -> str:
         search=report.search,
         results=results,
         charts=charts,
-        latencies=[name for name in PERCENTILES if any(name in found.latency for found in report.figures)],
+        latencies=[name for name in LATENCIES if any(name in found.latency for found in report.figures)],
         states=_states(report),
         word=report.verdict.word if report.verdict is not None else None,
         fastest=max(report.figures, key=lambda found: found.end_to_end_throughput.value),

@@ -16,6 +16,8 @@ from assay.records.answers import (
     PredictionList,
 )
 from assay.records.base import (
+    LATENCIES,
+    PERCENTILES,
     TOP_K,
     ArrayFile,
     Calibrator,
@@ -78,6 +80,8 @@ from assay.records.model import (
 
 __all__ = [
     "LARGEST_SIDE",
+    "LATENCIES",
+    "PERCENTILES",
     "TOP_K",
     "Accuracy",
     "ArrayFile",

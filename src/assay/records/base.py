@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -41,6 +42,12 @@ def require(holds: bool, expected: str) -> None:
     """Raises `ValueError` where a record's fields do not fit together; reading a file adds where in it that is."""
     if not holds:
         raise ValueError(f"expected {expected}")
+
+
+PERCENTILES: Mapping[str, float] = {"p50": 50, "p90": 90, "p95": 95, "p99": 99}
+"""Of the times of inference calls, by the names that gates, tables and pages have for them."""
+LATENCIES = ("min", "mean", *PERCENTILES, "max")
+"""Every figure of those times, in the order in which they are shown."""
 
 
 class FileReference(Record, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -59,7 +59,7 @@ def chart(groups: Sequence[Group], name: str, title: str, description: str, unit
             for bar in group.bars:
                 ticks.append(place + _BAR / 2)
                 _bar(drawn, bar, ticks[-1])
-                _beside(drawn, bar.label, 1, ticks[-1], shift=right - 2, align="right")
+                _beside(drawn, bar.label, 1, ticks[-1], shift=right - 2, ha="right")
                 place += _BAR
             place += _GAP
         drawn.set_yticks(ticks, names)
@@ -76,15 +76,7 @@ def _end(bars: Sequence[Bar]) -> float:
     return 1.04 * min(max(highest, longest), 1.5 * longest)
 
 
-def _beside(
-    drawn: Axes,
-    text: str,
-    edge: float,
-    place: float,
-    shift: float,
-    align: Literal["left", "right"] = "left",
-    weight: str = "normal",
-) -> None:
+def _beside(drawn: Axes, text: str, edge: float, place: float, shift: float, **style: Any) -> None:
     """A text beside the axes, so many units from their left (0) or right (1) edge."""
     drawn.annotate(
         printable(text),
@@ -93,8 +85,7 @@ def _beside(
         xytext=(shift, 0),
         textcoords="offset points",
         va="center",
-        ha=align,
-        weight=weight,
+        **{"ha": "left", **style},
     )
 
 

@@ -56,6 +56,9 @@ def drop(gate: Gate, subject: Side, reference: Reference | None, other: Side | N
         reason,
         detail,
         point_decides=expected.whole is None,
+    )
+    check = msgspec.structs.replace(
+        check,
         reference=expected.figure,
         differences=_differences(subject, other, sampled=expected.whole is not None),
     )

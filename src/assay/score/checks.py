@@ -22,8 +22,6 @@ def judged(
     detail: str = "",
     *,
     point_decides: bool = False,
-    reference: float | None = None,
-    differences: tuple[str, ...] = (),
 ) -> Check:
     """A figure that passes or fails with its whole interval, and is inconclusive where that holds the bound.
 
@@ -43,10 +41,10 @@ def judged(
         measured=found.value,
         low=low,
         high=high,
-        reference=reference,
+        reference=None,
         reason=reason,
         detail=detail,
-        differences=differences,
+        differences=(),
     )
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from assay.records import Accuracy, BatchResult, Estimate, Figures, Performance, ThroughputKind
+from assay.records import PERCENTILES, Accuracy, BatchResult, Estimate, Figures, Performance, ThroughputKind
 from assay.score import statistics
-
-PERCENTILES: Mapping[str, float] = {"p50": 50, "p90": 90, "p95": 95, "p99": 99}
 
 _STRETCHES = 60
 """Into how many parts a run is divided for the ratio of two of its own throughputs."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from assay import records
 from assay.errors import Option, Remedy, UnknownNameError, UsageError
 from assay.records import Gate, ThroughputKind
 
@@ -21,19 +22,7 @@ THROUGHPUTS: Mapping[str, ThroughputKind] = {
     "end-to-end": "end-to-end",
     "scenario": "scenario",
 }
-LATENCIES = {
-    f"latency.{name}": field
-    for name, field in {
-        "min": "min",
-        "mean": "mean",
-        "median": "median",
-        "p50": "median",
-        "p90": "p90",
-        "p95": "p95",
-        "p99": "p99",
-        "max": "max",
-    }.items()
-}
+LATENCIES = {f"latency.{name}": "median" if name == "p50" else name for name in ("median", *records.LATENCIES)}
 ACCURACIES = {f"top{k}": k for k in range(1, 6)}
 DROPS = {"top1-drop": 1, "top5-drop": 5}
 METRICS = (*THROUGHPUTS, *LATENCIES, *ACCURACIES, *DROPS)

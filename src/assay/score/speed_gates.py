@@ -122,11 +122,16 @@ def _judged(
 ) -> Check:
     """The check of a figure; where it is inconclusive, with what would settle it."""
     of_points = found.limit is None
-    check = judged(gate, found.estimate, reason, point_decides=of_points, reference=found.reference, differences=noted)
+    check = judged(gate, found.estimate, reason, point_decides=of_points)
     # Beside a reference it is among what is noted.
     alone = POINT_DECIDES if of_points and len(found.points) == 1 else ""
     more = _settles(gate, found) if check.verdict == "INCONCLUSIVE" else ""
-    return msgspec.structs.replace(check, detail="; ".join(part for part in (detail, alone, more) if part))
+    return msgspec.structs.replace(
+        check,
+        reference=found.reference,
+        differences=noted,
+        detail="; ".join(part for part in (detail, alone, more) if part),
+    )
 
 
 def _settles(gate: Gate, found: _Found) -> str:

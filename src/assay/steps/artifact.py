@@ -12,7 +12,7 @@ import msgspec
 from assay import units
 from assay.backends import registry
 from assay.backends.base import Backend, CastsFirst
-from assay.errors import ModelError, RecordError, UsageError
+from assay.errors import ModelError, Option, RecordError, Remedy, UsageError
 from assay.models import half_precision, onnx_file, preprocess_fusion
 from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
@@ -80,8 +80,8 @@ def require_start(model: OnnxModel, backend: Backend) -> None:
     """Raises `ModelError` where a model lacks what the backend compiles."""
     if backend.starts_from == "exported program" and model.exported_program is None:
         raise ModelError(
-            f"backend {backend.name} compiles an exported program, and {model.file.path} has none beside it; write "
-            "both with assay export --pt2, or choose another backend"
+            f"backend {backend.name} compiles an exported program, and {model.file.path} has none beside it",
+            remedy=Remedy("write both with assay export {}, or choose another backend", Option("pt2")),
         )
 
 

@@ -16,11 +16,12 @@ import numpy.typing as npt
 from assay.backends import opening
 from assay.backends.base import Backend, Scores
 from assay.data.transform import normalise
-from assay.errors import BackendError, ParityError
+from assay.errors import BackendError, Option, ParityError, Remedy
 from assay.models import preprocess_fusion
 from assay.progress import Stopwatch
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Parity, Precision, Quantization
 from assay.score import parity as score_parity
+from assay.steps.build_options import written
 from assay.steps.check_images import Pixels, order_of_rows
 from assay.storage import store
 
@@ -58,7 +59,10 @@ def make(
         backend.compile(graph, described.options, file)
     seconds = watch.seconds
     if not file.is_file():
-        raise BackendError(f"{backend.name} wrote no artifact of {described.model.name}; try another --set")
+        raise BackendError(
+            f"{backend.name} wrote no artifact of {described.model.name}",
+            remedy=Remedy("try another {}", Option("set")),
+        )
     return seconds, _parity(backend, described, images) if images is not None else None
 
 
@@ -103,20 +107,21 @@ def _parity(backend: Backend, compiled: CompiledModel, images: Pixels) -> Parity
     try:
         return score_parity.require(parity, f"compiling {compiled.model.name} with {backend.name}")
     except ParityError as error:
-        raise ParityError(f"{error.message}; {_remedy(backend, compiled.options)}") from error
+        raise ParityError(error.message, remedy=_remedy(backend, compiled.options)) from error
 
 
-def _remedy(backend: Backend, options: BuildOptions) -> str:
+def _remedy(backend: Backend, options: BuildOptions) -> Remedy:
     """What else can be asked of a backend whose scores are too far off, and then of another."""
-    written = {
-        key: [str(value).lower() if isinstance(value, bool) else str(value) for value in values if value != chosen]
+    others = {
+        key: [written(value) for value in values if value != chosen]
         for key, values in backend.build_settings(options.device).items()
         for chosen in [options.settings.get(key)]
     }
-    settings = [f"--set {key}={'|'.join(values)}" for key, values in written.items() if values]
+    settings = [Option("set", f"{key}={'|'.join(values)}") for key, values in others.items() if values]
     precisions = [one for one in backend.precisions(options.device) if one not in (options.precision, "int8")]
-    asked = [*settings, *(f"--precision {one}" for one in precisions), "another --backend"]
-    return f"try {', '.join(asked[:-1])} or {asked[-1]}" if len(asked) > 1 else f"try {asked[-1]}"
+    asked = [*settings, *(Option("precision", one) for one in precisions)]
+    instead = f"{', '.join('{}' for _ in asked)} or " if asked else ""
+    return Remedy(f"try {instead}another {{}}", *asked, Option("backend"))
 
 
 def _farthest(scores: Scores, expected: Scores, order: npt.NDArray[np.intp]) -> Scores:

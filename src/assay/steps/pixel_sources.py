@@ -12,7 +12,7 @@ from assay import environment
 from assay.data import sources
 from assay.data.prepared import Reader
 from assay.data.sources.info_file import InfoFile
-from assay.errors import UsageError
+from assay.errors import Option, Remedy, UsageError
 from assay.measure import stages
 from assay.measure.pipeline import Stage
 from assay.measure.stages import Slot
@@ -48,7 +48,8 @@ def require_transform(prepared: PreparedDataset, model: OnnxModel) -> None:
         raise UsageError(
             f"the prepared data set was resized to {theirs.resize} and cropped to {theirs.crop} "
             f"({theirs.interpolation}), and {model.name} wants {ours.resize} and {ours.crop} "
-            f"({ours.interpolation}); prepare it again with --like the model"
+            f"({ours.interpolation})",
+            remedy=Remedy("prepare it again with {}", Option("like", "the model")),
         )
 
 
@@ -216,7 +217,8 @@ class _Tensors:
         if compiled.input.dtype != "float32":
             raise UsageError(
                 f"{compiled.file.path} takes {compiled.input.dtype} pixels, and the files of {self._listed.path} hold "
-                "normalised float32; compile the model with --input float32"
+                "normalised float32",
+                remedy=Remedy("compile the model with {}", Option("input", "float32")),
             )
         side, listed = compiled.model.transform.crop, (self._listed.width, self._listed.height)
         if listed != (side, side):

@@ -9,7 +9,7 @@ import numpy as np
 
 from assay.backends import opening, registry
 from assay.backends.base import Batch, Profiles
-from assay.errors import MissingExtraError, UsageError
+from assay.errors import MissingExtraError, Option, Remedy, UsageError
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BatchResult, CompiledModel, Profile
 
@@ -50,13 +50,14 @@ def _profiling(compiled: CompiledModel) -> Profiles:
     backend = registry.get(options.backend)
     if not isinstance(backend, Profiles):
         raise UsageError(
-            f"--profile: backend {options.backend} does not tell what each node costs; of those installed "
-            f"{', '.join(_profiling_backends()) or 'none'} can: leave it away, or choose one of them"
+            f"backend {options.backend} does not tell what each node costs; of those installed "
+            f"{', '.join(_profiling_backends()) or 'none'} can",
+            remedy=Remedy("leave {} away, or choose one of them", Option("profile")),
         )
     if not backend.profiles_on(options.device):
         raise UsageError(
-            f"--profile: backend {options.backend} does not tell what each node costs on {options.device}; leave it "
-            "away"
+            f"backend {options.backend} does not tell what each node costs on {options.device}",
+            remedy=Remedy("leave {} away", Option("profile")),
         )
     return backend
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from assay.errors import RecordError
+from assay.errors import Option, RecordError, Remedy
 from assay.published import guide
 from assay.records import (
     Predictions,
@@ -75,8 +75,12 @@ def _scenario_predictions(path: Path, record: Path) -> list[tuple[str, Predictio
     scenario = store.read_part(record, _ScenarioPredictions)
     if scenario.predictions is None:
         raise RecordError(
-            f"{path} holds a scenario without predictions; run it with --mlperf, whose accuracy mode scores every "
-            "image, or run assay bench without --scenario"
+            f"{path} holds a scenario without predictions",
+            remedy=Remedy(
+                "run it with {}, whose accuracy mode scores every image, or run assay bench without {}",
+                Option("mlperf"),
+                Option("scenario"),
+            ),
         )
     return [(scenario.scenario, scenario.predictions)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,10 +10,9 @@ import numpy as np
 
 from assay import demo
 from assay.data.transform import TransformChoice, choose
-from assay.errors import CheckpointError, UsageError
+from assay.errors import CheckpointError, Option, Remedy, UsageError
 from assay.models import published_weights
 from assay.progress import Progress
-from assay.published import guide
 from assay.records import FileReference, ImageTransform, PublishedAccuracy
 from assay.steps.check_images import demo_transform, normalised_demo_images
 from assay.storage import store
@@ -58,7 +56,10 @@ def _demo_network(weights: Weights, entry: str | None, choice: TransformChoice) 
     from assay.models import checkpoint, weights_file
 
     if entry is not None or isinstance(weights, str):
-        raise UsageError(f"{demo.NAME} is no model of torchvision's: nothing is published; give --weights FILE.pth")
+        raise UsageError(
+            f"{demo.NAME} is no model of torchvision's: nothing is published",
+            remedy=Remedy("give {}", Option("weights", "FILE.pth")),
+        )
     built = network.build().eval()
     transform, source = choose(choice, (demo_transform(), "the demo's own"), None)
     if weights is None:
@@ -88,7 +89,7 @@ def _torchvision_network(
     if isinstance(weights, str):
         file = architectures.published_file(architecture, entry)
         if entry is None:
-            progress.note(f"the weights are torchvision's {file.entry}; --weights-entry names others")
+            progress.note(f"the weights are torchvision's {file.entry}; a weights entry names others")
         folder = published_weights.cache_folder()
         weights = published_weights.fetch(file.url, file.hash_prefix, file.mebibytes, folder, progress)
     return _network_of_file(architecture, weights, entry, choice, progress)
@@ -119,9 +120,11 @@ def _network_of_file(
     from assay.models import architectures, checkpoint, weights_file
 
     if not weights.is_file():
-        raise UsageError(f"no weights at {weights}; give the checkpoint's file with --weights")
+        raise UsageError(
+            f"no weights at {weights}", remedy=Remedy("give the checkpoint's file with {}", Option("weights"))
+        )
     file = store.reference(weights)
-    matched = _entry_of(architecture, file, entry, progress)
+    matched = _entry_of(architecture, file, entry)
     table = weights_file.load(weights)
     shapes = {name: tuple(value.shape) for name, value in table.items()}
     network, classes = architectures.build_for(architecture, shapes)
@@ -138,8 +141,8 @@ def _network_of_file(
     transform, source = choose(choice, (architectures.transform_of(architecture, assumed), source), None)
     if side not in (None, transform.crop):
         raise UsageError(
-            f"the weights of {weights} take images of {side}×{side}, and the transform crops {transform.crop}; "
-            f"give --resize {side} --crop {side}"
+            f"the weights of {weights} take images of {side}×{side}, and the transform crops {transform.crop}",
+            remedy=Remedy("give {} {}", Option("resize", side), Option("crop", side)),
         )
     imagenet = classes == CLASSES
     return TrainedNetwork(
@@ -153,32 +156,25 @@ def _network_of_file(
     )
 
 
-def _entry_of(architecture: str, file: FileReference, given: str | None, progress: Progress) -> str | None:
+def _entry_of(architecture: str, file: FileReference, given: str | None) -> str | None:
     """The entry whose file this is, by its hash or else by the user's word; None where nobody knows."""
     from assay.models import architectures
 
-    found = architectures.file_of_hash(file.sha256)
-    if found is None:
+    published = architectures.file_of_hash(file.sha256)
+    if published is None:
         return given
-    if found.architecture != architecture:
+    if published.architecture != architecture:
         raise CheckpointError(
-            f"{file.path} holds torchvision's {found.entry} of {found.architecture} (by its sha256), not weights of "
-            f"{architecture}; give --arch {found.architecture}"
+            f"{file.path} holds torchvision's {published.entry} of {published.architecture} (by its sha256), not "
+            f"weights of {architecture}",
+            remedy=Remedy("give {}", Option("arch", published.architecture)),
         )
-    if given not in (None, found.entry):
+    if given not in (None, published.entry):
         raise CheckpointError(
-            f"{file.path} holds torchvision's {found.entry} (by its sha256), not {given}; leave --weights-entry away"
+            f"{file.path} holds torchvision's {published.entry} (by its sha256), not {given}",
+            remedy=Remedy("leave {} away", Option("weights_entry")),
         )
-    if (found.architecture, found.entry) == guide.FLAGSHIP:
-        with file.path.open("rb") as content:
-            md5 = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        if md5 != guide.FLAGSHIP_MD5:
-            raise CheckpointError(
-                f"{file.path} begins with the sha256 of torchvision's {found.entry}, but its md5 {md5} is not the "
-                f"guide's {guide.FLAGSHIP_MD5}; fetch the file again"
-            )
-        progress.note(f"{file.path.name} is the guide's file: md5 {md5} confirmed")
-    return found.entry
+    return published.entry
 
 
 def _randomise(network: torch.nn.Module, transform: ImageTransform) -> None:

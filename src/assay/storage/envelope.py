@@ -1,13 +1,11 @@
 """The file around a record: its type, its schema version, what it was made from, and a hash over all of that.
 
 The hash is over the JSON without the white space between its parts, so a file that was only laid out anew is whole.
-Files of the first two schema versions carry none.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -16,8 +14,8 @@ from assay import units
 from assay.errors import RecordError, Remedy
 from assay.storage import files
 
-_FIRST_HASHED = 3
-
+SCHEMA = 3
+"""Raised when a record's fields or its file change their meaning, so that older files can be told apart."""
 _MARKS = (b'"record"', b'"schema"', b'"made_from"', b'"sha256"', b'"body"')
 
 _MARKED = 3
@@ -38,11 +36,6 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str = ""
     body: msgspec.Raw
 
-    @property
-    def older(self) -> bool:
-        """Whether an earlier assay wrote it."""
-        return self.schema < SCHEMA
-
 
 def seal(record: str, made_from: str, body: bytes) -> bytes:
     """The file of a record, given as JSON."""
@@ -62,7 +55,7 @@ def is_ours(content: bytes) -> bool:
 
 
 def read(path: Path) -> Envelope:
-    """A record's file; raises `RecordError` where it is none, is damaged, or is of a newer assay."""
+    """A record's file; raises `RecordError` where it is none, is damaged, or is of another version of assay."""
     try:
         content = files.read(path, LARGEST)
     except OSError as error:
@@ -83,17 +76,15 @@ def read(path: Path) -> Envelope:
             f"{path} was made by a newer assay (schema version {envelope.schema}; this one knows {SCHEMA})",
             remedy=Remedy(f"update assay, or {RecordError.AGAIN.text}", *RecordError.AGAIN.values),
         )
-    if envelope.schema < 1 or ((envelope.schema >= _FIRST_HASHED or envelope.sha256) and not _is_whole(envelope)):
+    if 0 < envelope.schema < SCHEMA:
+        raise RecordError(
+            f"{path} is of an earlier assay (schema version {envelope.schema}; this one knows {SCHEMA}) and cannot be "
+            "read any more",
+            remedy=RecordError.AGAIN,
+        )
+    if envelope.schema < 1 or not _is_whole(envelope):
         raise RecordError.damaged(path, "its content is not what was written (the sha256 differs)")
     return envelope
-
-
-def body_of(envelope: Envelope) -> bytes:
-    """The record's JSON as this assay reads it; raises `msgspec.DecodeError` where it is none."""
-    body = bytes(envelope.body)
-    if not envelope.older:
-        return body
-    return msgspec.json.encode(migrated(msgspec.json.decode(body), envelope.schema))
 
 
 def _is_whole(envelope: Envelope) -> bool:
@@ -107,45 +98,3 @@ def _is_whole(envelope: Envelope) -> bool:
 def _hash(record: str, schema: int, made_from: str, compact: bytes) -> str:
     head = msgspec.json.encode([record, schema, made_from])
     return hashlib.sha256(head + compact).hexdigest()
-
-
-SCHEMA = 3
-"""Raised when a record's fields or its file change their meaning, so that older files can be told apart."""
-
-Json = dict[str, object]
-
-
-def migrated(body: object, schema: int) -> object:
-    """A record's body, as JSON, from one schema version to today's, one version after the other."""
-    for version in range(schema, SCHEMA):
-        step = STEPS[version]
-        body = body if step is None else _everywhere(step, body)
-    return body
-
-
-def _machine_and_warm_up(fields: Json) -> Json:
-    """A performance of version 1 knew of the machine before it alone, and not whether its warm-up ended steady."""
-    if not {"warm_up_calls", "warm_up_seconds", "machine_busy_share"} <= fields.keys():
-        return fields
-    changed = dict(fields)
-    calls, seconds = changed.pop("warm_up_calls"), changed.pop("warm_up_seconds")
-    busy = changed.pop("machine_busy_share")
-    # What was not noted counts against the measurement: unsteady, and on a machine that was not idle.
-    changed["warm_up"] = {"calls": calls, "seconds": seconds, "steady": False}
-    changed["machine"] = {"before": {"seconds": 0.0, "busy_share": 1.0 if busy is None else busy}}
-    return changed
-
-
-STEPS: Mapping[int, Callable[[Json], Json] | None] = {
-    1: _machine_and_warm_up,
-    2: None,  # version 3 differs in the file alone: it carries a hash of what it holds
-}
-"""From each earlier version to the next: a change of one JSON object, at whatever depth; None where none changed."""
-
-
-def _everywhere(step: Callable[[Json], Json], value: object) -> object:
-    if isinstance(value, dict):
-        return step({key: _everywhere(step, part) for key, part in value.items()})
-    if isinstance(value, list):
-        return [_everywhere(step, part) for part in value]
-    return value

@@ -159,11 +159,6 @@ def read(path: Path, kind: type[R]) -> R:
     try:
         return _decoded(path, kind, found)
     except msgspec.DecodeError as error:
-        if found.older:
-            raise RecordError(
-                f"{path} is of an earlier assay (schema version {found.schema}) and cannot be read any more: {error}",
-                remedy=RecordError.AGAIN,
-            ) from error
         raise RecordError.damaged(path, str(error)) from error
 
 
@@ -194,8 +189,6 @@ def kept(path: Path, kind: type[R], made_from: str) -> R | None:
     try:
         record = _decoded(path, kind, found)
     except msgspec.DecodeError as error:
-        if found.older:
-            return None
         raise RecordError.damaged(path, str(error)) from error
     if all(is_there(file) for file in files_of(record)):
         return record
@@ -218,9 +211,7 @@ def files_of(record: Record) -> Iterator[FileReference]:
 
 def _decoded(path: Path, kind: type[T], found: envelope.Envelope) -> T:
     try:
-        return msgspec.json.decode(
-            envelope.body_of(found), type=kind, dec_hook=partial(_decode_path, path.resolve().parent)
-        )
+        return msgspec.json.decode(bytes(found.body), type=kind, dec_hook=partial(_decode_path, path.resolve().parent))
     except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.DecodeError(str(error)) from error
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from assay.data.prepared import RECORD, SHARD_IMAGES, Reader
-from assay.errors import DatasetError
+from assay.errors import DatasetError, Option, Remedy
 from assay.records import Dataset, PreparedDataset
 from assay.storage import store
 
@@ -28,8 +28,8 @@ def divided(data: PreparedDataset, out: Path) -> tuple[PreparedDataset, Prepared
     evaluation = [place for place, one in enumerate(drawn) if not one]
     if not calibration or not evaluation:
         raise DatasetError(
-            f"{len(drawn)} images are too few to calibrate on some and evaluate on the others; give --calibration with "
-            "images of its own, or --no-int8"
+            f"{len(drawn)} images are too few to calibrate on some and evaluate on the others",
+            remedy=Remedy("give {} with images of its own, or {}", Option("calibration"), Option("no_int8")),
         )
     return part(data, calibration, out / "calibration"), part(data, evaluation, out / "evaluation")
 
@@ -69,9 +69,9 @@ def without(data: PreparedDataset, others: PreparedDataset) -> None:
     both = [name for name, sha256 in pairs if sha256 in known]
     if both:
         raise DatasetError(
-            f"{len(both)} calibration images are among the {len(others.dataset.names):,} images to evaluate on; give "
-            "others to --calibration",
+            f"{len(both)} calibration images are among the {len(others.dataset.names):,} images to evaluate on",
             both,
+            remedy=Remedy("give others to {}", Option("calibration")),
         )
 
 

@@ -109,7 +109,7 @@ def eight_bits(found: Tuning) -> str | None:
 
 def none_passed(found: Tuning) -> str:
     """The limits that kept every candidate out."""
-    memory = "the memory limit" if found.max_memory is None else f"--max-memory {units.memory(found.max_memory)}"
+    memory = "the memory limit" + (f" of {units.memory(found.max_memory)}" if found.max_memory is not None else "")
     limits = {"wrong": f"the gate of {units.points(found.max_drop)}", "too large": memory}
     kept_out = [limit for state, limit in limits.items() if any(one.state == state for one in found.trials)]
     return f"passed {' and '.join(kept_out)}" if kept_out else "came to be scored"
