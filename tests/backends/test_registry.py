@@ -111,7 +111,7 @@ def test_a_package_that_fails_as_it_is_imported_is_one_line(
     ],
 )
 def test_what_is_installed_again_are_packages_that_there_are(backend: str, how: str) -> None:
-    assert registry.remedy(backend) == f"install it again ({how}) or choose another backend"
+    assert registry.remedy(backend).worded() == f"install it again ({how}) or choose another backend"
 
 
 def test_a_backend_without_a_device_says_what_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
