@@ -238,7 +238,7 @@ def test_trials_say_which_precision_to_ask_for(
 ) -> None:
     atc(COPIES)
     monkeypatch.setattr(registry, "BACKENDS", {"ascend": registry.BACKENDS["ascend"]})
-    with pytest.raises(BackendError, match=r"ascend: unknown precision .* 'fp32'; known: fp16; give --precision fp16"):
+    with pytest.raises(BackendError, match=r"ascend: unknown precision .* 'fp32'; known: fp16; give precision=fp16"):
         choose(Wanted(BuildRequest(backend="auto"), demo_model, 2), tmp_path)
 
 

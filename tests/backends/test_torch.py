@@ -130,7 +130,7 @@ def test_a_bare_onnx_is_refused_with_the_command_that_writes_what_is_needed(
     options, _ = BuildRequest(backend="torch", device="cpu").options(BATCH)
     with pytest.raises(ModelError) as caught:
         compile_to(demo_model, options, tmp_path / "artifact.pt2")
-    assert_says(caught, "torch", str(demo_model.file.path), "export it with pt2")
+    assert_says(caught, "torch", str(demo_model.file.path), "pt2", "export")
 
 
 def test_a_machine_without_a_compiler_is_told_what_to_install(

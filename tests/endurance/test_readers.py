@@ -344,7 +344,7 @@ READERS: dict[str, Reader] = {
     "pure inference": _import_as("PureInfer_perf_of_a_in_device_0.txt", [PURE]),
     "every importer": Reader(_import, lambda: _samples("*")),
     "reported record": Reader(
-        load_record, lambda: [(TESTS.parent / "src/assay/guide/figures/310.json").read_bytes()], "run.json"
+        load_record, lambda: [(TESTS.parent / "src/assay/published/figures/310.json").read_bytes()], "run.json"
     ),
     **{name: _record(name) for name in KINDS},
     **{f"{name} with a sound hash": _signed(name) for name in ("run.json", "performance.json", "prepared.json")},

@@ -136,7 +136,7 @@ def test_another_batch_size_than_the_fixed_one_is_refused_with_the_reason(usual:
     file = onnx_variants.save(onnx_variants.fixed(4), tmp_path / "model.onnx")
     with pytest.raises(ModelError) as caught:
         assay.run(replace(replace(usual, model=str(file)), out=tmp_path / "RUN"))
-    assert_says(caught, "fixed batch size of 4", "use --batch 4, or export it with a free batch size")
+    assert_says(caught, "fixed batch size of 4", "use batch=4, or export it with a free batch size")
     assert not (tmp_path / "RUN" / "prepared").exists()
     assert not (tmp_path / "RUN" / "verdict.json").exists()
 
@@ -147,7 +147,7 @@ def test_of_several_outputs_one_is_chosen_and_stays_chosen(
     file = onnx_variants.save(onnx_variants.two_outputs(), tmp_path / "model.onnx")
     with pytest.raises(ModelError) as caught:
         adopt(file, out=tmp_path / "a.onnx", **vars(demo_choice))
-    assert_says(caught, "2 outputs (class batch×10 float32, auxiliary batch×128 float32)", "--output NAME")
+    assert_says(caught, "2 outputs (class batch×10 float32, auxiliary batch×128 float32)", "output=NAME")
     with pytest.raises(UnknownNameError) as unknown:
         adopt(file, out=tmp_path / "a.onnx", output="clas", **vars(demo_choice))
     assert_says(unknown, "'clas'", "known: class, auxiliary")

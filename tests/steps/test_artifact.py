@@ -106,7 +106,7 @@ def test_the_batch_size_of_a_model_with_a_fixed_one_is_that(
     assert batch_sizes(model, [batch], (1, 16)) == [batch]
     with pytest.raises(ModelError) as caught:
         batch_sizes(model, [batch, 16], (1, 16))
-    assert_says(caught, f"fixed batch size of {batch}", "cannot be compiled for batch size 16", f"--batch {batch}")
+    assert_says(caught, f"fixed batch size of {batch}", "cannot be compiled for batch size 16", f"batch={batch}")
 
 
 def test_a_quantized_model_compiles_to_integers_and_another_does_not(

@@ -39,6 +39,7 @@ def test_a_fault_of_the_vendor_leaves_nothing_behind(
     with pytest.raises(BackendError) as caught:
         compile_into(demo_model, options, tmp_path / "compiled")
     assert_says(caught, name, said)
+    assert ("; give a smaller batch than 2" in str(caught.value)) == (name == "greedy")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 

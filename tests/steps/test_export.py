@@ -262,7 +262,7 @@ def test_weights_of_another_architecture_say_which_it_looks_like(
         f"the weights of {weights} and squeezenet1_1 do not fit",
         "keys missing (features.0.weight, ",
         "keys too many (conv1.weight, ",
-        "it looks like resnet18: give --arch resnet18",
+        "it looks like resnet18; give arch=resnet18",
     )
     assert not (tmp_path / "m.onnx").exists()
 

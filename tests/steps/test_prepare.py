@@ -86,7 +86,7 @@ def test_all_files_that_cannot_be_decoded_are_named_together(tmp_path: Path) -> 
     images = _broken(_images(tmp_path / "images", 3))
     with pytest.raises(DatasetError) as caught:
         prepare_with(PrepareRequest(images, out=tmp_path / "out"), SMALL)
-    assert_says(caught, f"5 of 8 images in {images} cannot be used", "mend or remove them", "--on-error skip")
+    assert_says(caught, f"5 of 8 images in {images} cannot be used", "mend or remove them", "on_error=skip")
     assert [line.partition(":")[0] for line in caught.value.files] == [
         "bomb.png",
         "empty.jpg",
@@ -311,7 +311,7 @@ def test_a_class_list_for_images_without_any_class_says_what_is_missing(tmp_path
     images = _images(tmp_path / "images", 1)
     listed = tmp_path / "classes.txt"
     listed.write_text("n01\n")
-    with pytest.raises(UsageError, match="lie in no class folders; give --labels too"):
+    with pytest.raises(UsageError, match="lie in no class folders; give labels too"):
         prepare_with(PrepareRequest(images, out=tmp_path / "out", class_list=listed), SMALL)
 
 

@@ -44,7 +44,7 @@ def galleries(record: RunRecord, folder: Path) -> tuple[tuple[Gallery, ...], tup
         if scored is not None and scored.predictions is not None and dataset.labels is not None:
             found += shower.confidently_wrong(scored, scored.predictions)
     except RecordError as error:
-        return tuple(found), (f"images are left out: {error.message}",)
+        return tuple(found), (f"images are left out: {error.line()}",)
     pictures = [picture for gallery in found for picture in gallery.pictures]
     gone = sum(picture.source is None for picture in pictures)
     if not gone:
