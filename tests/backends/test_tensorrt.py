@@ -27,7 +27,7 @@ from assay.storage import store
 from tests.backends import fake_tensorrt
 from tests.messages import assert_says
 
-_OURS = ("assay.backends.tensorrt", "assay.backends.cuda_runtime")
+_OURS = ("assay.backends.tensorrt", "assay.backends.tensorrt.cuda_runtime")
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ pytest.importorskip("torch", reason="needs the extra `torch`")
 
 import torch
 
-from assay.backends import torch_package, torch_profile
-from assay.backends.torch import Torch
+from assay.backends.torch import Torch, kernel_profile
+from assay.backends.torch import package as torch_package
 from assay.models import preprocess_fusion, program
 from assay.steps.build_options import BuildRequest
 
@@ -215,7 +215,7 @@ KERNELS = """
 def test_kernels_are_named_by_what_they_were_made_of(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "p.pt2", "w") as package:
         package.writestr("data/aotinductor/model/abc.wrapper.cpp", KERNELS)
-    assert torch_profile.kernels(tmp_path / "p.pt2") == [
+    assert kernel_profile.kernels(tmp_path / "p.pt2") == [
         ("cpp_fused_div_0", ""),
         ("aoti_torch_cpu_mkldnn__convolution_pointwise", "conv, relu"),
         ("cpp_fused_mean_1", ""),

@@ -1,1 +1,1 @@
-"""The runtimes that can compile and run a model, behind one contract: one file each."""
+"""The runtimes that can compile and run a model, behind one contract: one file or folder each."""

@@ -28,10 +28,10 @@ import numpy as np
 import onnxruntime
 
 from assay import environment
-from assay.backends import onnx_names
 from assay.backends.base import ANOTHER, Batch, Scores, Settings, Start
 from assay.backends.node_costs import NodeRun, convolution, costliest, matrix_product
-from assay.backends.onnxruntime_session import PROVIDERS, optimised_to, start, translated, without_tf32
+from assay.backends.onnxruntime import node_names
+from assay.backends.onnxruntime.session import PROVIDERS, optimised_to, start, translated, without_tf32
 from assay.errors import Remedy
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Profile, Setting
 
@@ -118,7 +118,7 @@ class OnnxRuntime:
         with translated(f"compile {model.name} for {options.device}", ANOTHER), without_tf32():
             start(model.file.path, session_options, device, asked)
             if device not in _COMPILING:
-                onnx_names.settle(out, model.file.path)
+                node_names.settle(out, model.file.path)
 
     def open(self, compiled: CompiledModel, run_settings: Mapping[str, Setting]) -> OnnxRuntimeSession:
         """Loads the optimised graph as it stands."""

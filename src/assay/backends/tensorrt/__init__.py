@@ -20,8 +20,8 @@ import tensorrt
 
 from assay import environment
 from assay.backends.base import ANOTHER, Batch, Scores, Settings, Start
-from assay.backends.cuda_runtime import Buffer, Cuda
 from assay.backends.slots import SlotPool
+from assay.backends.tensorrt.cuda_runtime import Buffer, Cuda
 from assay.errors import BackendError, Option, RecordError, Remedy
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
 from assay.storage import store

@@ -20,8 +20,9 @@ from typing import Self
 import numpy as np
 
 from assay import environment
-from assay.backends import mnn_constants, native_output
+from assay.backends import native_output
 from assay.backends.base import ANOTHER, Batch, Scores, Settings, Start
+from assay.backends.mnn import constants
 from assay.backends.slots import SlotPool
 from assay.errors import BackendError, Option, Remedy
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Precision, Setting
@@ -91,7 +92,7 @@ class Mnn:
             graph = model.file.path.resolve()
             if halves:
                 graph = folder / "halves.onnx"
-                mnn_constants.split(model.file.path, graph)
+                constants.split(model.file.path, graph)
             order = ["mnnconvert", "-f", "ONNX", "--modelFile", str(graph), "--MNNModel", str(out.resolve())]
             order += ["--bizCode", mark]
             order += ["--fp16"] if halves else []

@@ -22,9 +22,9 @@ import msgspec
 import torch
 
 from assay import environment
-from assay.backends import torch_profile
 from assay.backends.base import ANOTHER, Batch, Settings, Start
-from assay.backends.torch_package import TorchCudaSession, TorchSession, empty, translated, without_tf32
+from assay.backends.torch import kernel_profile
+from assay.backends.torch.package import TorchCudaSession, TorchSession, empty, translated, without_tf32
 from assay.errors import BackendError, Option, Remedy
 from assay.records import BuildOptions, CompiledModel, ImageTransform, OnnxModel, Precision, Profile, Setting
 from assay.storage import store
@@ -108,7 +108,7 @@ class Torch:
             _write_package(model, compiled.options, package, marked=True)
             marked = msgspec.structs.replace(compiled, file=store.reference(package))
             with self.open(marked, run_settings) as session:
-                return torch_profile.profile(session, batch, calls, torch_profile.kernels(package))
+                return kernel_profile.profile(session, batch, calls, kernel_profile.kernels(package))
 
 
 class _Whole(torch.nn.Module):
