@@ -10,7 +10,7 @@ import pytest
 from assay.errors import StalledError
 from assay.measure import pipeline
 from assay.measure.pipeline import Job, Limit, Stage
-from assay.processes.watchdog import THREAD
+from assay.processes import workers
 from tests.messages import assert_says
 
 JOBS = 40
@@ -140,7 +140,7 @@ def test_a_pipeline_of_nothing_is_refused(count: int, workers: int, ring: int) -
 def end(freed: threading.Event) -> None:
     """Lets what hangs go, and waits until it has gone."""
     freed.set()
-    while any(thread.name.startswith(THREAD) for thread in threading.enumerate()):
+    while workers.at_work():
         time.sleep(0.01)
 
 

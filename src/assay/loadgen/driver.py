@@ -9,6 +9,7 @@ import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from assay.loadgen.queries import Library, Noise, Sample, SystemUnderTest
 from assay.loadgen.records import ScenarioMode
 from assay.loadgen.scenarios import BENCHMARK, OFFICIAL_SAMPLES, Load
 from assay.measure import clock, machine, pipeline, stages
-from assay.processes import child
+from assay.processes import child, workers
 from assay.records import ArrayFile, CompiledModel, DeviceUser, MachineState, Setting, WarmUp
 from assay.storage import store
 
@@ -180,7 +181,7 @@ class _Attempt:
 
     def run(self, settings: Any) -> None:
         """Runs the test; where it failed, LoadGen is left behind, waiting for answers that will not come."""
-        thread = threading.Thread(target=self._start, args=(settings,), name="assay-loadgen", daemon=True)
+        thread = workers.thread(partial(self._start, settings), "loadgen")
         thread.start()
         self._over.wait()
         if self._failure is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from assay.backends.base import Session
 from assay.data import transform as image_transform
 from assay.measure.stages import PixelReader, Pixels, Scores
+from assay.processes import workers
 from assay.records import ImageTransform
 
 _REST_SECONDS = 60.0
@@ -112,10 +114,7 @@ class SystemUnderTest:
         threads = session.slots if gathers else session.slots + 1
         self._slots = threading.Semaphore(session.slots)
         self._completed = [0] * threads
-        self._threads = [
-            threading.Thread(target=self._run, args=(number,), name="assay-answers", daemon=True)
-            for number in range(threads)
-        ]
+        self._threads = [workers.thread(partial(self._run, number), "answers") for number in range(threads)]
         for thread in self._threads:
             thread.start()
 

@@ -24,6 +24,7 @@ from assay.measure import accelerators, processes
 from assay.measure.clock import now
 from assay.measure.memory import PeakMemory
 from assay.measure.processes import Account, Key, Process
+from assay.processes import workers
 from assay.progress import Progress, Silent
 from assay.records import DeviceUser, Machine, MachineState
 
@@ -194,7 +195,7 @@ class Watch:
         self._device, self._period = device, period
         self._sensors = Sensors()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="assay-watch", daemon=True)
+        self._thread = workers.thread(self._run, "watch")
         self._device_bytes: int | None = None
         self._device_shares: list[float] = []
         self._device_users: tuple[DeviceUser, ...] = ()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from assay.errors import StalledError
 from assay.measure.channel import Channel, StoppedError
 from assay.measure.clock import Intervals, now
 from assay.processes import watchdog
+from assay.processes import workers as step_workers
 from assay.processes.watchdog import Hold
 from assay.records import StageTime
 
@@ -192,10 +194,7 @@ def _run_all(
             failures.append(error)
             stop()
 
-    threads = [
-        threading.Thread(target=guarded, args=(worker,), name=f"{watchdog.THREAD}{worker.stage.name}", daemon=True)
-        for worker in workers
-    ]
+    threads = [step_workers.thread(partial(guarded, worker), worker.stage.name) for worker in workers]
     for thread in threads:
         thread.start()
     try:

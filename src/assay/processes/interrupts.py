@@ -1,7 +1,12 @@
-"""The first interrupt of work that has something to keep: it ends the work early, and not the command.
+"""Interrupts: one that meets a vendor's call, a stage that hangs, and a search that keeps its first.
 
-Such work raises `KeyboardInterrupt` in the main thread like any other, catches it, and goes on with what it has. Who
-would end the process by force asks here first. A second interrupt is nobody's to keep.
+Python raises an interrupt in the main thread, between two of its instructions. A thread that is in a vendor's call, or
+waits for one that is, raises it when that call returns. So the signal's number goes into a pipe as well, at once. A
+thread reads it, gives the command a second to end by itself, and then ends the process with all that it started. What
+was finished is whole on the disk, a lock is gone with its process, and what is half written is removed.
+
+Work that has something to keep raises `KeyboardInterrupt` in the main thread like any other, catches it, and goes on
+with what it has; a second interrupt is nobody's to keep.
 """
 
 from __future__ import annotations
@@ -11,11 +16,12 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from assay.errors import EXIT_INTERRUPTED
+from assay.processes import workers
 
 _is_kept = False
 
@@ -57,6 +63,8 @@ _THREAD = "assay-ending"
 
 _STANDARD_ERROR = 2
 
+_clean_ups: list[Callable[[], None]] = []
+
 told = threading.Event()
 """Set once the command itself says that it was interrupted."""
 
@@ -84,10 +92,7 @@ def leave(status: int) -> int:
 
     It cannot where a thread hangs: it would wait for it, or take away what the thread's library is at work on.
     """
-    from assay.processes.watchdog import THREAD
-
-    hung = any(thread.name.startswith(THREAD) and thread.name != _THREAD for thread in threading.enumerate())
-    if hung or status == EXIT_INTERRUPTED:
+    if workers.at_work() or status == EXIT_INTERRUPTED:
         end(status)
     return status
 
@@ -98,14 +103,18 @@ def end(status: int) -> NoReturn:
         with suppress(OSError, ValueError):
             stream.flush()
     _kill_children()
-    _abandon()
+    _clean_up()
     os._exit(status)
 
 
-def _abandon() -> None:
-    """Removes what is half written; a folder that nobody locks again would keep it."""
-    if "assay.storage.store" in sys.modules:
-        sys.modules["assay.storage.store"].abandon()
+def before_the_end(clean_up: Callable[[], None]) -> None:
+    """Has a function called before the process is ended by force: it cannot wait, and may be called in any thread."""
+    _clean_ups.append(clean_up)
+
+
+def _clean_up() -> None:
+    for clean_up in _clean_ups:
+        clean_up()
 
 
 def _watch(reading: int) -> None:
@@ -127,7 +136,7 @@ def _watch(reading: int) -> None:
             said = b"" if told.is_set() else f"{INTERRUPTED}\n".encode()
             os.write(_STANDARD_ERROR, said + (_SHOW_CURSOR.encode() if os.isatty(_STANDARD_ERROR) else b""))
         _kill_children()
-        _abandon()
+        _clean_up()
         os._exit(EXIT_INTERRUPTED)
 
 

@@ -15,11 +15,10 @@ from time import perf_counter as now
 from typing import NamedTuple, TypeVar
 
 from assay.errors import StalledError
+from assay.processes import workers
 
 T = TypeVar("T")
 
-THREAD = "assay-"
-"""How the names of threads begin that work for a step; none of them outlives it, but for one that hangs."""
 _LOOK_SECONDS = 0.5
 _LOOKS = 4
 """In the time of a timeout, at least."""
@@ -77,7 +76,7 @@ def result(future: Future[T], holds: Holds, timeout: float | None) -> T:
 @contextmanager
 def pool(name: str, threads: int) -> Iterator[ThreadPoolExecutor]:
     """Threads that on an error end with what they are at, and begin nothing else; one that hangs is left behind."""
-    made = ThreadPoolExecutor(threads, thread_name_prefix=f"{THREAD}{name}")
+    made = ThreadPoolExecutor(threads, thread_name_prefix=f"assay-{name}", initializer=workers.join_in)
     try:
         yield made
     except StalledError:
@@ -103,5 +102,5 @@ def within(timeout: float | None, stage: str, what: str, work: Callable[[], T]) 
             except BaseException as error:  # raised again by who waits for the result
                 future.set_exception(error)
 
-    threading.Thread(target=run, name=f"{THREAD}{stage}", daemon=True).start()
+    workers.thread(run, stage).start()
     return result(future, holds, timeout)

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from assay.errors import AssayError, RecordError
+from assay.processes import interrupts
 
 PARTIAL = ".assay-partial"
 """How the name of a file ends that is being written; the number of the process stands before it."""
@@ -101,10 +102,13 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
             _under_way.discard(Path(made))
 
 
-def abandon() -> None:
-    """Removes what this process is writing, since it will not end by itself."""
+def _abandon() -> None:
+    """Removes what this process is writing, since it will not end by itself: nobody may lock the folder again."""
     for left in list(_under_way):
         remove(left)
+
+
+interrupts.before_the_end(_abandon)
 
 
 def remove(left: Path) -> None:

@@ -21,11 +21,10 @@ import numpy.typing as npt
 from assay.errors import RecordError
 from assay.records import ArrayFile, FileReference, Record
 from assay.storage import envelope
-from assay.storage.files import abandon, replacing, scratch, scratch_folder
+from assay.storage.files import replacing, scratch, scratch_folder
 from assay.storage.locks import LOCK
 
 __all__ = [
-    "abandon",
     "array_file",
     "files_of",
     "hash_file",
