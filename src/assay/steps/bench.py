@@ -15,7 +15,8 @@ from assay.measure import machine, processes
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import BatchResult, Dataset, OnnxModel, PreparedDataset, Runnable, RunRecord, Verdict
 from assay.score import accuracy as score_accuracy
-from assay.steps import prepare, profile
+from assay.steps import dataset as datasets
+from assay.steps import profile
 from assay.steps.measurement import MEASUREMENTS, Measuring, measure
 from assay.steps.pixel_sources import Data, Images, source_of
 from assay.steps.results import RUN_RECORD, VERDICT_RECORD, held
@@ -55,7 +56,7 @@ def bench_each(
     )
     if isinstance(data, Images) and dataset is not None:
         # Of a prepared set, preparing has told it.
-        prepare.tell(dataset, progress)
+        datasets.tell(dataset, progress)
     return results, dataset
 
 
@@ -158,7 +159,7 @@ def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[Bat
     if used is not None and used.failures:
         found.append(f"{len(used.failures)} images could not be decoded and were left out")
     if used is not None and used.warnings:
-        found.append(prepare.damaged(used.warnings))
+        found.append(datasets.damaged(used.warnings))
     found += [
         f"batch {result.batch}: batch times were still changing after {units.seconds(warm_up.seconds)} of warm-up"
         for result in results

@@ -17,7 +17,7 @@ from assay.measure import stages
 from assay.measure.pipeline import Stage
 from assay.measure.stages import Slot
 from assay.records import ArrayFile, CompiledModel, Dataset, ImageWarning, OnnxModel, PixelSource, PreparedDataset
-from assay.steps import prepare
+from assay.steps import dataset as datasets
 from assay.steps.keywords import StrPath, path
 from assay.storage import store
 
@@ -34,7 +34,7 @@ class Images:
     def of(images: StrPath, labels: StrPath | None, class_list: StrPath | None = None) -> Images:
         """The images at a path; raises `DatasetError` where labels and images do not match."""
         source = sources.find(Path(images))
-        return Images(source, prepare.classes_of(source, path(labels), path(class_list)))
+        return Images(source, datasets.classes_of(source, path(labels), path(class_list)))
 
 
 Data = PreparedDataset | Images | InfoFile | None
@@ -191,7 +191,7 @@ class _Files:
         self._warnings.update({warning.name: warning.reason for warning in warnings})
 
     def _described(self, names: Sequence[str], hashes: Sequence[str], warnings: tuple[ImageWarning, ...]) -> Dataset:
-        return prepare.describe(self._source, names, hashes, self.labels, warnings=warnings)
+        return datasets.describe(self._source, names, hashes, self.labels, warnings=warnings)
 
     def _image_warnings(self) -> tuple[ImageWarning, ...]:
         return tuple(

@@ -9,8 +9,6 @@ from pathlib import Path
 import msgspec
 
 from assay import environment, units
-from assay.data import class_list as class_lists
-from assay.data import labels as label_files
 from assay.data import prepared as preparation
 from assay.data import sources
 from assay.data.prepared import RECORD, OnError, Shard
@@ -18,7 +16,8 @@ from assay.data.sources import Source
 from assay.data.transform import TransformChoice, choose
 from assay.errors import Option, Remedy, UsageError
 from assay.progress import Progress, Silent
-from assay.records import Dataset, ImageFailure, ImageTransform, ImageWarning, PreparedDataset
+from assay.records import ImageTransform, PreparedDataset
+from assay.steps import dataset as datasets
 from assay.steps.adopt import transform_of
 from assay.steps.keywords import StrPath, path, takes
 from assay.steps.step import Step
@@ -69,7 +68,7 @@ def prepare_with(request: PrepareRequest, transform: ImageTransform) -> Prepared
     """Prepares images with a transform that is settled already."""
     images, out, progress = Path(request.images), Path(request.out), request.progress
     source = sources.find(images)
-    classes = classes_of(source, path(request.labels), path(request.class_list))
+    classes = datasets.classes_of(source, path(request.labels), path(request.class_list))
     stamps = [(name, source.stamp(name)) for name in source.names]
     step = Step(
         name="prepare",
@@ -96,7 +95,7 @@ def prepare_with(request: PrepareRequest, transform: ImageTransform) -> Prepared
     def made() -> PreparedDataset:
         written, failures = preparation.prepare(source, transform, out, progress, request.on_error, request.timeout)
         shards.extend(written)
-        dataset = describe(
+        dataset = datasets.describe(
             source,
             [name for shard in shards for name in shard.names],
             [sha256 for shard in shards for sha256 in shard.image_sha256],
@@ -108,7 +107,7 @@ def prepare_with(request: PrepareRequest, transform: ImageTransform) -> Prepared
 
     def tell_and_clean_up(prepared: PreparedDataset) -> None:
         preparation.clean_up(out, shards)
-        tell(prepared.dataset, progress)
+        datasets.tell(prepared.dataset, progress)
 
     prepared = step.done(made, progress, tell_and_clean_up)
     labelled = _labelled(prepared, source, classes)
@@ -120,7 +119,7 @@ def prepare_with(request: PrepareRequest, transform: ImageTransform) -> Prepared
 def _labelled(prepared: PreparedDataset, source: Source, classes: Sequence[int] | None) -> PreparedDataset:
     """The prepared set with these classes of all images in `source`."""
     dataset = prepared.dataset
-    given = describe(source, dataset.names, dataset.image_sha256, classes, dataset.failures, dataset.warnings)
+    given = datasets.describe(source, dataset.names, dataset.image_sha256, classes, dataset.failures, dataset.warnings)
     return msgspec.structs.replace(prepared, dataset=given)
 
 
@@ -141,57 +140,6 @@ def prepared(path: Path, transform: ImageTransform, out: Path, progress: Progres
 def is_prepared(path: Path) -> bool:
     """Whether a prepared data set stands at a path, and not images."""
     return (path / RECORD).is_file() or (path.is_file() and not sources.is_archive(path))
-
-
-def classes_of(source: Source, labels: Path | None, class_list: Path | None = None) -> tuple[int, ...] | None:
-    """Every image's class: from the label file, or else as the source itself has it, or else unknown.
-
-    Names of classes, in the label file or of folders, are numbered by the class list; without one, folders are
-    numbered in their own order. Raises `DatasetError` with what has no class or no image.
-    """
-    known = class_lists.read(class_list) if class_list is not None else None
-    return label_files.classes_of(source.names, labels, known) if labels is not None else source.classes(known)
-
-
-def describe(
-    source: Source,
-    names: Sequence[str],
-    image_sha256: Sequence[str],
-    classes: Sequence[int] | None,
-    failures: tuple[ImageFailure, ...] = (),
-    warnings: tuple[ImageWarning, ...] = (),
-) -> Dataset:
-    """The record of the images that were used, once the bytes of each were read; `classes` are of all in `source`."""
-    of_name = dict(zip(source.names, classes, strict=True)) if classes is not None else None
-    return Dataset(
-        source=source.path.resolve(),
-        names=tuple(names),
-        labels=tuple(of_name[name] for name in names) if of_name is not None else None,
-        image_sha256=tuple(image_sha256),
-        fingerprint=store.hash_of(list(names), list(image_sha256)),
-        skipped=source.skipped,
-        failures=failures,
-        warnings=warnings,
-    )
-
-
-def tell(dataset: Dataset, progress: Progress) -> None:
-    """Says what was passed over and what failed."""
-    if dataset.skipped:
-        progress.note(f"skipped {len(dataset.skipped)} files, no images by their names: {units.names(dataset.skipped)}")
-    if dataset.failures:
-        progress.note(
-            f"left out {len(dataset.failures)} images that cannot be decoded: "
-            f"{units.names(tuple(failure.name for failure in dataset.failures))}"
-        )
-    if dataset.warnings:
-        progress.note(damaged(dataset.warnings))
-
-
-def damaged(warnings: Sequence[ImageWarning]) -> str:
-    """One sentence on images that were used though their decoder warned of them."""
-    named = units.names(tuple(f"{warning.name} ({warning.reason})" for warning in warnings))
-    return f"the decoder warned of {len(warnings)} images, which are used as it mended them: {named}"
 
 
 def _detail(prepared: PreparedDataset) -> str:
