@@ -142,7 +142,7 @@ def build_options(made: argparse.ArgumentParser) -> None:
     """What an artifact is compiled for, but for its batch size."""
     group = made.add_argument_group("backend")
     group.add_argument(
-        "--backend", metavar="NAME", help="default: onnxruntime; auto: the fastest of those installed, by trials"
+        "--backend", metavar="NAME", help="default: onnxruntime; auto: the fastest of those installed, by trying each"
     )
     group.add_argument(
         "--device",

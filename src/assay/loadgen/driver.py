@@ -41,7 +41,7 @@ SUMMARY, DETAIL, ACCURACY, CONFIGURATION = (
 )
 _NAME = "LoadGen"
 _DISTRIBUTION = "mlcommons-loadgen"
-_TRIAL_SECONDS = 1.0
+_PROBE_SECONDS = 1.0
 """How long it is tried what the system reaches, for LoadGen to make up its queries by."""
 _MADE_UP = 64
 """Different images of made-up pixels, or as many as a batch holds."""
@@ -144,9 +144,9 @@ def drive(test: Test) -> Driven:
 
 
 def _reached(session: Session, ring: Sequence[Slot]) -> float:
-    """Images a second of a short trial with every slot at work."""
+    """Images a second of a short probe with every slot at work."""
     batch = int(session.input.shape[0])
-    jobs = stages.repeated(batch, batch, stages.for_seconds(_TRIAL_SECONDS))
+    jobs = stages.repeated(batch, batch, stages.for_seconds(_PROBE_SECONDS))
     infer = stages.infer(session, lambda _: "synthetic")
     outcome = pipeline.run(jobs, [infer], ring, infer.name)
     return outcome.items / outcome.wall_seconds

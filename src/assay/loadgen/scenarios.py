@@ -72,7 +72,7 @@ class Load:
     official_counts: bool = False
     """Whether as many queries are sent, and as many images held in memory, as MLPerf asks for at least."""
     target_qps: float | None = None
-    """Queries a second: what the server scenario sends; of offline, None for what a short trial reaches."""
+    """Queries a second: what the server scenario sends; of offline, None for what a short probe reaches."""
     latency_bound: float | None = None
     """Seconds; None for the official one."""
 
@@ -129,7 +129,7 @@ class Load:
         return tuple(found)
 
     def configuration(self, rate: float) -> str:
-        """LoadGen's `user.conf` for a system that a short trial saw reach so many images a second."""
+        """LoadGen's `user.conf` for a system that a short probe saw reach so many images a second."""
         held = self.target_qps or self.expected_qps(rate)
         name = self.scenario.loadgen
         if self.scenario.name in ("server", "offline"):

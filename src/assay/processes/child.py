@@ -43,7 +43,7 @@ REMEDY = Remedy(
 """What to do where nobody knows better."""
 
 _LOOK_SECONDS = 0.2
-"""Between two looks at the child's memory, which cost time that a trial would measure; an answer is not waited for."""
+"""Between two looks at the child's memory, which cost time of what is measured; an answer is not waited for."""
 _GRACE_SECONDS = 1.0
 _KEPT_BYTES = 1 << 30
 """A child that holds more than this after a call is not kept: the memory is wanted for measuring."""

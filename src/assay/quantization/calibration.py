@@ -259,9 +259,9 @@ def _made_ready(model: OnnxModel, out: Path) -> OnnxModel:
         model, file=store.reference(out), data=(), exported_program=None, input=taken, output=given, opset=opset
     )
     images = [normalised_demo_images(model.transform, _PARITY_IMAGES)]
-    with open_reference(model) as reference, open_reference(described) as candidate:
+    with open_reference(model) as reference, open_reference(described) as raised:
         parity = score_parity.compare(
-            reference, candidate, [(batch, batch) for batch in images], name=model.name, bound=READY_BOUND
+            reference, raised, [(batch, batch) for batch in images], name=model.name, bound=READY_BOUND
         )
     score_parity.require(parity, f"raising {model.name} to opset {opset}")
     return msgspec.structs.replace(described, parity=parity)

@@ -209,11 +209,11 @@ def _written(
     )
     out.write_bytes(quantized.SerializeToString(deterministic=True))
     described = msgspec.structs.replace(graph, file=store.reference(out))
-    with open_reference(graph) as reference, open_reference(described) as candidate:
+    with open_reference(graph) as reference, open_reference(described) as written:
         change, elsewhere = (
             score_parity.compare(
                 reference,
-                candidate,
+                written,
                 [(floats, floats)],
                 name="ONNX Runtime float32",
                 bound=_NO_BOUND,

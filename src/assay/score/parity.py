@@ -18,7 +18,7 @@ Score = Callable[[Any], Scores]
 
 def compare(
     reference: Score,
-    candidate: Score,
+    checked: Score,
     batches: Sequence[tuple[Any, Any]],
     *,
     name: str,
@@ -29,13 +29,13 @@ def compare(
 
     The difference is the largest one of two scores over the largest absolute score of the reference, both over
     all batches. `name` says what the reference is. Raises `ParityError` where the reference gives one and the same
-    score everywhere: any candidate that does so too would agree with it.
+    score everywhere: any artifact that does so too would agree with it.
     """
     expected: list[Scores] = [reference(given) for given, _ in batches]
-    found: list[Scores] = [candidate(given) for _, given in batches]
+    found: list[Scores] = [checked(given) for _, given in batches]
     if [scores.shape for scores in expected] != [scores.shape for scores in found]:
         shapes = [tuple(scores.shape) for scores in (*expected, *found)]
-        raise ParityError(f"{name} and the candidate give scores of different shapes: {shapes}")
+        raise ParityError(f"{name} and the artifact give scores of different shapes: {shapes}")
     rows, others = np.concatenate(expected), np.concatenate(found)
     if rows.min() == rows.max():
         raise ParityError(

@@ -59,7 +59,7 @@ def record_of(artifact: Path) -> Path:
 
 
 def choice_of(artifact: Path) -> Path:
-    """Where the trials stand by which the backend of such an artifact was chosen."""
+    """Where the record stands of what was tried to choose the backend of such an artifact."""
     return artifact.with_name(f"{artifact.name}.choice.json")
 
 

@@ -66,7 +66,7 @@ class Torch:
         return ("fp32",) if device == "cpu" else ("fp16", "fp32")
 
     def build_settings(self, device: str) -> Settings:
-        """Whether weights are folded and laid out ahead; on CUDA also whether kernels are chosen by trials."""
+        """Whether weights are folded and laid out ahead; on CUDA also whether kernels are chosen by trying them."""
         folded: dict[str, Sequence[Setting]] = {"freezing": (True, False)}
         return folded if device == "cpu" else {**folded, "autotune": (False, True)}
 
@@ -180,10 +180,10 @@ def _network(path: Path, options: BuildOptions) -> torch.nn.Module:
 
 def _configuration(options: BuildOptions, marked: bool = False) -> dict[str, Any]:
     """What the compiler is told."""
-    trials = bool(options.settings.get("autotune", False))
+    autotunes = bool(options.settings.get("autotune", False))
     return {
         "freezing": bool(options.settings["freezing"]),
-        "max_autotune": trials,
+        "max_autotune": autotunes,
         # Otherwise the number of threads of the machine that compiles would be in the code.
         "cpp.dynamic_threads": True,
         # What the processor can is known; to try whether the compiler can too takes seconds.
