@@ -37,7 +37,12 @@ SIZES = (1, 4, 8, 16, 32, 64)
 Compile = Callable[..., CompiledModel]
 
 
-@pytest.fixture(params=sorted(registry.BACKENDS))
+def _param(name: str) -> object:
+    """torch compiles C++ for ten seconds and more, once for all tests of a worker: so they are one worker's, and long."""
+    return pytest.param(name, marks=[pytest.mark.xdist_group("torch"), pytest.mark.long] if name == "torch" else [])
+
+
+@pytest.fixture(params=map(_param, sorted(registry.BACKENDS)))
 def backend(request: pytest.FixtureRequest) -> Backend:
     try:
         found = registry.get(request.param)
