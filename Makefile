@@ -4,16 +4,19 @@ BIN := .venv/bin
 # pip looks up its own newest version otherwise.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all check bench proof bytecode clean
+.PHONY: demo test test-all test-slow check bench proof bytecode clean
 
 demo: .venv/core
 	$(BIN)/assay demo -o RUN-demo
 
 test: bytecode
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long and not slow" $(PYTEST)
 
 test-all: bytecode
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(PYTEST)
+
+test-slow: bytecode
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow $(PYTEST)
 
 check: .venv/development
 	$(BIN)/ruff check .

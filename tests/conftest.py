@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from assay import demo
 from assay.data.transform import TransformChoice
+from assay.measure import clock, machine
 from assay.records import OnnxModel, PreparedDataset
 from assay.steps.adopt import adopt
 from assay.steps.prepare import PrepareRequest, prepare_with
@@ -16,15 +19,20 @@ from assay.steps.prepare import PrepareRequest, prepare_with
 _MATERIAL = Path(__file__).parents[2] / "shared" / "material"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--slow` runs what otherwise skips for its length."""
-    parser.addoption("--slow", action="store_true", help="also run tests that take long and find little more")
-
-
 def pytest_configure() -> None:
     """Takes up Ctrl-C where a shell that starts things in the background has it ignored, for commands inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hurried() -> Iterator[None]:
+    """Warm-ups and looks at the machine that last a moment: on a busy one they would last long, and say nothing here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "WINDOW_SECONDS", 0.0)
+        patch.setattr(clock, "AGREEMENT", math.inf)
+        patch.setattr(machine, "LOOK_SECONDS", 0.01)
+        yield
 
 
 @pytest.fixture(scope="session")

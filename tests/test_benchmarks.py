@@ -33,7 +33,7 @@ def test_there_are_benchmarks_for_every_small_form_that_is_long() -> None:
     assert set(KNOWN) > LONG
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] * (name in LONG)) for name in KNOWN])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in KNOWN])
 def test_every_benchmark_gives_a_row(name: str, tmp_path: Path) -> None:
     benchmark = KNOWN[name]
     if (reason := benchmark.reason_to_skip()) is not None:
@@ -45,7 +45,7 @@ def test_every_benchmark_gives_a_row(name: str, tmp_path: Path) -> None:
     assert row.instruction_sets == environment.instruction_sets()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.torch
 def test_the_call_of_torch_by_itself_gives_the_scores_of_the_session(tmp_path: Path) -> None:
     pytest.importorskip("torch")

@@ -80,7 +80,7 @@ def test_every_command_is_in_the_table() -> None:
 @pytest.fixture
 def written(tmp_path: Path) -> str:
     """The backend of twenty lines, as a module of its own; its name."""
-    text = README.read_text(encoding="utf-8").split("```python\n", 1)[1].split("```", 1)[0]
+    text = README.read_text(encoding="utf-8").rsplit("```python\n", 1)[1].split("```", 1)[0]
     assert len([line for line in text.splitlines() if line]) <= 20
     (tmp_path / "reference_backend.py").write_text(text, encoding="utf-8")
     return "reference_backend:Reference"

@@ -38,7 +38,7 @@ Compile = Callable[..., CompiledModel]
 
 
 def _param(name: str) -> object:
-    """torch compiles C++ for ten seconds and more, once for all tests of a worker: so they are one worker's, and long."""
+    """torch compiles C++ for ten seconds and more, once for all tests of a worker: they are one worker's, and long."""
     return pytest.param(name, marks=[pytest.mark.xdist_group("torch"), pytest.mark.long] if name == "torch" else [])
 
 
@@ -132,15 +132,26 @@ def test_a_backend_describes_itself(backend: Backend) -> None:
 
 @pytest.mark.parametrize("batch", SIZES)
 def test_every_batch_size_gives_the_scores_of_the_model(
-    backend: Backend,
-    batch: int,
-    model: OnnxModel,
-    demo_data: PreparedDataset,
-    compiled: Compile,
-    request: pytest.FixtureRequest,
+    backend: Backend, batch: int, model: OnnxModel, demo_data: PreparedDataset, compiled: Compile
 ) -> None:
-    if needs_program(backend) and batch not in (SIZES[0], SIZES[-1]) and not request.config.getoption("--slow"):
-        pytest.skip("each batch size compiles for ten seconds and more; run them all with --slow")
+    if needs_program(backend) and batch not in (SIZES[0], SIZES[-1]):
+        pytest.skip("the sizes between have a test of their own")
+    _gives_the_scores_of_the_model(backend, batch, model, demo_data, compiled)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", SIZES[1:-1])
+def test_every_batch_size_between_gives_the_scores_of_the_model(
+    backend: Backend, batch: int, model: OnnxModel, demo_data: PreparedDataset, compiled: Compile
+) -> None:
+    if not needs_program(backend):
+        pytest.skip("it compiles in no time, and was looked at already")
+    _gives_the_scores_of_the_model(backend, batch, model, demo_data, compiled)
+
+
+def _gives_the_scores_of_the_model(
+    backend: Backend, batch: int, model: OnnxModel, demo_data: PreparedDataset, compiled: Compile
+) -> None:
     given = pixels(demo_data, batch)
     with backend.open(compiled(batch), {}) as session:
         scores = session.infer(given)

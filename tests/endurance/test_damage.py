@@ -164,7 +164,7 @@ def test_a_flipped_byte_in_any_file_of_a_run_is_refused_by_name_or_does_nothing(
     _flip_everywhere(whole, 1, unnoticed)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("unnoticed", [False, True], ids=["with its time", "time unchanged"])
 def test_many_flipped_bytes_in_every_file_of_a_run(whole: Whole, unnoticed: bool) -> None:
     _flip_everywhere(whole, 25, unnoticed)

@@ -47,7 +47,7 @@ def is_killed(out: Path, seconds: float) -> bool:
         return process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.xdist_group("kills")
 @pytest.mark.parametrize("shares", moments(), ids=lambda shares: "-".join(f"{share:.2f}" for share in shares))
 def test_a_run_that_is_killed_again_and_again_comes_to_the_same_end(

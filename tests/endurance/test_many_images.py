@@ -19,7 +19,7 @@ MOST_BETWEEN_ROUNDS = 16 << 20
 the real model it settles 13 MB above the first, after some fourteen; keeping the pixels of a round were far more."""
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the memory is read from Linux's /proc")
 @pytest.mark.parametrize(("backend", "images"), [("null", 50_000), ("onnxruntime", 5_000)])
 def test_memory_is_flat_and_counts_are_exact(backend: str, images: int, tmp_path: Path) -> None:

@@ -491,7 +491,7 @@ def test_any_bytes_of_weights_are_read_or_refused_in_one_line(name: str, folder:
     _examined(name, TORCH[name], folder, 60)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(READERS))
 def test_many_more_bytes_are_read_or_refused_in_one_line(name: str, folder: Path) -> None:
     if name.startswith("dump"):
@@ -499,7 +499,7 @@ def test_many_more_bytes_are_read_or_refused_in_one_line(name: str, folder: Path
     _examined(name, READERS[name], folder, 600)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("name", list(TORCH))
 def test_many_more_bytes_of_weights_are_read_or_refused_in_one_line(name: str, folder: Path) -> None:

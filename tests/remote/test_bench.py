@@ -315,7 +315,7 @@ class Thousand:
         self.worker.close()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_one_who_hands_out_to_a_thousand_nodes_holds_little(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

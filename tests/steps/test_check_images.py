@@ -52,7 +52,7 @@ def test_a_prepared_set_for_another_transform_is_refused(demo_model: OnnxModel, 
     other = msgspec.structs.replace(
         demo_model, transform=msgspec.structs.replace(demo_model.transform, resize=demo.RESIZE + 1)
     )
-    with pytest.raises(UsageError, match="prepare it again with --like the model"):
+    with pytest.raises(UsageError, match="prepare it again with like=the model"):
         parity_pixels(other, demo_data)
 
 

@@ -31,7 +31,7 @@ class Notes(Silent):
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choose_backend, "TRIAL_SECONDS", 0.3)
+    monkeypatch.setattr(choose_backend, "TRY_SECONDS", 0.3)
 
 
 def use(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:

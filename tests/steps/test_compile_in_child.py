@@ -48,7 +48,7 @@ def test_scores_beyond_the_bound_say_by_how_much(demo_model: OnnxModel, tmp_path
     with pytest.raises(ParityError) as caught:
         compile_to(demo_model, options, tmp_path / "artifact.onnx")
     assert_says(caught, "with wrong changed the scores", "largest difference 1", "allowed 1.0e-04")
-    assert str(caught.value).endswith("; try --set optimization=extended|basic|none or another --backend")
+    assert str(caught.value).endswith("; try set=optimization=extended|basic|none or another backend")
 
 
 @pytest.mark.parametrize("batch", [6, 16])

@@ -15,7 +15,7 @@ from assay.tuning.tune import SearchFolder, find_fastest
 from tests.tuning.searches import Enough
 
 pytest.importorskip("optuna", reason="needs the extra `tune`")
-pytestmark = [pytest.mark.material, pytest.mark.long]
+pytestmark = [pytest.mark.material, pytest.mark.slow]
 
 STARTS = 5
 """The default, and in 8 bits both scales with no layer in float and with many."""

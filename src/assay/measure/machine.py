@@ -113,10 +113,10 @@ def state(begin: Look, end: Look, sensors: Sensors, device_share: float | None =
     )
 
 
-def look(device: str = processes.PROCESSORS, seconds: float = LOOK_SECONDS) -> Machine:
+def look(device: str = processes.PROCESSORS, seconds: float | None = None) -> Machine:
     """What the machine does over a short while before a measurement on a device, and who else is there."""
     begin, sensors = Look.now(), Sensors()
-    sleep(seconds)
+    sleep(LOOK_SECONDS if seconds is None else seconds)
     end = Look.now()
     sensors.look()
     account = Account(begin.processes)
