@@ -27,7 +27,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def hurried() -> Iterator[None]:
-    """Warm-ups and looks at the machine that last a moment: on a busy one they would last long, and say nothing here."""
+    """Warm-ups and looks at the machine that last a moment: on a busy one they last long, and say nothing here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clock, "WINDOW_SECONDS", 0.0)
         patch.setattr(clock, "AGREEMENT", math.inf)

@@ -53,9 +53,9 @@ def test_the_fastest_that_keeps_the_scores_wins_and_a_crash_costs_only_itself(
     assert notes.said[0].startswith("auto: batch 2: slow ")
     assert "crashing is out: backend crashing crashed (SIGSEGV) while trying demo at batch 2" in notes.said[1]
     assert "wrong is out: compiling demo with wrong changed the scores" in notes.said[2]
-    assert notes.said[-1] == f"auto: batch 2: onnxruntime; the trials are in {record}"
+    assert notes.said[-1] == f"auto: batch 2: onnxruntime; what was tried is in {record}"
     assert resolve(Wanted(request, demo_model, 2), record, progress=again)[0] == options
-    assert again.said == [f"auto: batch 2: onnxruntime (kept); the trials are in {record}"]
+    assert again.said == [f"auto: batch 2: onnxruntime (kept); what was tried is in {record}"]
 
 
 def test_where_none_can_each_says_why(demo_model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_where_none_can_each_says_why(demo_model: OnnxModel, tmp_path: Path, mon
     with pytest.raises(BackendError) as caught:
         choose(Wanted(BuildRequest(backend="auto"), demo_model, 2), tmp_path)
     assert_says(
-        caught, "no installed backend can run demo at batch 2", "crashing: ", "greedy: ", "give a smaller --batch"
+        caught, "no installed backend can run demo at batch 2", "crashing: ", "greedy: ", "give a smaller batch"
     )
     assert "\n" not in str(caught.value)
 

@@ -33,6 +33,7 @@ def test_each_backend_runs_a_tiny_model_or_says_what_to_do(monkeypatch: pytest.M
 
 
 @pytest.mark.torch
+@pytest.mark.long
 def test_a_backend_that_starts_from_an_exported_program_is_given_one(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason="needs the extra `torch`")
     monkeypatch.setattr(registry, "BACKENDS", {"torch": registry.BACKENDS["torch"]})

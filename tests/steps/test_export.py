@@ -19,7 +19,6 @@ from assay.data.transform import TransformChoice
 from assay.errors import AssayError, CheckpointError, ParityError, UnknownNameError, UsageError
 from assay.models import architectures
 from assay.progress import Silent
-from assay.published import guide
 from assay.steps import trained_network
 from assay.steps.export import export
 from tests.messages import assert_says
@@ -202,7 +201,7 @@ def test_a_published_file_of_another_architecture_is_named(tmp_path: Path, monke
     _squeezenets_hash(monkeypatch, weights, "resnet50", "IMAGENET1K_V2")
     with pytest.raises(CheckpointError) as caught:
         export(weights, arch="squeezenet1_1", out=tmp_path / "m.onnx")
-    assert_says(caught, str(weights), "torchvision's IMAGENET1K_V2 of resnet50", "give --arch resnet50")
+    assert_says(caught, str(weights), "torchvision's IMAGENET1K_V2 of resnet50", "give arch=resnet50")
 
 
 def test_an_entry_against_the_files_hash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,39 +210,28 @@ def test_an_entry_against_the_files_hash_is_refused(tmp_path: Path, monkeypatch:
     _squeezenets_hash(monkeypatch, weights, "wide_resnet101_2", "IMAGENET1K_V1")
     with pytest.raises(CheckpointError) as caught:
         export(weights, arch="wide_resnet101_2", out=tmp_path / "m.onnx", weights_entry="IMAGENET1K_V2", **vars(SMALL))
-    assert_says(caught, "holds torchvision's IMAGENET1K_V1", "not IMAGENET1K_V2", "leave --weights-entry away")
-
-
-def test_the_guides_file_is_checked_by_its_md5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = tmp_path / "wide_resnet101_2-32ee1156.pth"
-    weights.write_bytes(b"no weights, so reading them fails after the check")
-    _squeezenets_hash(monkeypatch, weights, *guide.FLAGSHIP)
-    told = Told()
-    with pytest.raises(CheckpointError) as caught:
-        export(weights, arch="wide_resnet101_2", out=tmp_path / "m.onnx", progress=told)
-    assert_says(caught, str(weights), "its md5", f"is not the guide's {guide.FLAGSHIP_MD5}", "fetch the file again")
-    md5 = hashlib.md5(weights.read_bytes(), usedforsecurity=False).hexdigest()
-    monkeypatch.setattr(guide, "FLAGSHIP_MD5", md5)
-    with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
-        export(weights, arch="wide_resnet101_2", out=tmp_path / "m.onnx", progress=told)
-    assert told.notes == [f"{weights.name} is the guide's file: md5 {md5} confirmed"]
+    assert_says(caught, "holds torchvision's IMAGENET1K_V1", "not IMAGENET1K_V2", "leave weights_entry away")
 
 
 @pytest.mark.parametrize(
     ("changes", "kind", "parts"),
     [
-        ({"architecture": "squeezenet"}, UnknownNameError, ("'squeezenet'; known: squeezenet1_",)),
+        ({"arch": "squeezenet"}, UnknownNameError, ("'squeezenet'; known: squeezenet1_",)),
         ({"weights_entry": "IMAGENET1K_V3"}, UnknownNameError, ("'IMAGENET1K_V3'; known: IMAGENET1K_V1",)),
-        ({"weights": Path("absent.pth")}, UsageError, ("no weights at absent.pth",)),
+        ({"checkpoint": "absent.pth", "random_weights": False}, UsageError, ("no weights at absent.pth",)),
         ({"opset": 3}, UsageError, ("opset 3", "7 to 20")),
-        ({"architecture": demo.NAME, "weights": "published"}, UsageError, ("nothing is published",)),
-        ({"architecture": demo.NAME, "weights_entry": "IMAGENET1K_V1"}, UsageError, ("nothing is published",)),
+        (
+            {"arch": demo.NAME, "checkpoint": "published", "random_weights": False},
+            UsageError,
+            ("nothing is published",),
+        ),
+        ({"arch": demo.NAME, "weights_entry": "IMAGENET1K_V1"}, UsageError, ("nothing is published",)),
     ],
 )
 def test_a_fault_is_one_line_and_leaves_no_model(
     changes: dict[str, Any], kind: type[AssayError], parts: tuple[str, ...], tmp_path: Path
 ) -> None:
-    given: dict[str, Any] = {"architecture": "squeezenet1_1", "out": tmp_path / "m.onnx"}
+    given: dict[str, Any] = {"arch": "squeezenet1_1", "out": tmp_path / "m.onnx", "random_weights": True}
     with pytest.raises(kind) as caught:
         export(**(given | changes))
     assert_says(caught, *parts)
@@ -275,7 +263,7 @@ def test_a_vision_transformer_says_what_images_its_weights_take(
     weights = _saved(network, tmp_path / "weights.pth")
     with pytest.raises(UsageError) as caught:
         export(weights, arch="vit_b_16", out=tmp_path / "m.onnx")
-    assert_says(caught, str(weights), "64×64", "crops 224", "--resize 64 --crop 64")
+    assert_says(caught, str(weights), "64×64", "crops 224", "resize=64 crop=64")
 
 
 def test_scores_that_are_all_the_same_prove_nothing(tmp_path: Path) -> None:
@@ -303,7 +291,7 @@ def test_published_weights_come_from_the_cache_and_are_judged_as_such(
             trained_network.PUBLISHED, arch="squeezenet1_1", out=tmp_path / "m.onnx", progress=told, **vars(SMALL)
         )
     assert told.kept == [False, True]
-    assert told.notes[0] == "the weights are torchvision's IMAGENET1K_V1; --weights-entry names others"
+    assert told.notes[0] == "the weights are torchvision's IMAGENET1K_V1; a weights entry names others"
     assert model.checkpoint is not None
     assert model.checkpoint.file is not None
     assert model.checkpoint.file.path == cached
@@ -316,15 +304,15 @@ def test_published_weights_come_from_the_cache_and_are_judged_as_such(
     [
         {"opset": 12},
         {"weights_entry": "IMAGENET1K_V1"},
-        {"choice": TransformChoice(resize=72, crop=64)},
-        {"weights": None},
+        {"resize": 72, "crop": 64},
+        {"checkpoint": None, "random_weights": True},
     ],
 )
 def test_an_export_is_kept_until_something_of_it_changes(change: dict[str, Any], tmp_path: Path) -> None:
-    given: dict[str, Any] = {"weights": _squeezenet(tmp_path), "choice": SMALL}
+    given: dict[str, Any] = {"checkpoint": _squeezenet(tmp_path), **vars(SMALL)}
     told = Told()
     for request in (given, given, given | change):
-        export(arch="squeezenet1_1", out=tmp_path / "m.onnx", random_weights=True, progress=told, **request)
+        export(arch="squeezenet1_1", out=tmp_path / "m.onnx", progress=told, **request)
     assert told.kept == [False, True, False]
 
 

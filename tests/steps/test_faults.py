@@ -51,6 +51,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
     return finish(tmp_path_factory.mktemp("whole") / "RUN")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "reached", ["model.json", "prepared/prepared.json", "compiled/*/compiled.json", "bench/*/performance.json"]
 )

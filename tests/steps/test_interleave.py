@@ -161,7 +161,7 @@ def test_a_second_interleaving_stands_beside_the_first(pair: list[Runnable], tmp
 
 
 def test_a_single_artifact_is_refused(pair: list[Runnable], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--interleave takes 2 to 26 artifacts, and here are 1"):
+    with pytest.raises(UsageError, match="2 to 26 artifacts are measured in turn, and here are 1"):
         bench_interleaved(pair[:1], None, tmp_path)
 
 
