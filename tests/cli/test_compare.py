@@ -15,7 +15,7 @@ import pytest
 
 from assay.cli.main import main
 from assay.records.reported import ReportedResult
-from assay.storage import store
+from assay.storage import envelope, store
 from tests import factories
 
 TABLE_7_4 = """\
@@ -219,7 +219,11 @@ def test_a_record_of_speed_alone_is_held_to_no_accuracy_unless_asked(capsys: pyt
     [
         (["guide:T5"], 1, "unknown record of the guide 'guide:T5'; known: "),
         (["guide:T4", "--against", "guide:311"], 1, "guide:310, "),
-        (["guide:T4", "--against", "guide:310", "--against", "guide:310"], 2, "two records are called guide:310"),
+        (
+            ["guide:T4", "--against", "guide:310", "--against", "guide:310"],
+            2,
+            "compare against are called guide:310",
+        ),
         (["guide:T4", "--gate", "throughput/guide:310>=1"], 1, "unknown reference in gate"),
         (["{tmp}/verdict.json"], 1, "holds a record of type Verdict, not RunRecord"),
         (["{tmp}/figures.txt"], 1, "is no assay record"),
@@ -229,9 +233,7 @@ def test_faults_are_one_line(
     arguments: list[str], status: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "figures.txt").write_text("[e2e] throughputRate: 105.964", encoding="utf-8")
-    (tmp_path / "verdict.json").write_text(
-        '{"record": "Verdict", "schema": 1, "made_from": "", "body": {}}', encoding="utf-8"
-    )
+    (tmp_path / "verdict.json").write_bytes(envelope.seal("Verdict", "", b"{}"))
     assert main(["compare", *(part.replace("{tmp}", str(tmp_path)) for part in arguments)]) == status
     shown = capsys.readouterr().err
     assert message in shown

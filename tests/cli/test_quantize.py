@@ -47,7 +47,7 @@ def test_the_dearest_layers_are_listed(images: Path, capsys: pytest.CaptureFixtu
     [
         (["--sensitivity", "--keep-float", "first"], 2, "leave --keep-float away"),
         (["--keep-float", "/conv1/Cnv", "-o", "m.onnx"], 1, "known: /conv1/Conv"),
-        (["--images", "0", "-o", "m.onnx"], 2, "--images 0"),
+        (["--images", "0", "-o", "m.onnx"], 2, "give --images of 1 or more"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(

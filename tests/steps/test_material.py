@@ -61,13 +61,13 @@ def test_squeezenet_from_its_checkpoint(material: Path, tmp_path: Path) -> None:
     assert_golden_top5(outcome.run, material / "golden" / "top5_squeezenet1_0_dc_torchvision.csv")
     failed = run(
         replace(
-            request_of(material, "squeezenet1_0", weights=weights, references=[given_reference("top1=58.1")]),
+            request_of(material, "squeezenet1_0", weights=weights, reference="top1=58.1"),
             out=tmp_path / "RUN",
         )
     )
     assert failed.verdict.word == "FAIL"
     unjudged = assay.run(
-        replace(request_of(material, "squeezenet1_0", weights=weights, references=[]), out=tmp_path / "RUN")
+        replace(request_of(material, "squeezenet1_0", weights=weights, reference=None), out=tmp_path / "RUN")
     )
     assert unjudged.verdict.holds
     assert unjudged.verdict.word is None
@@ -77,7 +77,7 @@ def test_squeezenet_from_its_checkpoint(material: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("prepare", "input_kind"), [(True, "float32"), (False, "uint8")])
 def test_squeezenet_from_onnx_on_other_ways(material: Path, tmp_path: Path, prepare: bool, input_kind: str) -> None:
     model = str(material / "models" / "squeezenet1_0_dc_torchvision.onnx")
-    request = request_of(material, model, prepare=prepare, input_kind=input_kind, batches=(16,))
+    request = request_of(material, model, no_prepare=not prepare, input=input_kind, batch=16)
     run = assay.run(replace(request, out=tmp_path / "RUN")).run
     assert counts(run) == [SQUEEZENET]
     assert_golden_top5(run, material / "golden" / "top5_squeezenet1_0_dc_torchvision.csv")
@@ -98,7 +98,7 @@ def test_golden_top5_on_other_backends(
     material: Path, tmp_path: Path, backend: str, model: str, right: tuple[int, ...]
 ) -> None:
     pytest.importorskip({"mnn": "MNN"}.get(backend, backend))
-    request = request_of(material, str(material / "models" / f"{model}.onnx"), backend=backend, batches=(16,))
+    request = request_of(material, str(material / "models" / f"{model}.onnx"), backend=backend, batch=16)
     run = assay.run(replace(request, out=tmp_path / "RUN")).run
     assert counts(run) == [right]
     assert_golden_top5(run, material / "golden" / f"top5_{model}.csv")
@@ -107,7 +107,7 @@ def test_golden_top5_on_other_backends(
 def test_cifar_with_an_explicit_transform(material: Path, tmp_path: Path) -> None:
     transform = TransformChoice(resize=32, crop=32, mean=(0.4914, 0.4822, 0.4465), std=(0.247, 0.2435, 0.2616))
     model = str(material / "models" / "cifar10_resnet20.onnx")
-    request = request_of(material, model, labels=None, references=[], transform=transform)
+    request = request_of(material, model, labels=None, reference=None, **vars(transform))
     outcome = assay.run(replace(request, out=tmp_path / "RUN"))
     assert outcome.run.model.classes == 10
     assert outcome.run.results[0].predictions is not None

@@ -158,8 +158,7 @@ import re, sys
 from pathlib import Path
 from typing import Literal
 import assay
-from assay.data.transform import preset
-assay.prepare(Path(sys.argv[1]), preset("resnet"), Path(sys.argv[2]), on_error="skip")
+assay.prepare(sys.argv[1], preset="resnet", out=sys.argv[2], on_error="skip")
 # Of this program alone: what `getrusage` counts begins with the size of whoever started it.
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024)
 """
@@ -186,9 +185,9 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from typing import Literal
-import assay
 from assay.data import prepared
 from assay.progress import Silent
+from assay.steps.prepare import PrepareRequest, prepare_with
 from tests import factories
 
 class Stuck(Silent):
@@ -199,7 +198,7 @@ class Stuck(Silent):
             time.sleep(1)
 
 prepared.SHARD_IMAGES = 2
-assay.prepare(Path(sys.argv[1]), factories.transform(), Path(sys.argv[2]), progress=Stuck())
+prepare_with(PrepareRequest(sys.argv[1], out=sys.argv[2], progress=Stuck()), factories.transform())
 """
 
 

@@ -128,7 +128,7 @@ def test_a_search_that_goes_on_and_ends_badly_leaves_the_earlier_result_whole(
     _, searched = tuned
     folder = shutil.copytree(searched, tmp_path / "tuned")
     before = {name: (folder / name).read_bytes() for name in ("tuning.json", "run.json")}
-    with pytest.raises(UsageError, match="give at least"):
+    with pytest.raises(UsageError, match="give a budget of at least"):
         find_fastest(demo_model, demo_data, SearchFolder(folder), replace_request(BOTH, budget_seconds=0.001))
     with pytest.raises(SystemError):
         find_fastest(

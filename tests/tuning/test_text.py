@@ -110,7 +110,7 @@ def test_a_search_that_none_passed_says_so_and_lists_what_was_tried(tmp_path: Pa
 def test_the_limit_that_kept_all_out_is_named(tmp_path: Path) -> None:
     large = searches.trial(25, "too large", right_images=120, reason="it held 90.8 MiB")
     found = searches.fruitless(searches.run(tmp_path), large, max_memory=60 << 20)
-    assert "No trial passed --max-memory 60.0 MiB: the model in float32 stands." in _section(tmp_path, found)
+    assert "No trial passed the memory limit of 60.0 MiB: the model in float32 stands." in _section(tmp_path, found)
     printed = tuning_text.tuning(found, "T")
     assert "no candidate passed --max-memory 60.0 MiB: the reference stands" in printed
     assert "gate" not in printed

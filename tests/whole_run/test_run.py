@@ -244,14 +244,14 @@ def test_the_null_backend_goes_the_same_way_without_parity(request_: RunRequest,
     ("changes", "kind", "message"),
     [
         ({"model": "absent.onnx"}, AssayError, "no model at absent.onnx"),
-        ({"model": "squeezenet1_0"}, UsageError, "squeezenet1_0 needs weights: give --weights FILE.pth"),
+        ({"model": "squeezenet1_0"}, UsageError, "squeezenet1_0 needs weights; give weights=FILE.pth"),
         ({"random_weights": True}, UsageError, "an .onnx file brings its weights"),
         ({"weights": "published"}, UsageError, "an .onnx file brings its weights"),
-        ({"weights_entry": "IMAGENET1K_V1"}, UsageError, "leave --weights-entry and --opset away"),
-        ({"opset": 11}, UsageError, "leave --weights-entry and --opset away"),
+        ({"weights_entry": "IMAGENET1K_V1"}, UsageError, "leave weights_entry and opset away"),
+        ({"opset": 11}, UsageError, "leave weights_entry and opset away"),
         ({"images": Path("nowhere")}, DatasetError, "no folder of images at nowhere"),
         ({"backend": "openvino2"}, AssayError, "unknown backend 'openvino2'"),
-        ({"prepare": False, "on_error": "skip"}, UsageError, "--on-error skip needs a prepared data set"),
+        ({"no_prepare": True, "on_error": "skip"}, UsageError, "leave on_error=skip or no_prepare away"),
     ],
 )
 def test_a_fault_of_the_input_says_what_to_do(
@@ -298,15 +298,15 @@ def test_a_run_can_be_of_the_artifact_that_a_search_finds(request_: RunRequest, 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"prepare": False}, "--no-prepare"),
-        ({"settings": {"threads": "1"}}, "--set"),
-        ({"precision": "int8"}, "--precision"),
-        ({"device": "cpu"}, "--device"),
-        ({"tune_seconds": None, "calibration": Path("images")}, "--tune"),
+        ({"no_prepare": True}, "no_prepare"),
+        ({"set": {"threads": "1"}}, "or set, away"),
+        ({"precision": "int8"}, "or precision, away"),
+        ({"device": "cpu"}, "or device, away"),
+        ({"tune": None, "calibration": Path("images")}, "give calibration and tune"),
     ],
 )
 def test_what_a_search_settles_is_not_asked_for_beside_it(
     request_: RunRequest, tmp_path: Path, changes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(UsageError, match=said):
-        assay.run(replace(replace(request_, **{"tune_seconds": 20.0, **changes}), out=tmp_path / "RUN"))
+        assay.run(replace(replace(request_, **{"tune": 20.0, **changes}), out=tmp_path / "RUN"))

@@ -131,7 +131,7 @@ def find_fastest(
             if stopped == INTERRUPTED:
                 raise KeyboardInterrupt
             raise UsageError(
-                f"{units.seconds(goal.budget_seconds)} are too short for one trial",
+                f"a budget of {units.seconds(goal.budget_seconds)} is too short for one trial",
                 remedy=Remedy("give a {} of at least {}", Option("budget"), units.seconds(2 * goal.budget_seconds)),
             )
         ending = end(search, trials, seconds_of(goal.budget_seconds), early=stopped == INTERRUPTED)
@@ -190,8 +190,8 @@ def _seconds_left(goal: Goal, ready: _Ready) -> float:
     left = budget - ending - ready.spent
     if left <= 0:
         raise UsageError(
-            f"{units.seconds(budget)} are too short: getting ready took {units.seconds(ready.spent)}, of which scoring "
-            f"the reference {units.seconds(ready.working)}, and the end takes {units.seconds(ending)}",
+            f"a budget of {units.seconds(budget)} is too short: getting ready took {units.seconds(ready.spent)}, of "
+            f"which scoring the reference {units.seconds(ready.working)}, and the end takes {units.seconds(ending)}",
             remedy=Remedy("give a {} of at least {}", Option("budget"), units.seconds(4 * ready.spent + 30)),
         )
     return left
