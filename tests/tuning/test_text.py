@@ -112,7 +112,7 @@ def test_the_limit_that_kept_all_out_is_named(tmp_path: Path) -> None:
     found = searches.fruitless(searches.run(tmp_path), large, max_memory=60 << 20)
     assert "No trial passed the memory limit of 60.0 MiB: the model in float32 stands." in _section(tmp_path, found)
     printed = tuning_text.tuning(found, "T")
-    assert "no candidate passed --max-memory 60.0 MiB: the reference stands" in printed
+    assert "no candidate passed the memory limit of 60.0 MiB: the reference stands" in printed
     assert "gate" not in printed
 
 
