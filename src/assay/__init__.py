@@ -1,7 +1,7 @@
 """assay deploys a trained image classifier to an inference backend and proves that it arrived.
 
 Each function here is a command. It takes keyword arguments named as the command's options are, or a request that holds
-them, and returns the record that the command prints with `--json` (see `assay.records`):
+them, and returns the record that the command prints as JSON (see `assay.records`):
 
     outcome = assay.run("model.onnx", images="val", labels="val.txt", batch=[1, 16], out="RUN")
     assay.load("RUN").at(16).latency(99)  # seconds
