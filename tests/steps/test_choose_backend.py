@@ -73,6 +73,7 @@ def test_a_backend_that_lacks_what_was_asked_for_is_out(demo_model: OnnxModel, t
         choose(Wanted(BuildRequest(set={"nonsense": "1"}), demo_model, 1), tmp_path)
 
 
+@pytest.mark.long
 def test_the_commands_take_it(
     demo_model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

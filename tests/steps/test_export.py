@@ -103,6 +103,7 @@ FAMILIES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("architecture", FAMILIES)
 def test_one_of_each_family_keeps_its_scores_at_the_lowest_opset(
     architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -131,6 +132,7 @@ def _saved(network: Any, path: Path, content: Any = None) -> Path:
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("architecture", ["googlenet", "inception_v3", "mnasnet0_5", "shufflenet_v2_x0_5"])
 def test_weights_of_another_number_of_classes_keep_their_scores(architecture: str, tmp_path: Path) -> None:
     side = FAMILIES[architecture][1]

@@ -189,8 +189,8 @@ def test_a_json_beside_the_model_that_is_no_record_of_it_is_said(request_: RunRe
     ("wrong", "kind"),
     [
         ({"backend": "nope"}, UnknownNameError),
-        ({"settings": {"streams": "0"}}, UsageError),
-        ({"settings": {"foo": "1"}}, UnknownNameError),
+        ({"set": {"streams": "0"}}, UsageError),
+        ({"set": {"foo": "1"}}, UnknownNameError),
         ({"precision": "fp16"}, UnknownNameError),
     ],
 )

@@ -51,6 +51,7 @@ def assert_golden_top5(run: RunRecord, golden: Path) -> None:
             np.testing.assert_allclose(values, [float(row[f"logit{k}"]) for k in range(1, 6)], rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.long
 @pytest.mark.torch
 def test_squeezenet_from_its_checkpoint(material: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
@@ -74,6 +75,7 @@ def test_squeezenet_from_its_checkpoint(material: Path, tmp_path: Path) -> None:
     assert "is of the 50,000 ImageNet validation images; these 200 are others" in unjudged.verdict.checks[0].reason
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("prepare", "input_kind"), [(True, "float32"), (False, "uint8")])
 def test_squeezenet_from_onnx_on_other_ways(material: Path, tmp_path: Path, prepare: bool, input_kind: str) -> None:
     model = str(material / "models" / "squeezenet1_0_dc_torchvision.onnx")
@@ -90,6 +92,7 @@ def test_mobilenet_from_onnx(material: Path, tmp_path: Path) -> None:
     assert_golden_top5(run, material / "golden" / "top5_mobilenet_v1_0.25_224.csv")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", ["mnn", "openvino"])
 @pytest.mark.parametrize(
     ("model", "right"), [("squeezenet1_0_dc_torchvision", SQUEEZENET), ("mobilenet_v1_0.25_224", MOBILENET)]

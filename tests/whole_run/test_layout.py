@@ -72,6 +72,7 @@ def test_every_file_of_a_scenario_is_known(tmp_path: Path) -> None:
     assert not unknown(LAYOUTS["bench"], tmp_path)
 
 
+@pytest.mark.long
 def test_every_file_of_a_search_is_known(tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="needs the extra `tune`")
     data = SAMPLES / "prepared"

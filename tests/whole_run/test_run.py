@@ -278,6 +278,7 @@ def test_records_hold_relative_paths(request_: RunRequest, tmp_path: Path) -> No
     assert record["body"]["file"]["path"] == "model.onnx"
 
 
+@pytest.mark.long
 def test_a_run_can_be_of_the_artifact_that_a_search_finds(request_: RunRequest, tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="needs the extra `tune`")
     wanted = replace(request_, tune=20.0)
