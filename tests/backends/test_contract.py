@@ -37,12 +37,21 @@ SIZES = (1, 4, 8, 16, 32, 64)
 Compile = Callable[..., CompiledModel]
 
 
-def _param(name: str) -> object:
-    """torch compiles C++ for ten seconds and more, once for all tests of a worker: they are one worker's, and long."""
-    return pytest.param(name, marks=[pytest.mark.xdist_group("torch"), pytest.mark.long] if name == "torch" else [])
+def _param(name: str, *values: object, again: bool = False) -> object:
+    """torch compiles C++ for ten seconds and more: its tests share what is compiled, in one worker, and are long.
+
+    Those that compile `again` are slow.
+    """
+    marks = [pytest.mark.xdist_group("torch"), pytest.mark.long, *([pytest.mark.slow] if again else [])]
+    return pytest.param(name, *values, marks=marks if name == "torch" else [])
 
 
-@pytest.fixture(params=map(_param, sorted(registry.BACKENDS)))
+compiling_again = pytest.mark.parametrize(
+    "backend", [_param(name, again=True) for name in sorted(registry.BACKENDS)], indirect=True
+)
+
+
+@pytest.fixture(params=[_param(name) for name in sorted(registry.BACKENDS)])
 def backend(request: pytest.FixtureRequest) -> Backend:
     try:
         found = registry.get(request.param)
@@ -51,12 +60,6 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     if not found.devices():
         pytest.skip(f"{request.param} finds no device")
     return found
-
-
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> OnnxModel:
-    """The demo with its exported program."""
-    return with_program(tmp_path_factory.mktemp("exported"), demo.CHECKPOINT)
 
 
 @pytest.fixture
@@ -72,12 +75,6 @@ def needs_program(backend: Backend) -> bool:
 
 def with_program(folder: Path, weights: Path) -> OnnxModel:
     return export(weights, arch=demo.NAME, out=folder / "model.onnx", pt2=True)
-
-
-@pytest.fixture(scope="session")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where artifacts that several tests open are compiled once."""
-    return tmp_path_factory.mktemp("artifacts")
 
 
 @pytest.fixture
@@ -130,26 +127,12 @@ def test_a_backend_describes_itself(backend: Backend) -> None:
         assert backend.precisions(device)
 
 
-@pytest.mark.parametrize("batch", SIZES)
+@pytest.mark.parametrize(
+    ("backend", "batch"),
+    [_param(name, batch, again=batch != BATCH) for name in sorted(registry.BACKENDS) for batch in SIZES],
+    indirect=["backend"],
+)
 def test_every_batch_size_gives_the_scores_of_the_model(
-    backend: Backend, batch: int, model: OnnxModel, demo_data: PreparedDataset, compiled: Compile
-) -> None:
-    if needs_program(backend) and batch not in (SIZES[0], SIZES[-1]):
-        pytest.skip("the sizes between have a test of their own")
-    _gives_the_scores_of_the_model(backend, batch, model, demo_data, compiled)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("batch", SIZES[1:-1])
-def test_every_batch_size_between_gives_the_scores_of_the_model(
-    backend: Backend, batch: int, model: OnnxModel, demo_data: PreparedDataset, compiled: Compile
-) -> None:
-    if not needs_program(backend):
-        pytest.skip("it compiles in no time, and was looked at already")
-    _gives_the_scores_of_the_model(backend, batch, model, demo_data, compiled)
-
-
-def _gives_the_scores_of_the_model(
     backend: Backend, batch: int, model: OnnxModel, demo_data: PreparedDataset, compiled: Compile
 ) -> None:
     given = pixels(demo_data, batch)
@@ -195,11 +178,11 @@ def test_the_given_batch_is_left_as_it_was(backend: Backend, demo_data: Prepared
 def test_scores_from_bytes_are_those_from_normalised_floats(
     backend: Backend, model: OnnxModel, demo_data: PreparedDataset, compiled: Compile
 ) -> None:
-    batch = pixels(demo_data, 16)
-    floats = normalise(batch, model.transform, np.empty((16, 3, 64, 64), np.float32))
-    with backend.open(compiled(16), {}) as session:
+    batch = pixels(demo_data, BATCH)
+    floats = normalise(batch, model.transform, np.empty((BATCH, 3, 64, 64), np.float32))
+    with backend.open(compiled(), {}) as session:
         from_bytes = session.infer(batch)
-    with backend.open(compiled(16, "float32"), {}) as session:
+    with backend.open(compiled(kind="float32"), {}) as session:
         from_floats = session.infer(floats)
     if backend.name in ("onnxruntime", "null"):
         np.testing.assert_array_equal(from_bytes, from_floats)
@@ -221,6 +204,7 @@ def test_as_many_threads_as_there_are_slots_get_the_scores_of_their_own_batches(
         np.testing.assert_array_equal(scores, expected[number % len(batches)])
 
 
+@compiling_again
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the states of threads are Linux's")
 def test_batches_in_flight_are_computed_at_the_same_time(
     backend: Backend, demo_data: PreparedDataset, compiled: Compile
@@ -274,6 +258,7 @@ def state(task: Path) -> str:
         return "gone"
 
 
+@compiling_again
 def test_closing_gives_the_memory_back(backend: Backend, compiled: Compile, demo_data: PreparedDataset) -> None:
     """What is left after the first ones is the runtime's own; a session that stayed would be tens of megabytes."""
     artifact, batch = compiled(64), pixels(demo_data, 64)
@@ -309,6 +294,7 @@ def test_an_unknown_device_lists_the_known_ones(backend: Backend) -> None:
         BuildRequest(backend=backend.name, device="abacus").options(1)
 
 
+@compiling_again
 def test_settings_of_a_run_alter_neither_key_nor_bytes(
     backend: Backend, model: OnnxModel, compiled: Compile, tmp_path: Path
 ) -> None:
@@ -331,6 +317,7 @@ def test_every_setting_of_a_run_opens_and_gives_the_same_classes(
                 np.testing.assert_allclose(session.infer(batch), expected, atol=1e-4 * float(np.abs(expected).max()))
 
 
+@compiling_again
 def test_whatever_alters_the_artifact_alters_its_key(
     backend: Backend, model: OnnxModel, compiled: Compile, tmp_path: Path
 ) -> None:
@@ -373,6 +360,7 @@ def described(path: Path) -> OnnxModel:
     return describe(path, choice)
 
 
+@compiling_again
 def test_an_artifact_is_not_compiled_twice(backend: Backend, model: OnnxModel, tmp_path: Path) -> None:
     options, _ = BuildRequest(backend=backend.name, precision=precision_of(backend)).options(BATCH)
     first, kept = compile_into(model, options, tmp_path)

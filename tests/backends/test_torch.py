@@ -21,7 +21,7 @@ from assay.data.transform import normalise
 from assay.errors import BackendError, ModelError
 from assay.records import CompiledModel, OnnxModel, PreparedDataset
 from assay.steps.adopt import adopt, describe
-from assay.steps.artifact import compile_to
+from assay.steps.artifact import compile_into, compile_to
 from assay.steps.export import export
 from assay.storage import store
 from tests.messages import assert_says
@@ -35,22 +35,15 @@ from assay.backends.torch import package as torch_package
 from assay.models import preprocess_fusion, program
 from assay.steps.build_options import BuildRequest
 
-pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("torch")]
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("torch"), pytest.mark.long]
 
 BATCH = 4
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> OnnxModel:
-    out = tmp_path_factory.mktemp("exported") / "model.onnx"
-    return export(demo.CHECKPOINT, arch=demo.NAME, out=out, pt2=True)
-
-
-@pytest.fixture(scope="module")
-def compiled(exported: OnnxModel, tmp_path_factory: pytest.TempPathFactory) -> CompiledModel:
+def compiled(exported: OnnxModel, kept: Path) -> CompiledModel:
     options, _ = BuildRequest(backend="torch", device="cpu").options(BATCH)
-    # Any name will do, as that of an artifact for any backend.
-    return compile_to(exported, options, tmp_path_factory.mktemp("compiled") / "artifact.bin")
+    return compile_into(exported, options, kept / "torch")[0]
 
 
 @pytest.fixture(scope="module")

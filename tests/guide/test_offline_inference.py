@@ -63,18 +63,18 @@ def test_the_artifact_is_one_file_with_its_record_beside_it(compiled: CompiledMo
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"input_name": "x"}, "names 'x'"),
+        ({"name": "x"}, "names 'x'"),
         ({"shape": (16, 3, 32, 32)}, "32"),
         ({"shape": (16, 1, 64, 64)}, "N×3×H×W"),
         ({"shape": (16, 3, 64, 32)}, "H equal to W"),
     ],
 )
 def test_a_shape_that_is_not_the_models_is_refused(
-    changes: dict[str, object], said: str, demo_model: OnnxModel, tmp_path: Path
+    changes: dict[str, Any], said: str, demo_model: OnnxModel, tmp_path: Path
 ) -> None:
-    usual: dict[str, Any] = {"input_name": demo_model.input.name, "shape": SHAPE, "backend": "onnxruntime"}
+    asked = replace(Tensors(demo_model.input.name, SHAPE), **changes)
     with pytest.raises(UsageError) as caught:
-        compile_offline(demo_model.file.path, tmp_path / "x.om", **{**usual, **changes})
+        compile_offline(demo_model.file.path, tmp_path / "x.om", asked, "onnxruntime")
     assert_says(caught, said)
     assert list(tmp_path.iterdir()) == []
 
@@ -83,7 +83,7 @@ def test_a_shape_that_is_not_the_models_is_refused(
 def test_every_image_has_its_dump_and_the_score_is_the_demos(
     binary: bool, compiled: CompiledModel, tensors: Path, tmp_path: Path
 ) -> None:
-    record = run(compiled, tensors, tmp_path)
+    record = run(compiled, tensors, tmp_path, binary=binary)
     folder = tmp_path / "dumpOutput_device0"
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         dumps.file_name(name.split(".")[0], binary) for name in LABELS
@@ -166,7 +166,7 @@ def test_flags_that_contradict_the_artifact_or_the_list_are_refused(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(kind) as caught:
-        run(compiled, tensors, tmp_path)
+        run(compiled, tensors, tmp_path, **changes)
     assert_says(caught, said)
     assert list(tmp_path.iterdir()) == []
 

@@ -183,7 +183,7 @@ def test_a_scenarios_folder_is_evaluated_by_the_answers_of_its_accuracy_mode(
     measured(compiled("null", 1), None, tmp_path, ScenarioRequest("offline", seconds=0.2))
     with pytest.raises(RecordError) as caught:
         load_predictions(tmp_path)
-    assert_says(caught, f"{tmp_path} holds a scenario without predictions", "--mlperf")
+    assert_says(caught, f"{tmp_path} holds a scenario without predictions", "mlperf")
 
 
 def test_the_verdict_repeats_loadgens_result(rehearsal: tuple[ScenarioOutcome, Path]) -> None:

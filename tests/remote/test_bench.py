@@ -207,9 +207,11 @@ import json, sys
 from pathlib import Path
 from assay.backends import registry
 from tests.backends import spread as slow
+from assay.records import Runnable
 from assay.remote.bench import Spread
 from assay.steps import bench
 from assay.steps.artifact import load_compiled
+from assay.steps.measurement import Measuring
 from assay.steps.prepare import load_prepared
 registry.take_over({**registry.BACKENDS, **slow.TABLE})
 artifact, data = load_compiled(Path(sys.argv[1])), load_prepared(Path(sys.argv[2]))
