@@ -34,6 +34,13 @@ def test_the_index_tells_nothing(listed: Path) -> None:
     assert len(info_file.read(listed).paths) == 3
 
 
+def test_a_file_of_the_root_is_not_taken_for_one_of_the_same_name_here(listed: Path) -> None:
+    listed.write_text("0 /secret.bin 4 2\n")
+    with pytest.raises(DatasetError) as caught:
+        info_file.read(listed)
+    assert_says(caught, "x.info lists files in /, which is neither in the list's folder")
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

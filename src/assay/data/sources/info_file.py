@@ -7,6 +7,7 @@ nothing, and restarts in files that list several suffixes.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections import Counter
 from dataclasses import dataclass
@@ -61,17 +62,18 @@ def read(path: Path) -> InfoFile:
         lines.pop()
     if not lines:
         raise DatasetError(f"{path} is empty; a line is `index path width height`, as gen_dataset_info.py writes it")
-    entries = [_entry(text) for text in lines]
-    usual = Counter(entry[1:] for entry in entries if not isinstance(entry, str)).most_common(1)
+    entries = _entries(text, lines)
+    usual = Counter(entry[1] for entry in entries if not isinstance(entry, str)).most_common(1)
     if not usual:
         raise DatasetError(f"{path}: none of {len(lines)} lines is a list's", [f"line 1: {entries[0]}"])
-    (folder, *sides), _ = usual[0]
+    place, _ = usual[0]
+    folder, *sides = place
     width, height = (int(side) if side.isdecimal() and len(side) <= len(str(LONGEST_SIDE)) else 0 for side in sides)
     if not width or not height:
         raise DatasetError(f"{path}: width and height are {' and '.join(map(repr, sides))}, not pixels")
     if "\0" not in folder and ".." not in folder.split("/"):  # said of each line
-        require_inside(path, path.resolve().parent, folder)
-    check = _Check(folder, (sides[0], sides[1]), tensor_bytes(width, height))
+        require_inside(path, path.resolve().parent, folder.rstrip("/") or folder)
+    check = _Check(place, tensor_bytes(width, height))
     wrong = [
         f"line {number}: {reason}"
         for number, entry in enumerate(entries, start=1)
@@ -100,39 +102,50 @@ def is_file(status: os.stat_result) -> bool:
     return stat.S_ISREG(status.st_mode)
 
 
-_Entry = tuple[str, str, str, str]
-"""The file's name, its folder, width and height."""
+_Place = tuple[str, str, str]
+"""What the lines of a list have in common: the folder with its last slash, width and height."""
+_Entry = tuple[str, _Place]
+"""The file's name, and the rest."""
 
 
-def _entry(text: str) -> _Entry | str:
+def _entries(text: str, lines: list[str]) -> list[_Entry | str]:
+    first = _entry(lines[0])
+    if not isinstance(first, str):
+        _, place = first
+        folder, width, height = map(re.escape, place)
+        files = re.findall(rf"^\d+ {folder}([^/\n]*) {width} {height}$", text, re.MULTILINE)
+        if len(files) == len(lines):  # one after the other takes longer than looking at the files
+            return [(file, place) for file in files]
+    return [_entry(line) for line in lines]
+
+
+def _entry(line: str) -> _Entry | str:
     """The parts of a line, or else what is wrong with it."""
-    index, _, rest = text.partition(" ")
+    index, _, rest = line.partition(" ")
     parts = rest.rsplit(" ", 2)
     if len(parts) != 3 or not index.isdecimal():
-        return f"{text[:80]!r} is not `index path width height`"
-    folder, _, file = parts[0].rpartition("/")
-    return file, folder, parts[1], parts[2]
+        return f"{line[:80]!r} is not `index path width height`"
+    path, width, height = parts
+    file = path.rpartition("/")[2]
+    return file, (path.removesuffix(file), width, height)
 
 
 class _Check:
-    """Looks at one line after the other; most lines say which folder and sides all must have."""
+    """Looks at one line after the other; most lines say which place all must have."""
 
-    def __init__(self, folder: str, sides: tuple[str, str], size: int) -> None:
+    def __init__(self, usual: _Place, size: int) -> None:
         self.lines: dict[str, int] = {}
         """Every image's name, and the line that it stands in."""
         self.paths: list[str] = []
-        self._folder, self._sides, self._bytes = folder, sides, size
-        self._leads_up = ".." in folder.split("/")
+        self._usual, self._bytes = usual, size
+        self._folder = usual[0]
+        self._leads_up = ".." in usual[0].split("/")
 
-    def problem(self, number: int, file: str, folder: str, width: str, height: str) -> str | None:
+    def problem(self, number: int, file: str, place: _Place) -> str | None:
         """What is wrong with a line; None where it was taken."""
-        path = f"{folder}/{file}" if folder else file
-        if folder != self._folder:
-            return f"{path} is outside {self._folder or 'the folder'} of the other lines; list one folder"
-        if self._leads_up or file == "..":
-            return f"{path} leads through `..`; list the folder by its whole path"
-        if (width, height) != self._sides:
-            return f"{path} is {width}×{height}, and the other lines are {'×'.join(self._sides)}"
+        if place != self._usual or self._leads_up or file == "..":
+            return self._misplaced(file, place)
+        path = self._folder + file
         try:
             status = os.lstat(path)  # a Path a line would take most of the time
         except (OSError, ValueError) as error:
@@ -140,10 +153,19 @@ class _Check:
         if not is_file(status):
             return f"{path} is a link, or no file; list the file itself"
         if status.st_size != self._bytes:
-            return f"{path} has {status.st_size} bytes, and 3×{'×'.join(self._sides[::-1])} float32 are {self._bytes}"
+            sides = "×".join(self._usual[:0:-1])
+            return f"{path} has {status.st_size} bytes, and 3×{sides} float32 are {self._bytes}"
         name = file.rpartition(".")[0] or file
-        if name in self.lines:
+        if self.lines.setdefault(name, number) != number:
             return f"{path} repeats line {self.lines[name]}"
-        self.lines[name] = number
         self.paths.append(path)
         return None
+
+    def _misplaced(self, file: str, place: _Place) -> str:
+        folder, width, height = place
+        path = folder + file
+        if folder != self._folder:
+            return f"{path} is outside {self._folder.rstrip('/') or 'the folder'} of the other lines; list one folder"
+        if self._leads_up or file == "..":
+            return f"{path} leads through `..`; list the folder by its whole path"
+        return f"{path} is {width}×{height}, and the other lines are {'×'.join(self._usual[1:])}"
