@@ -17,6 +17,8 @@ from assay.records import CompiledModel, Setting
 
 TABLE = {"slow": "tests.backends.spread:Slow"}
 CALL_SECONDS = 0.06
+BEGUN: list[str] = []
+"""The device of each call of this process, as it begins."""
 KIND, CALL = "ASSAY_TEST_KIND", "ASSAY_TEST_CALL_SECONDS"
 """Of the processor, and how long a call takes there, in the environment of a node."""
 DECODERS = "ASSAY_TEST_DECODERS"
@@ -48,6 +50,7 @@ class Slow(OnnxRuntime):
         infer, seconds = session.infer, float(os.environ.get(CALL, CALL_SECONDS))
 
         def slowly(batch: np.ndarray[Any, np.dtype[Any]]) -> Any:
+            BEGUN.append(session.device)
             time.sleep(seconds)
             return infer(batch)
 

@@ -21,7 +21,10 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian's package of that name)")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian's package of that name)"),
+    pytest.mark.xdist_group("browser"),
+]
 OPTIONS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
@@ -93,6 +96,7 @@ class _Opened:
 FILES = pytest.mark.parametrize("name", ["report.html", "comparison.html"])
 
 
+@pytest.mark.long
 @FILES
 @pytest.mark.parametrize("size", SIZES)
 def test_nothing_is_cut_off(browser: Any, folder: Path, name: str, size: str) -> None:
@@ -111,6 +115,7 @@ def test_the_console_stays_empty_and_nothing_is_fetched(browser: Any, folder: Pa
         assert opened.page.evaluate("document.scripts.length") == 0
 
 
+@pytest.mark.long
 @FILES
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser: Any, folder: Path, name: str, scheme: str) -> None:

@@ -37,6 +37,8 @@ from tests.messages import assert_says
 
 pytest.importorskip("mlperf_loadgen", reason="LoadGen has no wheel for this Python")
 
+pytestmark = pytest.mark.xdist_group("loadgen")
+
 SEED = 2085463073848966840
 """MLPerf's own, of its round 6.0."""
 Compiled = Callable[[str, int], CompiledModel]
@@ -122,6 +124,7 @@ def test_a_folder_holds_a_run_or_a_scenario(compiled: Compiled, tmp_path: Path) 
     assert "PASS" not in page.path.read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_the_logs_are_kept_whole(rehearsal: tuple[ScenarioOutcome, Path]) -> None:
     outcome, folder = rehearsal
     for test in (outcome.scenario.performance, outcome.scenario.accuracy_test):
@@ -133,6 +136,7 @@ def test_the_logs_are_kept_whole(rehearsal: tuple[ScenarioOutcome, Path]) -> Non
     assert outcome.scenario.performance.version.startswith("6.0.")
 
 
+@pytest.mark.long
 def test_the_official_way_takes_mlperfs_settings_and_says_what_departs(
     rehearsal: tuple[ScenarioOutcome, Path],
 ) -> None:
@@ -149,6 +153,7 @@ def test_the_official_way_takes_mlperfs_settings_and_says_what_departs(
     assert not record.official
 
 
+@pytest.mark.long
 def test_official_offline_sends_as_many_images_as_mlperf_asks_for(
     compiled: Compiled, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
@@ -158,6 +163,7 @@ def test_official_offline_sends_as_many_images_as_mlperf_asks_for(
     assert outcome.verdict.checks[0].gate.text == "valid"
 
 
+@pytest.mark.long
 def test_the_answers_of_the_accuracy_mode_are_the_predictions_of_a_bench(
     rehearsal: tuple[ScenarioOutcome, Path], compiled: Compiled, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:
@@ -172,6 +178,7 @@ def test_the_answers_of_the_accuracy_mode_are_the_predictions_of_a_bench(
     assert found.accuracy == record.results[0].accuracy
 
 
+@pytest.mark.long
 def test_a_scenarios_folder_is_evaluated_by_the_answers_of_its_accuracy_mode(
     rehearsal: tuple[ScenarioOutcome, Path], compiled: Compiled, tmp_path: Path
 ) -> None:
@@ -186,6 +193,7 @@ def test_a_scenarios_folder_is_evaluated_by_the_answers_of_its_accuracy_mode(
     assert_says(caught, f"{tmp_path} holds a scenario without predictions", "mlperf")
 
 
+@pytest.mark.long
 def test_the_verdict_repeats_loadgens_result(rehearsal: tuple[ScenarioOutcome, Path]) -> None:
     outcome, _ = rehearsal
     (check,) = outcome.verdict.checks
@@ -205,6 +213,7 @@ def test_too_slow_for_the_bound_is_invalid_in_loadgens_own_words(compiled: Compi
     assert not outcome.verdict.passes()
 
 
+@pytest.mark.long
 def test_a_folder_of_a_scenario_is_compared_as_reported_figures(
     rehearsal: tuple[ScenarioOutcome, Path], compiled: Compiled, tmp_path: Path
 ) -> None:
@@ -226,6 +235,7 @@ def test_a_gate_on_the_figure_is_judged(compiled: Compiled, tmp_path: Path) -> N
     assert [check.verdict for check in verdict.checks] == ["PASS", "FAIL"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("drive", "said"),
     [

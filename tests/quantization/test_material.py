@@ -76,15 +76,18 @@ def right(material: Path, halves: Halves, name: str, folder: Path, *float_layers
     return found.correct_at[0]
 
 
+@pytest.mark.long
 def test_squeezenet_stays_right(material: Path, halves: Halves, tmp_path: Path) -> None:
     name = "squeezenet1_0_dc_torchvision"
     assert right(material, halves, name, tmp_path) >= FLOAT[name] - 2
 
 
+@pytest.mark.slow
 def test_mobilenet_is_lost_with_one_scale_for_all_channels(material: Path, halves: Halves, tmp_path: Path) -> None:
     assert right(material, halves, "mobilenet_v1_0.25_224", tmp_path, per_channel=False) < 10
 
 
+@pytest.mark.slow
 def test_mobilenet_is_near_with_a_scale_for_each_channel_and_nearer_without_its_depthwise_layers(
     material: Path, halves: Halves, tmp_path: Path
 ) -> None:
@@ -97,6 +100,7 @@ def test_mobilenet_is_near_with_a_scale_for_each_channel_and_nearer_without_its_
     assert FLOAT[name] - lost_of_the_rest <= kept
 
 
+@pytest.mark.slow
 def test_mobilenets_dearest_layers_are_its_first_depthwise_ones(material: Path, halves: Halves) -> None:
     model = describe(material / "models" / "mobilenet_v1_0.25_224.onnx")
     calibration = halves.prepared(model)[0]

@@ -174,6 +174,7 @@ def test_images_give_the_ranges_of_the_same_images_prepared(
     assert len(set(one.names)) == 5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("variant", [onnx_variants.channels_last, onnx_variants.two_outputs, onnx_variants.softmax])
 def test_models_of_other_exporters_are_quantized_too(
     variant: Callable[[], object],
@@ -286,7 +287,7 @@ class TestBadInput:
         other = prepare_with(PrepareRequest(halves[0], out=tmp_path / "other"), transform)
         with pytest.raises(UsageError) as caught:
             quantize_to(demo_model, other, tmp_path / "m.onnx")
-        assert_says(caught, "cropped to 48", "demo wants 72 and 64", "--like the model")
+        assert_says(caught, "cropped to 48", "demo wants 72 and 64", "like=the model")
 
     def test_a_model_that_is_quantized_already(
         self, quantized: OnnxModel, prepared: tuple[PreparedDataset, PreparedDataset], tmp_path: Path

@@ -19,6 +19,8 @@ from assay.storage import store
 from assay.tuning import trial
 from assay.tuning.tune import load_tuning
 
+pytestmark = pytest.mark.xdist_group("the guide's way")
+
 ATC = (
     "atc --framework=5 --model=demo.onnx --output=demo_bs16 --input_format=NCHW "
     '--input_shape="image:16,3,64,64" --log=debug --soc_version=Ascend310'
@@ -155,6 +157,7 @@ def test_another_backend_compiles_it(there: Path) -> None:
     assert store.read(there / "null_bs16.om.json", CompiledModel).options.backend == "null"
 
 
+@pytest.mark.long
 def test_the_tuner_writes_an_artifact_that_the_benchmark_runs_as_it_was_tuned(
     there: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -178,6 +181,7 @@ def test_the_tuner_writes_an_artifact_that_the_benchmark_runs_as_it_was_tuned(
     assert load_tuning(there / "demo_aoe.om.tuning") == search
 
 
+@pytest.mark.long
 def test_where_nothing_tuned_is_right_the_artifact_is_untuned_and_that_is_said(
     there: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
