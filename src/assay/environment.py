@@ -64,7 +64,7 @@ def describe() -> Environment:
         processor=processor_name(),
         cores=cores(),
         memory_bytes=psutil.virtual_memory().total,
-        packages={name: found for name in _PACKAGES if (found := version(name)) is not None},
+        packages={name: installed for name in _PACKAGES if (installed := version(name)) is not None},
     )
 
 

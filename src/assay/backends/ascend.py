@@ -47,9 +47,9 @@ class Ascend:
         """The version of CANN that `atc` belongs to."""
         home = _compiler().resolve().parents[1]
         for file in (home / "version.cfg", home / "compiler" / "version.info", home / "version.info"):
-            found = re.search(r"(?i)version\D*(\d[\w.]*)", file.read_text("utf-8")) if file.is_file() else None
-            if found:
-                return found[1]
+            match = re.search(r"(?i)version\D*(\d[\w.]*)", file.read_text("utf-8")) if file.is_file() else None
+            if match:
+                return match[1]
         return "unknown"
 
     def devices(self) -> Sequence[str]:
@@ -162,15 +162,15 @@ class AscendSession:
 def _processor() -> tuple[str, ...]:
     """The name of this machine's processor, or nothing where CANN's Python interface does not tell."""
     try:
-        found = importlib.import_module("acl").get_soc_name()
+        name = importlib.import_module("acl").get_soc_name()
     except (ImportError, AttributeError, OSError):
         return ()
-    return (found,) if isinstance(found, str) and found else ()
+    return (name,) if isinstance(name, str) and name else ()
 
 
 def _compiler() -> Path:
-    found = programs.find("atc")
-    if found is None:
+    program = programs.find("atc")
+    if program is None:
         raise BackendError(
             "ascend needs CANN, and its compiler atc is not on the PATH",
             remedy=Remedy(
@@ -178,7 +178,7 @@ def _compiler() -> Path:
                 Option("dry_run"),
             ),
         )
-    return found
+    return program
 
 
 def _reason(said: str) -> str:

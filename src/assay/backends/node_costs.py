@@ -60,13 +60,13 @@ class _Cost:
 
 def _together(call: Iterable[NodeRun]) -> dict[tuple[str, str], _Cost]:
     """What each node cost in one call, in which it may have run several times."""
-    found: dict[tuple[str, str], _Cost] = {}
+    costs: dict[tuple[str, str], _Cost] = {}
     for run in call:
-        before = found.get((run.name, run.operator), _Cost(0.0, 0.0))
+        before = costs.get((run.name, run.operator), _Cost(0.0, 0.0))
         known = before.operations is not None and run.operations is not None
         operations = (before.operations or 0.0) + (run.operations or 0.0) if known else None
-        found[run.name, run.operator] = _Cost(before.seconds + run.seconds, operations)
-    return found
+        costs[run.name, run.operator] = _Cost(before.seconds + run.seconds, operations)
+    return costs
 
 
 def _gflops(operations: float | None, seconds: float) -> float | None:

@@ -78,8 +78,8 @@ class OpenVino:
     def devices(self) -> Sequence[str]:
         """The processor, and Intel's GPU and NPU where OpenVINO finds them."""
         with _translated("look for devices"):
-            found = {str(name).lower() for name in openvino.Core().available_devices}
-        return tuple(sorted(found, key=lambda name: (not name.startswith("cpu"), name)))
+            present = {str(name).lower() for name in openvino.Core().available_devices}
+        return tuple(sorted(present, key=lambda name: (not name.startswith("cpu"), name)))
 
     def target(self, device: str) -> str:
         """The processor's features, or the device's full name."""
@@ -238,7 +238,7 @@ def _run_configuration(options: BuildOptions, settings: Mapping[str, Setting]) -
 
 def _operations(model: Any) -> dict[str, float]:
     """What those nodes compute of which that is known, by their names in the graph that runs."""
-    found = {}
+    counts = {}
     with _translated("describe its graph"):
         for node in model.get_runtime_model().get_ops():
             kind = node.get_rt_info()["layerType"].value
@@ -246,8 +246,8 @@ def _operations(model: Any) -> dict[str, float]:
                 continue
             left, right, output = (_sides(port) for port in (node.input(0), node.input(1), node.output(0)))
             count = matrix_product(output, left) if kind in _MATRIX_PRODUCTS else convolution(output, right)
-            found[str(node.get_friendly_name())] = count
-    return found
+            counts[str(node.get_friendly_name())] = count
+    return counts
 
 
 def _sides(port: Any) -> list[int]:

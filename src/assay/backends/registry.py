@@ -142,12 +142,12 @@ def remedy(name: str) -> Remedy:
     package = _package(name)
     listed = (package.requires or []) if package is not None else []
     of_the_extra = [one for one in listed if re.search(rf"extra == ['\"]{re.escape(name)}['\"]", one)]
-    found = [re.split(r"[^\w.-]", one, maxsplit=1)[0] for one in of_the_extra]
-    if package is not None and not found:
+    packages = [re.split(r"[^\w.-]", one, maxsplit=1)[0] for one in of_the_extra]
+    if package is not None and not packages:
         # A stranger's backend may be at fault itself; one of ours needs the package of its name.
         ours = BACKENDS[name].startswith(_OURS)
-        found = [name for one in listed if re.match(rf"{re.escape(name)}\b", one)] if ours else [package.name]
-    how = f"pip install --force-reinstall {' '.join(found)}" if found else "docs/backends.md says what it needs"
+        packages = [name for one in listed if re.match(rf"{re.escape(name)}\b", one)] if ours else [package.name]
+    how = f"pip install --force-reinstall {' '.join(packages)}" if packages else "docs/backends.md says what it needs"
     return Remedy("install it again ({}) or choose another backend", how)
 
 

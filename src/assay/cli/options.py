@@ -223,12 +223,12 @@ def batches(text: str) -> list[int]:
 def number(text: str) -> float:
     """Reads `0.5`: neither `nan` nor `inf`, which no figure is above or below."""
     try:
-        found = float(text)
+        value = float(text)
     except ValueError:
-        found = math.nan
-    if not math.isfinite(found):
+        value = math.nan
+    if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"{text!r} is not a finite number such as 0.5")
-    return found
+    return value
 
 
 def three(text: str) -> tuple[float, float, float]:
@@ -250,17 +250,17 @@ def setting(text: str) -> tuple[str, str]:
 
 def seconds(text: str) -> float:
     """Reads a length of time: `60`, `90s`, `10m` or `2h`."""
-    found = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*([smh]?)", text)
-    if found is None:
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*([smh]?)", text)
+    if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds such as 60, or a time such as 10m or 2h")
-    return float(found[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
+    return float(match[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[match[2]]
 
 
 def positive_seconds(text: str) -> float:
     """Reads a length of time that is more than none."""
-    if not (found := seconds(text)):
+    if not (value := seconds(text)):
         raise argparse.ArgumentTypeError(f"{text!r}: give more than 0")
-    return found
+    return value
 
 
 def path(text: str) -> Path:

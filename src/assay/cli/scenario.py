@@ -27,7 +27,7 @@ def scenario_options(made: argparse.ArgumentParser) -> None:
 
 def _latency(text: str) -> float:
     """Reads `15ms` or `0.015s`, in seconds."""
-    found = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*(ms|s)", text)
-    if found is None or float(found[1]) == 0:
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*(ms|s)", text)
+    if match is None or float(match[1]) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a latency such as 15ms")
-    return float(found[1]) / (1000 if found[2] == "ms" else 1)
+    return float(match[1]) / (1000 if match[2] == "ms" else 1)

@@ -90,15 +90,15 @@ def tune(options: argparse.Namespace) -> int:
 
 def names(text: str) -> list[str]:
     """Reads `a,b`."""
-    found = [part.strip() for part in text.split(",") if part.strip()]
-    if not found:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
         raise argparse.ArgumentTypeError(f"{text!r} names no backend; give some such as onnxruntime,openvino")
-    return found
+    return parts
 
 
 def size(text: str) -> int:
     """Reads `512MiB` or `2GiB`."""
-    found = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*(MiB|GiB)", text)
-    if found is None or float(found[1]) <= 0:
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)\s*(MiB|GiB)", text)
+    if match is None or float(match[1]) <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no size such as 512MiB or 2GiB")
-    return int(float(found[1]) * _SIZES[found[2]])
+    return int(float(match[1]) * _SIZES[match[2]])

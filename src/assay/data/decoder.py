@@ -94,9 +94,9 @@ def _agree() -> bool:
         file = io.BytesIO()
         noise.convert(mode).save(file, "jpeg", **options)
         try:
-            found = np.asarray(_by_simplejpeg(file.getvalue()))
+            pixels = np.asarray(_by_simplejpeg(file.getvalue()))
         except ValueError:
             return False
-        if not np.array_equal(found, np.asarray(_by_pillow(file.getvalue()))):
+        if not np.array_equal(pixels, np.asarray(_by_pillow(file.getvalue()))):
             return False
     return True

@@ -172,18 +172,18 @@ def _of_devkit(path: Path, content: bytes) -> GroundTruth:
     def read_at(offset: int, size: int) -> bytes:
         return content[offset : offset + size]
 
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     for member in tar_headers.members(read_at, len(content), str(path)):
         name = member.name.rpartition("/")[2]
         if member.kind == tar_headers.REGULAR and name in (_TRUTH, _META):
-            found[name] = read_at(member.offset, member.size)
-    missing = [name for name in (_TRUTH, _META) if name not in found]
+            contents[name] = read_at(member.offset, member.size)
+    missing = [name for name in (_TRUTH, _META) if name not in contents]
     if missing:
         raise DatasetError(f"{path} is no ILSVRC devkit: it has no {' and no '.join(missing)}; give a label file")
-    ids = _ids(found[_TRUTH])
+    ids = _ids(contents[_TRUTH])
     if ids is None:
         raise DatasetError(f"{_TRUTH} in {path} is not one id a line; fetch the devkit again")
-    return GroundTruth(path, ids, _synsets(found[_META], f"{_META} in {path}"))
+    return GroundTruth(path, ids, _synsets(contents[_META], f"{_META} in {path}"))
 
 
 def _synsets(content: bytes, called: str) -> dict[int, str]:
@@ -211,9 +211,11 @@ def read_meta(content: bytes, called: str) -> dict[int, str]:
     import scipy.io
 
     try:
-        found = scipy.io.loadmat(io.BytesIO(content), squeeze_me=True, variable_names=["synsets"])["synsets"]
+        synsets = scipy.io.loadmat(io.BytesIO(content), squeeze_me=True, variable_names=["synsets"])["synsets"]
         return {
-            int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in np.atleast_1d(found) if int(row["num_children"]) == 0
+            int(row["ILSVRC2012_ID"]): str(row["WNID"])
+            for row in np.atleast_1d(synsets)
+            if int(row["num_children"]) == 0
         }
     except MemoryError:
         raise

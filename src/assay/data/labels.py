@@ -45,7 +45,7 @@ def read_lines(path: Path, class_list: ClassList | None = None) -> dict[str, Lab
     """As `read`, with the line that each label stands in."""
     text = text_file.read(path, "labels")
     if text.startswith(ilsvrc.KAGGLE_HEADER):
-        return {name: Label(*found) for name, found in ilsvrc.solution(path, text, class_list).items()}
+        return {name: Label(*known) for name, known in ilsvrc.solution(path, text, class_list).items()}
     labels: dict[str, Label] = {}
     wrong: list[str] = []
     twice: list[str] = []
@@ -81,15 +81,15 @@ def match(names: Iterable[str], classes: Mapping[str, int], source: str) -> tupl
 
     Raises `DatasetError` with the names of images without a label or labels without an image.
     """
-    found = {name: _key(name, classes) for name in names}
-    unlabelled = [name for name, key in found.items() if key is None]
+    keys = {name: _key(name, classes) for name in names}
+    unlabelled = [name for name, key in keys.items() if key is None]
     if unlabelled:
         raise DatasetError(
-            f"{len(unlabelled)} of {len(found)} images have no label in {source}; "
+            f"{len(unlabelled)} of {len(keys)} images have no label in {source}; "
             "add them there or take the images away",
             unlabelled,
         )
-    used = [key for key in found.values() if key is not None]
+    used = [key for key in keys.values() if key is not None]
     unused = sorted(set(classes) - set(used))
     if unused:
         raise DatasetError(

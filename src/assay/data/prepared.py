@@ -171,10 +171,10 @@ class _Preparation:
                 path = self.folder / _SHARD.format(f"{number:05}")
                 stamps = [self.source.stamp(name) for name in part]
                 made_from = store.hash_of(stamps, part, self.transform, environment.decoders())
-                found = store.kept(_record_path(path), Shard, made_from)
-                if found is not None:
+                shard = store.kept(_record_path(path), Shard, made_from)
+                if shard is not None:
                     self.made[number] = Future()
-                    self.made[number].set_result(found)
+                    self.made[number].set_result(shard)
                     self.progress.advance(len(part))
                     continue
                 self.decoding.append(self._begun(number, path, part, made_from, workers))
@@ -222,9 +222,9 @@ class _Preparation:
         oldest = self.decoding.popleft()
         outcomes: list[_Outcome] = []
         for decoded in oldest.outcomes:
-            found = self._result(decoded)
-            outcomes += found
-            self.progress.advance(len(found))
+            images = self._result(decoded)
+            outcomes += images
+            self.progress.advance(len(images))
         shard = writer.submit(self._write, oldest, outcomes)
         self.writing.append((shard, oldest.pixels))
         self.made[oldest.number] = shard

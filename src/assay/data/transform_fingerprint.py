@@ -27,11 +27,11 @@ _NO_CHANGE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 def of_this_machine() -> str:
     """The sha256 over every reference image at every size by either interpolation, in hexadecimal; once a process."""
     mean, std = _NO_CHANGE
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(REFERENCE_IMAGES.iterdir()):
         content = path.read_bytes()
         for interpolation in _INTERPOLATIONS:
             for resize, crop in _SIZES:
                 transform = ImageTransform(resize=resize, crop=crop, interpolation=interpolation, mean=mean, std=std)
-                found.update(image_transform.pixels(content, transform).tobytes())
-    return found.hexdigest()
+                digest.update(image_transform.pixels(content, transform).tobytes())
+    return digest.hexdigest()

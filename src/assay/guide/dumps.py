@@ -76,7 +76,7 @@ def read(folder: Path) -> tuple[tuple[str, ...], Scores]:
         return _fill(scores[start : start + _AT_ONCE], folder, files[start : start + _AT_ONCE])
 
     with ThreadPoolExecutor(_READERS) as readers:
-        wrong = [problem for found in readers.map(fill, range(0, len(files), _AT_ONCE)) for problem in found]
+        wrong = [problem for problems in readers.map(fill, range(0, len(files), _AT_ONCE)) for problem in problems]
     if wrong:
         raise DatasetError(f"{folder}: {len(wrong)} of {len(files)} dumps cannot be used; run benchmark again", wrong)
     return images, scores
@@ -96,9 +96,9 @@ def _fill(scores: Scores, folder: Path, files: Sequence[str]) -> list[str]:
             texts = [_content(folder, name) for name in files]
         except OSError:  # said below, of the very file
             texts = []
-        found = parse(texts, scores.shape[1]) if texts else None
-        if found is not None:
-            scores[...] = found
+        parsed = parse(texts, scores.shape[1]) if texts else None
+        if parsed is not None:
+            scores[...] = parsed
             return []
     wrong = []
     for row, name in zip(scores, files, strict=True):
@@ -117,15 +117,15 @@ def _fill(scores: Scores, folder: Path, files: Sequence[str]) -> list[str]:
 
 def _images(folder: Path, files: Sequence[str]) -> tuple[str, ...]:
     """The image that each file is of: its stem up to the last `_`."""
-    found = [_NAME.fullmatch(name) for name in files]
-    strange = [name for name, match in zip(files, found, strict=True) if match is None]
+    matches = [_NAME.fullmatch(name) for name in files]
+    strange = [name for name, match in zip(files, matches, strict=True) if match is None]
     if strange:
         raise DatasetError(
             f"{folder}: {len(strange)} of {len(files)} files are no dumps by their names, image_1.txt or image_1.bin; "
             "move them elsewhere",
             strange,
         )
-    images = [match["image"] for match in found if match is not None]
+    images = [match["image"] for match in matches if match is not None]
     dump_of: dict[str, str] = {}
     twice = []
     for image, name in zip(images, files, strict=True):

@@ -34,33 +34,33 @@ def pure_inference_name(artifact: str, device: int) -> str:
     return f"PureInfer_perf_of_{artifact}_in_device_{device}.txt"
 
 
-def performance(found: Performance) -> str:
+def performance(measured: Performance) -> str:
     """The five lines of a run over a data set, six digits a figure, as C++ prints them.
 
     A stage's rate is its images over the time from the start of the run to its last output, but post counts batches.
     A stage's moduleLatency is 1000 / rate, but that of infer is the time in which it was at work, in ms an image. What
     several calls in flight have in common counts once there, as it does for the interface.
     """
-    in_flight = float(found.call_seconds.sum()) / found.interface_seconds
-    lines = [f"[e2e] throughputRate: {found.end_to_end_throughput:.6g}, latency: {1000 * found.wall_seconds:.6g}"]
-    stages = {stage.name: stage for stage in found.stages}
+    in_flight = float(measured.call_seconds.sum()) / measured.interface_seconds
+    lines = [f"[e2e] throughputRate: {measured.end_to_end_throughput:.6g}, latency: {1000 * measured.wall_seconds:.6g}"]
+    stages = {stage.name: stage for stage in measured.stages}
     for name, title in _STAGES.items():
         stage = stages[name]
         rate, latency, interface = stage.rate, 1000 / stage.rate, ""
         if name == "post":
-            rate = len(found.call_seconds) / stage.span_seconds
+            rate = len(measured.call_seconds) / stage.span_seconds
             latency = 1000 / rate
         if name == "infer":
             # A stage is not at work for longer than it is there.
             latency = 1000 * min(stage.busy_seconds / in_flight, stage.span_seconds) / stage.items
-            interface = f"Interface throughputRate: {found.interface_throughput:.6g}, "
+            interface = f"Interface throughputRate: {measured.interface_throughput:.6g}, "
         lines.append(f"[{title}] throughputRate: {rate:.6g}, {interface}moduleLatency: {latency:.6g}")
     return "\n".join(lines) + "\n"
 
 
-def pure_inference(found: Performance) -> str:
+def pure_inference(measured: Performance) -> str:
     """The line of a run without a data set: images a second in the inference call alone, and ms an image."""
-    rate = found.interface_throughput
+    rate = measured.interface_throughput
     return f"ave_throughputRate: {rate:.6g} samples/s, ave_latency: {1000 / rate:.6g} ms\n"
 
 

@@ -94,14 +94,16 @@ def _write(
     source: ImageFolder, transform: ImageTransform, targets: Mapping[str, str], out: Path, progress: Progress
 ) -> None:
     def convert(names: tuple[str, ...]) -> list[str | None]:
-        found = [_convert(source, transform, name, out / targets[name]) for name in names]
+        unwritten = [_convert(source, transform, name, out / targets[name]) for name in names]
         progress.advance(len(names))
-        return found
+        return unwritten
 
     names = source.names
     parts = [names[start : start + _BATCH] for start in range(0, len(names), _BATCH)]
     with ThreadPoolExecutor(environment.cores()) as workers:
-        problems = [problem for found in workers.map(convert, parts) for problem in found if problem is not None]
+        problems = [
+            problem for unwritten in workers.map(convert, parts) for problem in unwritten if problem is not None
+        ]
     if problems:
         raise DatasetError(
             f"{len(problems)} of {len(names)} images in {source.path} cannot be used; mend or remove them", problems
@@ -133,15 +135,15 @@ def list_tensors(folder: str, out: Path, width: int, height: int) -> int:
         raise DatasetError(f"no .bin file in {folder}; write them with imagenet_torch_preprocess.py")
     info_file.require_inside(out, out.parent.resolve(), folder)
     expected = info_file.tensor_bytes(width, height)
-    found = {path: _size(path) for path in paths}
-    links = [path for path, size in found.items() if size == _LINK]
+    sizes = {path: _size(path) for path in paths}
+    links = [path for path, size in sizes.items() if size == _LINK]
     if links:
         raise DatasetError(
             f"{len(links)} of {len(paths)} tensors in {folder} are links, which benchmark does not follow; list the "
             "folder that they lead to, or copy the files",
             links,
         )
-    wrong = [f"{path}: {size}" for path, size in found.items() if size != f"{expected} bytes"]
+    wrong = [f"{path}: {size}" for path, size in sizes.items() if size != f"{expected} bytes"]
     if wrong:
         raise DatasetError(
             f"{len(wrong)} of {len(paths)} tensors in {folder} are not 3×{height}×{width} float32, {expected} bytes; "

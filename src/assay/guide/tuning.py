@@ -60,29 +60,29 @@ def tune_offline(
         beside=backend or _UNTUNED,
     )
     data = image_split.part(images, calibration.spread(images, IMAGES), folder / "evaluation")
-    found = find_fastest(described, data, SearchFolder(folder, reuse=True), goal, progress)
-    if found.compiled is None:
+    tuning = find_fastest(described, data, SearchFolder(folder, reuse=True), goal, progress)
+    if tuning.compiled is None:
         untuned = compile_offline(model, out, tensors, backend or _UNTUNED, progress=progress)
-        return Tuned(found, untuned)
-    options: BuildOptions = found.compiled.options
-    best = next(one for one in found.trials if one.number == found.best)
+        return Tuned(tuning, untuned)
+    options: BuildOptions = tuning.compiled.options
+    best = next(one for one in tuning.trials if one.number == tuning.best)
     return Tuned(
-        found,
+        tuning,
         artifact.compile_to(described, options, out, progress, kept=artifact.Kept(run_settings=best.candidate.run)),
     )
 
 
-def before_and_after(found: Tuning) -> str:
+def before_and_after(tuning: Tuning) -> str:
     """The benchmark's five lines of the untuned artifact and of the tuned one, measured in turn, and their ratios."""
-    if found.tuned is None:
-        return "what was found could not be measured once more: there is no before and after" if found.compiled else ""
-    parts = [("before", found.default), ("after", found.tuned)]
+    if tuning.tuned is None:
+        return "what was found could not be measured once more: there is no before and after" if tuning.compiled else ""
+    parts = [("before", tuning.default), ("after", tuning.tuned)]
     blocks = [f"{when}: {_described(one)}\n{formats.performance(one.performance)}" for when, one in parts if one]
-    if found.default is None:
-        known = found.best == found.best_default
+    if tuning.default is None:
+        known = tuning.best == tuning.best_default
         why = "the untuned artifact is the fastest that is right" if known else "the untuned artifact was not measured"
         return "\n".join([*blocks, f"{why}: there is nothing before it"])
-    return "\n".join([*blocks, render.before_and_after(found.default, found.tuned)])
+    return "\n".join([*blocks, render.before_and_after(tuning.default, tuning.tuned)])
 
 
 def _described(result: BatchResult) -> str:

@@ -71,15 +71,15 @@ def read(report: ReportFile) -> ReportedRun:
 
 def _times(report: ReportFile, summary: dict[str, object], name: str) -> dict[str, float]:
     """The figures of one time, in seconds; what is 0 was not measured."""
-    found = {}
+    times = {}
     for key, value in report.table(summary.get(name), name).items():
         percentile = _PERCENTILE.fullmatch(key)
         figure = f"p{percentile[1]}" if percentile else _FIGURES.get(key)
         if figure:
             milliseconds = report.number(_single(value), f"{key} of {name}", zero=True)
             if milliseconds:
-                found[figure] = milliseconds / 1000
-    return found
+                times[figure] = milliseconds / 1000
+    return times
 
 
 def _single(value: object) -> object:

@@ -42,22 +42,22 @@ def is_performance(text: str) -> bool:
 
 def read_performance(report: ReportFile) -> ReportedRun:
     """The five lines of a run over the data set: times in milliseconds, an image or, of the last stage, a batch."""
-    found = _performance_lines(report)
-    rates = {stage: fields["throughputRate"] for stage, fields in found.items()}
-    seconds = found["e2e"]["latency"] / 1000
+    by_stage = _performance_lines(report)
+    rates = {stage: fields["throughputRate"] for stage, fields in by_stage.items()}
+    seconds = by_stage["e2e"]["latency"] / 1000
     batch, notes = _batch(report, rates, seconds)
     stages = tuple(
         ReportedStage(
             name=stage,
             counts="batches" if stage == "post" else "images",
             rate=rates[stage],
-            latency=found[stage]["moduleLatency"] / 1000,
+            latency=by_stage[stage]["moduleLatency"] / 1000,
         )
         for stage in _LINES
         if stage != "e2e"
     )
     throughput: dict[ThroughputKind, float] = {
-        "interface": found["infer"]["Interface throughputRate"],
+        "interface": by_stage["infer"]["Interface throughputRate"],
         "end-to-end": rates["e2e"],
     }
     return ReportedRun(
@@ -74,23 +74,23 @@ def read_performance(report: ReportFile) -> ReportedRun:
 
 def _performance_lines(report: ReportFile) -> dict[str, dict[str, float]]:
     """The figures of each of the five lines, by the words before them."""
-    found: dict[str, dict[str, float]] = {}
+    stages: dict[str, dict[str, float]] = {}
     for line, text in enumerate(report.lines, start=1):
         tag, bracket, rest = text.strip().removeprefix("[").partition("]")
         stage = _SPELLED.get(tag, tag)
         if not bracket or stage not in _LINES:
             continue
-        if stage in found:
+        if stage in stages:
             raise report.fault(f"one line [{tag}], found a second; a file holds one run", line)
         fields = dict(part.strip().partition(":")[::2] for part in rest.split(","))
         wanted = [part.partition(":")[0] for part in _LINES[stage].partition("] ")[2].split(", ")]
         if any(key not in fields for key in wanted):
             raise report.fault(f"`{_LINES[stage]}`, found {shown(text.strip())}", line)
-        found[stage] = {key: report.number(fields[key], f"[{tag}] {key}", line) for key in wanted}
-    missing = [stage for stage in _LINES if stage not in found]
+        stages[stage] = {key: report.number(fields[key], f"[{tag}] {key}", line) for key in wanted}
+    missing = [stage for stage in _LINES if stage not in stages]
     if missing:
         raise report.fault(f"five lines, of which `{_LINES[missing[0]]}` is missing")
-    return found
+    return stages
 
 
 def _batch(report: ReportFile, rates: dict[str, float], seconds: float) -> tuple[int | None, tuple[str, ...]]:

@@ -177,17 +177,17 @@ Parts = tuple[dict[str, str], dict[str, str], dict[str, str]]
 def _csv(report: ReportFile) -> Parts:
     """The three tables of `key;value`, each under its heading."""
     headings = ("Command line parameters", "Configuration setup", "Execution results")
-    found: dict[str, dict[str, str]] = {heading: {} for heading in headings}
+    tables: dict[str, dict[str, str]] = {heading: {} for heading in headings}
     current: dict[str, str] | None = None
     for line, text in enumerate(report.lines, start=1):
-        if text.strip() in found:
-            current = found[text.strip()]
+        if text.strip() in tables:
+            current = tables[text.strip()]
         elif text.strip():
             key, semicolon, value = text.strip().partition(";")
             if current is None or not semicolon:
                 raise report.fault("`key;value` under a heading", line)
             current[key] = value
-    options, setup, results = (found[heading] for heading in headings)
+    options, setup, results = (tables[heading] for heading in headings)
     return options, setup, results
 
 

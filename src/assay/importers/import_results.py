@@ -203,19 +203,19 @@ def _results(runs: Sequence[ReportedRun]) -> tuple[ReportedResult, ...]:
     pairs = [(run.sources[0], result) for run in runs for result in run.results]
     sizes = {result.batch for _, result in pairs if result.batch is not None}
     alone = sizes.pop() if len(sizes) == 1 else None
-    found: dict[int | None, tuple[str, ReportedResult]] = {}
+    by_batch: dict[int | None, tuple[str, ReportedResult]] = {}
     for source, result in pairs:
         batch = alone if result.batch is None and _holds(result) == {"top"} else result.batch
-        if batch not in found:
-            found[batch] = source, msgspec.structs.replace(result, batch=batch)
+        if batch not in by_batch:
+            by_batch[batch] = source, msgspec.structs.replace(result, batch=batch)
             continue
-        other, kept = found[batch]
+        other, kept = by_batch[batch]
         if _holds(kept) & _holds(result):
             size = f"batch {batch}" if batch is not None else "a batch size that they do not say"
             raise RecordError(f"{other} and {source} are both of {size}; import them one by one")
         values = {name: getattr(result, name) for name in _holds(result)}
-        found[batch] = f"{other} and {source}", msgspec.structs.replace(kept, **values)
-    return tuple(found[batch][1] for batch in sorted(found, key=lambda size: (size is None, size or 0)))
+        by_batch[batch] = f"{other} and {source}", msgspec.structs.replace(kept, **values)
+    return tuple(by_batch[batch][1] for batch in sorted(by_batch, key=lambda size: (size is None, size or 0)))
 
 
 def _holds(result: ReportedResult) -> set[str]:

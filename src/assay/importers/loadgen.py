@@ -41,28 +41,28 @@ def recognises(text: str) -> bool:
 
 def read(report: ReportFile) -> ReportedRun:
     """One summary; whether LoadGen calls the run valid stands in the notes."""
-    found = _lines(report)
-    scenario = found.get("Scenario", ("", 0))[0].replace(" ", "")
+    fields = _lines(report)
+    scenario = fields.get("Scenario", ("", 0))[0].replace(" ", "")
     if scenario not in _THROUGHPUT:
-        raise report.fault(f"`Scenario : …`, one of {', '.join(_THROUGHPUT)}", found.get("Scenario", ("", None))[1])
-    mode = found.get("Mode", ("", 0))[0]
+        raise report.fault(f"`Scenario : …`, one of {', '.join(_THROUGHPUT)}", fields.get("Scenario", ("", None))[1])
+    mode = fields.get("Mode", ("", 0))[0]
     if mode == "AccuracyOnly":
         raise report.fault("a run of LoadGen's performance mode, found AccuracyOnly; it measures no speed")
-    valid = found.get("Result is", ("", 0))[0]
+    valid = fields.get("Result is", ("", 0))[0]
     if valid not in ("VALID", "INVALID"):
-        raise report.fault("`Result is : VALID` or `INVALID`", found.get("Result is", ("", None))[1])
-    key = next((name for name in _THROUGHPUT[scenario] if name in found), None)
+        raise report.fault("`Result is : VALID` or `INVALID`", fields.get("Result is", ("", None))[1])
+    key = next((name for name in _THROUGHPUT[scenario] if name in fields), None)
     if key is None and _THROUGHPUT[scenario]:
         raise report.fault(f"`{_THROUGHPUT[scenario][0]} : …`")
-    rate = report.number(found[key][0], key, found[key][1]) if key else None
-    latency = _latency(report, found)
-    failed = [name.removesuffix(" satisfied") for name, (value, _) in found.items() if value == "NO"]
+    rate = report.number(fields[key][0], key, fields[key][1]) if key else None
+    latency = _latency(report, fields)
+    failed = [name.removesuffix(" satisfied") for name, (value, _) in fields.items() if value == "NO"]
     notes = [f"LoadGen calls the run {valid}" + (f": not satisfied {', '.join(failed).lower()}" if failed else "")]
     waiting = scenario in ("Offline", "Server")
     if waiting and latency.p99:
         notes.append(f"p99 from when a sample was scheduled, waiting included: {units.milliseconds(latency.p99)}")
     if scenario == "MultiStream":
-        held = found.get("samples_per_query", ("several", 0))[0]
+        held = fields.get("samples_per_query", ("several", 0))[0]
         notes.append(f"latencies are of a query of {held} samples")
     return ReportedRun(
         name=report.name,
@@ -83,22 +83,22 @@ def read(report: ReportFile) -> ReportedRun:
 
 def _lines(report: ReportFile) -> dict[str, tuple[str, int]]:
     """Every `key : value` with its line."""
-    found: dict[str, tuple[str, int]] = {}
+    fields: dict[str, tuple[str, int]] = {}
     for line, text in enumerate(report.lines, start=1):
-        if _HEADING in text and _HEADING in found:
+        if _HEADING in text and _HEADING in fields:
             raise report.fault("one summary, found a second", line)
         if _HEADING in text:
-            found[_HEADING] = ("", line)
+            fields[_HEADING] = ("", line)
         key, colon, value = text.partition(":")
         if colon:
-            found.setdefault(key.strip(), (value.strip(), line))
-    return found
+            fields.setdefault(key.strip(), (value.strip(), line))
+    return fields
 
 
-def _latency(report: ReportFile, found: dict[str, tuple[str, int]]) -> ReportedLatency:
+def _latency(report: ReportFile, fields: dict[str, tuple[str, int]]) -> ReportedLatency:
     """The latencies in seconds; the scenario's own percentile stands apart from the others."""
     figures: dict[str, float] = {}
-    for key, (value, line) in found.items():
+    for key, (value, line) in fields.items():
         headline = _HEADLINE.fullmatch(key)
         name = f"p{headline[1]}" if headline else _LATENCIES.get(key)
         if name is not None and name in _LATENCIES.values():

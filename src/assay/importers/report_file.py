@@ -44,17 +44,17 @@ class ReportFile:
 
     def number(self, value: object, what: str, line: int | None = None, *, zero: bool = False) -> float:
         """A finite figure above 0, or 0 where that is allowed."""
-        found = _finite(value)
-        if found is None or found < 0 or (found == 0 and not zero):
+        finite = _finite(value)
+        if finite is None or finite < 0 or (finite == 0 and not zero):
             raise self.fault(f"{what} as a number{' above 0' if not zero else ''}, found {shown(value)}", line)
-        return found
+        return finite
 
     def count(self, value: object, what: str, line: int | None = None) -> int:
         """A whole number of at least 1."""
-        found = _finite(value)
-        if found is None or found < 1 or found != int(found):
+        finite = _finite(value)
+        if finite is None or finite < 1 or finite != int(finite):
             raise self.fault(f"{what} as a whole number, found {shown(value)}", line)
-        return int(found)
+        return int(finite)
 
     def json(self) -> object:
         """The file read as JSON."""
@@ -86,7 +86,7 @@ def _finite(value: object) -> float | None:
     elif isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
-        found = float(value)
+        finite = float(value)
     except (ValueError, OverflowError):
         return None
-    return found if math.isfinite(found) else None
+    return finite if math.isfinite(finite) else None

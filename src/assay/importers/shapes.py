@@ -19,8 +19,8 @@ def joined_by_x(text: str) -> Shapes:
 
 def in_brackets(text: str) -> Shapes:
     """Reads `image[?,3,64,64],other[1,8]`; an open side is -1."""
-    found = _BRACKET_SHAPE.findall(text)
-    return {name: tuple(int(side.replace("?", "-1")) for side in sides.split(",")) for name, sides in found}
+    brackets = _BRACKET_SHAPE.findall(text)
+    return {name: tuple(int(side.replace("?", "-1")) for side in sides.split(",")) for name, sides in brackets}
 
 
 def batch_of(shapes: Iterable[tuple[int, ...]]) -> int | None:
@@ -31,10 +31,10 @@ def batch_of(shapes: Iterable[tuple[int, ...]]) -> int | None:
 
 def side_of(shapes: Iterable[tuple[int, ...]]) -> int | None:
     """The side of the square colour images of the only input; None where it takes something else."""
-    found = list(shapes)
-    if len(found) != 1 or len(found[0]) != 4:
+    all_shapes = list(shapes)
+    if len(all_shapes) != 1 or len(all_shapes[0]) != 4:
         return None
-    _, first, second, third = found[0]
+    _, first, second, third = all_shapes[0]
     if first == 3 and second == third >= 1:
         return second
     return first if third == 3 and first == second >= 1 else None

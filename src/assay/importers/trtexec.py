@@ -110,14 +110,14 @@ def read_times(report: ReportFile) -> ReportedRun:
     queries = report.json()
     if not isinstance(queries, list) or not queries:
         raise report.fault("a list of objects with `latencyMs`, one a query")
-    found: dict[str, list[float]] = {key: [] for key in ("latencyMs", *_TIMES)}
+    columns: dict[str, list[float]] = {key: [] for key in ("latencyMs", *_TIMES)}
     rows = [_times(report.table(query, f"query {number}")) for number, query in enumerate(queries, start=1)]
     for number, fields in enumerate(rows, start=1):
-        for key, values in found.items():
+        for key, values in columns.items():
             values.append(report.number(fields.get(key), f"{key} of query {number}", zero=key != "latencyMs"))
-    calls = np.asarray(found["latencyMs"]) / 1000
+    calls = np.asarray(columns["latencyMs"]) / 1000
     figures = {name: float(np.percentile(calls, share)) for name, share in _SHARES.items()}
-    means = {name: float(np.mean(found[key])) / 1000 for key, name in _TIMES.items()}
+    means = {name: float(np.mean(columns[key])) / 1000 for key, name in _TIMES.items()}
     span = _span(report, rows)
     warm_up = ", those of the warm-up among them" if any(_WITH_WARM_UP in row for row in rows) else ""
     return ReportedRun(
@@ -165,7 +165,7 @@ def _stage(name: str, mean: float | None) -> ReportedStage:
 def _summary(report: ReportFile) -> tuple[float | None, dict[str, ReportedLatency]]:
     """The throughput and the latencies, by the newer versions' names for them."""
     qps: list[float] = []
-    found: dict[str, dict[str, float]] = {}
+    sections: dict[str, dict[str, float]] = {}
     section: str | None = None
     for line, text in enumerate(report.lines, start=1):
         said = text.rpartition("[I] ")[2].strip()
@@ -174,20 +174,20 @@ def _summary(report: ReportFile) -> tuple[float | None, dict[str, ReportedLatenc
             qps.append(report.number(rest.removesuffix("qps"), "throughput", line, zero=True))
         elif heading in _HEADINGS:
             section = _HEADINGS[heading]
-            if section in found:
+            if section in sections:
                 raise report.fault(f"one run, found {heading} a second time; cut the log into a file a run", line)
             figures = {_key(name, share): value for name, share, value in _FIGURE.findall(rest)}
-            found[section] = {key: report.number(value, key, line, zero=True) for key, value in figures.items()}
-            if colon and "mean" not in found[section]:
+            sections[section] = {key: report.number(value, key, line, zero=True) for key, value in figures.items()}
+            if colon and "mean" not in sections[section]:
                 raise report.fault(f"`{heading}: min = … ms, max = … ms, mean = … ms, …`", line)
         elif section is not None and (figure := _OLD_FIGURE.match(said)):
             key = _key(figure[1], figure[3] or "")
-            found[section][key] = report.number(figure[2], key, line, zero=True)
+            sections[section][key] = report.number(figure[2], key, line, zero=True)
         elif not said.startswith(("total compute time", "throughput", "walltime")):
             section = None
     if len(qps) > 1:
         raise report.fault("one run, found `Throughput` a second time; cut the log into a file a run")
-    latencies = {name: _latency(figures) for name, figures in found.items()}
+    latencies = {name: _latency(figures) for name, figures in sections.items()}
     whole = latencies.get("Latency") or latencies.get("GPU Compute")
     if whole is None or whole.mean is None:
         why = "; trtexec failed, by its last line" if "&&&& FAILED" in report.text else ""

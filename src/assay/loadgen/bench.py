@@ -158,19 +158,19 @@ class _Tests:
                     folder=folder,
                 )
             )
-            found = loadgen_log.read(folder / driver.DETAIL)
+            detail = loadgen_log.read(folder / driver.DETAIL)
         test = LoadGenTest(
             mode=mode,
-            version=found.version,
-            result=found.result,
-            reasons=found.reasons,
-            settings=found.settings,
-            errors=found.errors,
-            warnings=found.warnings,
+            version=detail.version,
+            result=detail.result,
+            reasons=detail.reasons,
+            settings=detail.settings,
+            errors=detail.errors,
+            warnings=detail.warnings,
             queries_issued=driven.queries_issued,
             samples_issued=driven.samples_issued,
             samples_completed=driven.samples_completed,
-            latency=found.latency,
+            latency=detail.latency,
             logs=tuple(store.reference(path) for path in sorted(folder.iterdir())),
         )
         self._progress.finish(
@@ -204,14 +204,14 @@ def _reported(
     """LoadGen's summary as it is read of anybody's run, with all that is known of this one."""
     place = folder / driver.SUMMARY
     text = place.read_text(encoding="utf-8")
-    found = summary.read(
+    reported = summary.read(
         ReportFile(name=place.name, text=text, batch=compiled.options.batch, path=str(place)),
     )
     model = compiled.model
     top = {k: accuracy.top(k) for k in range(1, len(accuracy.correct_at) + 1)} if accuracy is not None else {}
-    result: ReportedResult = msgspec.structs.replace(found.results[0], top=top)
+    result: ReportedResult = msgspec.structs.replace(reported.results[0], top=top)
     return msgspec.structs.replace(
-        found,
+        reported,
         sources=(str(place),),
         model=model.checkpoint.architecture if model.checkpoint is not None else model.name,
         weights_md5=guide.weights_md5(model.checkpoint) if model.checkpoint is not None else None,
@@ -228,13 +228,13 @@ def _reported(
 
 def _warnings(driven: Driven, seen: Machine, tests: Sequence[LoadGenTest | None]) -> tuple[str, ...]:
     """What a reader of the record should know before trusting its figures."""
-    found = []
+    warnings = []
     if not driven.warm_up.steady:
-        found.append(f"batch times were still changing after {units.seconds(driven.warm_up.seconds)} of warm-up")
+        warnings.append(f"batch times were still changing after {units.seconds(driven.warm_up.seconds)} of warm-up")
     if not machine.is_idle(seen):
         who = machine.named(seen.users) or "no process that can be seen from here"
-        found.append(f"the machine was busy while measuring ({units.share(seen.busiest)}) with {who}")
+        warnings.append(f"the machine was busy while measuring ({units.share(seen.busiest)}) with {who}")
     for test in tests:
         if test is not None:
-            found += [f"LoadGen ({test.mode}): {said}" for said in (*test.errors, *test.warnings)]
-    return tuple(found)
+            warnings += [f"LoadGen ({test.mode}): {said}" for said in (*test.errors, *test.warnings)]
+    return tuple(warnings)

@@ -51,28 +51,28 @@ class _Line(msgspec.Struct, frozen=True):
 def read(path: Path) -> Detail:
     """The detail log of one whole test."""
     lines = list(_lines(path))
-    found = {line.key: line.value for line in lines}
+    values = {line.key: line.value for line in lines}
     # Of a test that asks for the answers alone there are no results, with which the others end.
-    last = "power_end" if found.get("effective_test_mode") == "AccuracyOnly" else "num_errors"
-    if last not in found or "loadgen_version" not in found:
+    last = "power_end" if values.get("effective_test_mode") == "AccuracyOnly" else "num_errors"
+    if last not in values or "loadgen_version" not in values:
         raise RecordError(f"{path}: expected LoadGen's log of a whole test; run it again")
-    result = found.get("result_validity")
-    said = [_words(found.get(key)) for key in ("result_invalid_reason", "early_stopping_result")]
+    result = values.get("result_validity")
+    said = [_words(values.get(key)) for key in ("result_invalid_reason", "early_stopping_result")]
     reasons = [reason.strip() for words in said for reason in words.split("* ")]
     return Detail(
-        version=_words(found.get("loadgen_version")),
+        version=_words(values.get("loadgen_version")),
         result=result if result in ("VALID", "INVALID") else None,
         reasons=tuple(reason for reason in reasons if reason) if result == "INVALID" else (),
         settings={
             key.removeprefix(_EFFECTIVE): value
-            for key, value in found.items()
+            for key, value in values.items()
             if key.startswith(_EFFECTIVE) and isinstance(value, (bool, int, float, str))
         },
         errors=_messages(lines, errors=True),
         warnings=_messages(lines, errors=False),
         latency={
             _name(named): value / 1e9
-            for key, value in found.items()
+            for key, value in values.items()
             if (named := _LATENCY.fullmatch(key)) and isinstance(value, (int, float))
         },
     )
@@ -107,8 +107,8 @@ def _answers(path: Path) -> Iterator[tuple[int, int, bytes]]:
                 text = line.strip().rstrip(b",")
                 if text in (b"[", b"]", b""):
                     continue
-                found = decoder.decode(text)
-                yield number, found.qsl_idx, bytes.fromhex(found.data)
+                answer = decoder.decode(text)
+                yield number, answer.qsl_idx, bytes.fromhex(answer.data)
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror or error}; run the test again") from error
     except (msgspec.DecodeError, ValueError) as error:
@@ -130,9 +130,9 @@ def _lines(path: Path) -> Iterator[_Line]:
 
 def _messages(lines: list[_Line], *, errors: bool) -> tuple[str, ...]:
     """What was marked as an error or a warning; of many, the first."""
-    found = [line for line in lines if (line.metadata.is_error if errors else line.metadata.is_warning)]
-    texts = [f"{line.key}: {_words(line.value)}" for line in found[:_MOST_MESSAGES]]
-    more = len(found) - len(texts)
+    messages = [line for line in lines if (line.metadata.is_error if errors else line.metadata.is_warning)]
+    texts = [f"{line.key}: {_words(line.value)}" for line in messages[:_MOST_MESSAGES]]
+    more = len(messages) - len(texts)
     return (*texts, *([f"… and {more} more"] if more > 0 else []))
 
 
@@ -141,7 +141,7 @@ def _words(value: object) -> str:
     return " ".join(str(value).split()) if value is not None else ""
 
 
-def _name(found: re.Match[str]) -> str:
-    if found[1]:
-        return found[1]
-    return f"p{found[2]}" if found[3] == "0" else f"p{found[2]}.{found[3]}"
+def _name(match: re.Match[str]) -> str:
+    if match[1]:
+        return match[1]
+    return f"p{match[2]}" if match[3] == "0" else f"p{match[2]}.{match[3]}"

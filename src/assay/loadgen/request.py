@@ -35,15 +35,15 @@ class ScenarioRequest:
     def load(self) -> Load:
         """What LoadGen is to send; raises where the scenario is unknown, or something cannot be asked of it."""
         seconds = self.seconds if self.official else self.seconds or scenarios.SHORT_SECONDS
-        found = Load(
+        load = Load(
             scenario=scenarios.named(self.scenario),
             seconds=seconds,
             official_counts=self.official,
             target_qps=self.target_qps,
             latency_bound=self.latency_bound,
         )
-        found.check()
-        return found
+        load.check()
+        return load
 
     def check(self) -> None:
         """Raises where the request cannot be met, so that nobody waits for a compile to learn it."""

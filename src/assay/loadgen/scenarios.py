@@ -45,8 +45,8 @@ class Scenario:
 
 
 SCENARIOS: Mapping[str, Scenario] = {
-    found.name: found
-    for found in (
+    scenario.name: scenario
+    for scenario in (
         Scenario("single-stream", "SingleStream", 1, usual_batch=1, most_images=1),
         Scenario("multi-stream", "MultiStream", 8, usual_batch=8, most_images=8),
         Scenario("server", "Server", 1, usual_batch=1, most_images=None, gathers=True),
@@ -114,19 +114,19 @@ class Load:
 
     def departures(self, images: int | None) -> tuple[str, ...]:
         """What differs from MLPerf's own settings; `images` is None of made-up pixels."""
-        found = []
+        departures = []
         if self.seconds is not None and self.seconds < OFFICIAL_SECONDS:
-            found.append(f"it ran for {self.seconds:g} s at least, and MLPerf asks for {OFFICIAL_SECONDS:g} s")
+            departures.append(f"it ran for {self.seconds:g} s at least, and MLPerf asks for {OFFICIAL_SECONDS:g} s")
         if not self.official_counts:
-            found.append("it sent no least number of queries")
+            departures.append("it sent no least number of queries")
         if self.latency_bound not in (None, OFFICIAL_LATENCY_BOUND):
             asked, bound = (1000 * (value or 0) for value in (self.latency_bound, OFFICIAL_LATENCY_BOUND))
-            found.append(f"the bound was {asked:g} ms, and MLPerf's is {bound:g} ms")
+            departures.append(f"the bound was {asked:g} ms, and MLPerf's is {bound:g} ms")
         if images is None:
-            found.append("its pixels are made up")
+            departures.append("its pixels are made up")
         elif images < OFFICIAL_SAMPLES:
-            found.append(f"it drew from {images} images, and MLPerf from {OFFICIAL_SAMPLES:,}")
-        return tuple(found)
+            departures.append(f"it drew from {images} images, and MLPerf from {OFFICIAL_SAMPLES:,}")
+        return tuple(departures)
 
     def configuration(self, rate: float) -> str:
         """LoadGen's `user.conf` for a system that a short probe saw reach so many images a second."""
@@ -144,12 +144,12 @@ class Load:
 
     def overrides(self, mode: ScenarioMode) -> dict[str, Setting]:
         """Which of LoadGen's settings are altered after it has read its configuration, by its own names."""
-        found: dict[str, Setting] = {}
+        settings: dict[str, Setting] = {}
         if self.latency_bound is not None:
             # Its file knows whole milliseconds alone.
-            found["server_target_latency_ns"] = round(1e9 * self.latency_bound)
+            settings["server_target_latency_ns"] = round(1e9 * self.latency_bound)
         if mode == "performance" and self.seconds is not None:
-            found["min_duration_ms"] = round(1000 * self.seconds)
+            settings["min_duration_ms"] = round(1000 * self.seconds)
         if not self.official_counts:
-            found |= {"min_query_count": 1, "performance_sample_count_override": 0}
-        return found
+            settings |= {"min_query_count": 1, "performance_sample_count_override": 0}
+        return settings

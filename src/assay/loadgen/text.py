@@ -10,13 +10,13 @@ from assay.render.table import verdict
 _LATENCIES = ("p50", "p90", "p95", "p99", "max")
 
 
-def scenario(found: ScenarioOutcome, place: str) -> str:
+def scenario(outcome: ScenarioOutcome, place: str) -> str:
     """The table, the accuracy, LoadGen's result, warnings, and the verdict where there was something to judge."""
-    record = found.scenario
+    record = outcome.scenario
     parts = [_table(record), "\n".join([*_accuracy(record), *_result(record)])]
     if record.warnings:
         parts.append("\n".join(f"warning  {warning}" for warning in record.warnings))
-    parts.append(verdict(found.verdict, place))
+    parts.append(verdict(outcome.verdict, place))
     return "\n\n".join(parts)
 
 

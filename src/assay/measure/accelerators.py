@@ -83,19 +83,19 @@ def ascend(listing: str, number: int, own: int) -> Use:
         return Use()
     (card, chip), (name, share) = list(chips.items())[number]
     users, own_bytes = [], None
-    for found in _PROCESS_ROW.finditer(listing):
-        if (int(found[1]), int(found[2])) != (card, chip):
+    for row in _PROCESS_ROW.finditer(listing):
+        if (int(row[1]), int(row[2])) != (card, chip):
             continue
-        memory = int(found[5]) * 2**20
-        if own in (int(found[3]), int(found[6] or 0)):
+        memory = int(row[5]) * 2**20
+        if own in (int(row[3]), int(row[6] or 0)):
             own_bytes = memory
             continue
-        process = int(found[3])
+        process = int(row[3])
         users.append(
             DeviceUser(
                 device=f"NPU {card} chip {chip} ({name})",
                 process=process,
-                name=found[4].strip() or _name_of(process),
+                name=row[4].strip() or _name_of(process),
                 memory_bytes=memory,
             )
         )
@@ -193,10 +193,10 @@ def _nvidia_shares(nvml: Any, handle: Any) -> dict[int, float] | None:
         samples = nvml.nvmlDeviceGetProcessUtilization(handle, since)
     except nvml.NVMLError:
         return None
-    found: dict[int, list[int]] = {}
+    shares: dict[int, list[int]] = {}
     for sample in samples:
-        found.setdefault(sample.pid, []).append(sample.smUtil)
-    return {process: sum(used) / len(used) / 100 for process, used in found.items()}
+        shares.setdefault(sample.pid, []).append(sample.smUtil)
+    return {process: sum(used) / len(used) / 100 for process, used in shares.items()}
 
 
 def _nvidia_others(nvml: Any, handle: Any, shares: dict[int, float] | None) -> float | None:

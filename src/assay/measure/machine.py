@@ -122,25 +122,25 @@ def look(device: str = processes.PROCESSORS, seconds: float | None = None) -> Ma
     account = Account(begin.processes)
     account.add(end.processes)
     use = accelerators.use_of(device)
-    found = state(begin, end, sensors, use.others_share)
-    users = account.users(found.seconds, _processors())
-    return Machine(before=found, users=processes.merged((*users, *use.users)))
+    machine = state(begin, end, sensors, use.others_share)
+    users = account.users(machine.seconds, _processors())
+    return Machine(before=machine, users=processes.merged((*users, *use.users)))
 
 
 def after(before: Machine, during: MachineState, users: tuple[DeviceUser, ...], device: str) -> Machine:
     """The whole record of a measurement on a device that has just ended."""
-    found = look(device, FADING_SECONDS if accelerators.tells(device) else LOOK_SECONDS)
+    machine = look(device, FADING_SECONDS if accelerators.tells(device) else LOOK_SECONDS)
     return Machine(
         before=before.before,
         during=during,
-        after=found.before,
-        users=processes.merged((*before.users, *users, *found.users)),
+        after=machine.before,
+        users=processes.merged((*before.users, *users, *machine.users)),
     )
 
 
-def is_idle(found: Machine) -> bool:
+def is_idle(machine: Machine) -> bool:
     """Whether others took so little that a measurement is worth its name."""
-    return found.busiest <= BUSY_SHARE
+    return machine.busiest <= BUSY_SHARE
 
 
 def named(users: tuple[DeviceUser, ...], most: int = 3) -> str:
@@ -164,28 +164,28 @@ class Patience:
 
     def look(self, device: str, progress: Progress = Silent()) -> Machine:
         """The machine as soon as it is idle, or as it is once the time is up, which is said with who uses it."""
-        found = look(device)
-        if self._asked <= 0 or is_idle(found):
-            return found
+        machine = look(device)
+        if self._asked <= 0 or is_idle(machine):
+            return machine
         begin = now()
-        progress.note(f"the machine is busy ({_who(found)}); waiting for it, {units.seconds(self._left)} at most")
-        while not is_idle(found) and now() - begin < self._left:
-            found = look(device, min(PERIOD_SECONDS, max(self._left - (now() - begin), LOOK_SECONDS)))
+        progress.note(f"the machine is busy ({_who(machine)}); waiting for it, {units.seconds(self._left)} at most")
+        while not is_idle(machine) and now() - begin < self._left:
+            machine = look(device, min(PERIOD_SECONDS, max(self._left - (now() - begin), LOOK_SECONDS)))
         self._left = max(0.0, self._left - (now() - begin))
-        if not is_idle(found):
+        if not is_idle(machine):
             progress.note(
-                f"the machine was not idle in {units.seconds(self._asked)} ({_who(found)}); it is measured all the "
+                f"the machine was not idle in {units.seconds(self._asked)} ({_who(machine)}); it is measured all the "
                 "same, and marked"
             )
-        return found
+        return machine
 
 
 AT_ONCE = Patience()
 """None at all: a measurement begins whatever the machine does."""
 
 
-def _who(found: Machine) -> str:
-    return f"{units.share(found.busiest)}: {named(found.users) or 'by none that can be seen from here'}"
+def _who(machine: Machine) -> str:
+    return f"{units.share(machine.busiest)}: {named(machine.users) or 'by none that can be seen from here'}"
 
 
 class Watch:

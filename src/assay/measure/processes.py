@@ -44,18 +44,18 @@ class Process:
 
 def everyone() -> dict[Key, Process]:
     """Every process that this one can see."""
-    found = {}
+    running = {}
     for process in psutil.process_iter():
         # One that ends while it is looked at, or that may not be looked at, is passed over.
         with suppress(psutil.Error, OSError), process.oneshot():
             times = process.cpu_times()
-            found[Key(process.pid, process.create_time())] = Process(
+            running[Key(process.pid, process.create_time())] = Process(
                 name=process.name(),
                 parent=process.ppid(),
                 seconds=times.user + times.system,
                 ended_children=getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0),
             )
-    return found
+    return running
 
 
 def family(processes: Mapping[Key, Process], ancestor: int) -> set[Key]:
@@ -63,14 +63,14 @@ def family(processes: Mapping[Key, Process], ancestor: int) -> set[Key]:
     children: dict[int, list[Key]] = {}
     for key, process in processes.items():
         children.setdefault(process.parent, []).append(key)
-    found = {key for key in processes if key.process == ancestor}
-    waiting = list(found)
+    members = {key for key in processes if key.process == ancestor}
+    waiting = list(members)
     while waiting:
         for child in children.get(waiting.pop().process, []):
-            if child not in found:
-                found.add(child)
+            if child not in members:
+                members.add(child)
                 waiting.append(child)
-    return found
+    return members
 
 
 def own_seconds(processes: Mapping[Key, Process]) -> float:
@@ -94,12 +94,12 @@ class Account:
 
     def users(self, seconds: float, processors: int) -> tuple[DeviceUser, ...]:
         """The others, those that used most first."""
-        found = [
+        users = [
             DeviceUser(device=PROCESSORS, process=key.process, name=_program(key, process.name), share=share)
             for key, process in self._last.items()
             if key not in self._ours and (share := self._used(key, process) / (seconds * processors)) >= LEAST_SHARE
         ]
-        return tuple(sorted(found, key=lambda user: -(user.share or 0.0))[:MOST_USERS])
+        return tuple(sorted(users, key=lambda user: -(user.share or 0.0))[:MOST_USERS])
 
     def _used(self, key: Key, process: Process) -> float:
         """What was there at the beginning had used something before; all that a later one used is of since then."""

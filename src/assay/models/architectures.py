@@ -96,14 +96,14 @@ def build_for(architecture: str, shapes: Shapes) -> tuple[torch.nn.Module, int]:
 
 def look_alikes(shapes: Shapes) -> list[str]:
     """The architectures that weights of these shapes fit, whatever their number of classes; a few at most."""
-    found = []
+    alike = []
     for architecture in names():
         network = build_for(architecture, shapes)[0]
         if _fits(network, shapes):
-            found.append(architecture)
-        if len(found) == _LOOK_ALIKES:
+            alike.append(architecture)
+        if len(alike) == _LOOK_ALIKES:
             break
-    return found
+    return alike
 
 
 def side_of(network: torch.nn.Module) -> int | None:
@@ -165,7 +165,7 @@ def _side_in(shapes: Shapes) -> int:
 
 def _classes(network: torch.nn.Module, shapes: Shapes) -> int:
     """The number that stands in `shapes` wherever the network has its 1,000 classes, if all else agrees."""
-    found = set()
+    counts = set()
     for name, value in network.state_dict().items():
         given = tuple(shapes.get(name, value.shape))
         if given == tuple(value.shape):
@@ -173,8 +173,8 @@ def _classes(network: torch.nn.Module, shapes: Shapes) -> int:
         differing = [(ours, theirs) for ours, theirs in zip(value.shape, given, strict=False) if ours != theirs]
         if len(given) != value.ndim or len(differing) != 1 or differing[0][0] != _CLASSES:
             return _CLASSES
-        found.add(differing[0][1])
-    return found.pop() if len(found) == 1 else _CLASSES
+        counts.add(differing[0][1])
+    return counts.pop() if len(counts) == 1 else _CLASSES
 
 
 def _fits(network: torch.nn.Module, shapes: Shapes) -> bool:
@@ -190,15 +190,15 @@ def weights_entries(architecture: str) -> list[str]:
 
 def published_file(architecture: str, entry: str | None = None) -> PublishedFile:
     """The file of an entry, or of the first one."""
-    found = _entry(architecture, entry)
-    named = re.search(r"-([0-9a-f]{8,64})\.\w+$", str(found.url))
+    known = _entry(architecture, entry)
+    named = re.search(r"-([0-9a-f]{8,64})\.\w+$", str(known.url))
     return PublishedFile(
         architecture=architecture,
-        entry=str(found.name),
-        url=str(found.url),
+        entry=str(known.name),
+        url=str(known.url),
         # Without figures in its name nothing could be checked; no hash begins so.
         hash_prefix=named[1] if named else "-",
-        mebibytes=float(found.meta["_file_size"]),
+        mebibytes=float(known.meta["_file_size"]),
     )
 
 
@@ -246,14 +246,14 @@ def transform_of(architecture: str, entry: str | None) -> ImageTransform:
 
 def published(architecture: str, entry: str | None) -> PublishedAccuracy | None:
     """An entry's published accuracy; `matched` only where the entry is known; None where nothing is published."""
-    found = _entry(architecture, entry)
-    metrics = found.meta["_metrics"]["ImageNet-1K"]
+    known = _entry(architecture, entry)
+    metrics = known.meta["_metrics"]["ImageNet-1K"]
     top1, top5 = float(metrics["acc@1"]), float(metrics["acc@5"])
     if math.isnan(top1) or math.isnan(top5):
         # Weights for the features alone.
         return None
     return PublishedAccuracy(
-        source=f"torchvision {found}",
+        source=f"torchvision {known}",
         top1=top1,
         top5=top5,
         dataset=_IMAGENET,

@@ -35,9 +35,9 @@ def fill(
         if key in weights and weights[key].shape != expected[key].shape
     ]
     faults = [
-        f"{len(found)} {kind} ({', '.join(found[:_SHOWN])}{', …' if len(found) > _SHOWN else ''})"
-        for kind, found in (("keys missing", missing), ("keys too many", extra), ("of another shape", wrong))
-        if found
+        f"{len(keys)} {kind} ({', '.join(keys[:_SHOWN])}{', …' if len(keys) > _SHOWN else ''})"
+        for kind, keys in (("keys missing", missing), ("keys too many", extra), ("of another shape", wrong))
+        if keys
     ]
     if faults:
         fitting = look_alikes()

@@ -74,10 +74,10 @@ def _located(path: Path, location: str) -> Path:
     try:
         if not file.resolve().is_relative_to(path.parent):
             raise ModelError(f"{outside}, a symbolic link to {file.resolve()}; {advice}")
-        found = file.is_file()
+        exists = file.is_file()
     except (OSError, RuntimeError) as error:  # a name that is too long, or a circle of links
         raise ModelError(f"{path} keeps weights at {location[:200]!r}, which cannot be opened; {advice}") from error
-    if not found:
+    if not exists:
         raise ModelError(
             f"{path} keeps its weights in {location[:200]!r}, and no such file is in {path.parent}; put it there"
         )
@@ -85,9 +85,9 @@ def _located(path: Path, location: str) -> Path:
 
 
 def _entry(tensor: onnx.TensorProto, key: str) -> str:
-    found: str | bytes = next((entry.value for entry in tensor.external_data if entry.key == key), "")
+    value: str | bytes = next((entry.value for entry in tensor.external_data if entry.key == key), "")
     # Of bytes that are no text protobuf gives the bytes.
-    return found if isinstance(found, str) else found.decode("utf-8", "backslashreplace")
+    return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
 
 
 def _outside(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

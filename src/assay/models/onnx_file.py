@@ -156,12 +156,12 @@ def _inferred(model: onnx.ModelProto, spec: TensorSpec) -> TensorSpec:
 
 def _opset(path: Path, model: onnx.ModelProto) -> int:
     """The version of the standard operators."""
-    found = [int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
-    if not found:
+    versions = [int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    if not versions:
         raise ModelError(f"{path} names no set of standard operators: it is truncated, or no classifier; copy it again")
-    if found[0] < _LOWEST_OPSET:
-        raise ModelError(f"{path} is of opset {found[0]}; export it with opset {_LOWEST_OPSET} or higher")
-    return found[0]
+    if versions[0] < _LOWEST_OPSET:
+        raise ModelError(f"{path} is of opset {versions[0]}; export it with opset {_LOWEST_OPSET} or higher")
+    return versions[0]
 
 
 def _shown(spec: TensorSpec) -> str:

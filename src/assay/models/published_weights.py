@@ -56,11 +56,11 @@ def fetch(
         progress.start("fetch", round(mebibytes))
         while not download.attempt():
             pass
-        found = store.hash_file(partial)
-        if not found.startswith(hash_prefix):
+        digest = store.hash_file(partial)
+        if not digest.startswith(hash_prefix):
             partial.unlink()
             raise CheckpointError(
-                f"{url} gave a file whose sha256 begins with {found[: len(hash_prefix)]}, not {hash_prefix}; it was "
+                f"{url} gave a file whose sha256 begins with {digest[: len(hash_prefix)]}, not {hash_prefix}; it was "
                 "not kept",
                 remedy=Remedy("run again to fetch it anew, or give the file with {}", _BY_HAND),
             )

@@ -119,15 +119,15 @@ def _require_unpacked(path: Path) -> None:
 
 def _would_call(path: Path) -> tuple[str, ...]:
     """The functions and classes by name that a pickle brings along, but for those of a table of tensors."""
-    found: list[str] = []
+    calls: list[str] = []
     # Only a name is looked for, in a file that may be damaged in any way, so nothing that goes wrong here matters.
     try:
         with _pickles(path) as stream:
             for _ in range(_PICKLES):
-                found.extend(_globals(stream))
+                calls.extend(_globals(stream))
     except Exception:  # noqa: S110 - as said above
         pass
-    return tuple(name for name in dict.fromkeys(found) if not _HARMLESS.fullmatch(name))
+    return tuple(name for name in dict.fromkeys(calls) if not _HARMLESS.fullmatch(name))
 
 
 def _pickles(path: Path) -> io.BytesIO:

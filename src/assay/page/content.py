@@ -89,8 +89,8 @@ class RunReport:
         """The batch size of each result, with its role where a search gave it one."""
         roles = self.search.roles if self.search is not None else ("",) * len(self.figures)
         return tuple(
-            f"{found.batch}, {role}" if role else str(found.batch)
-            for found, role in zip(self.figures, roles, strict=True)
+            f"{figures.batch}, {role}" if role else str(figures.batch)
+            for figures, role in zip(self.figures, roles, strict=True)
         )
 
 

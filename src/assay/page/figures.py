@@ -25,16 +25,15 @@ def throughput(figures: Sequence[Figures], names: Sequence[str]) -> Markup:
         Group(
             f"batch {called}",
             (
-                _rate_bar("end-to-end", found.end_to_end_throughput, 0),
-                _rate_bar("interface", found.interface_throughput, 1),
+                _rate_bar("end-to-end", one.end_to_end_throughput, 0),
+                _rate_bar("interface", one.interface_throughput, 1),
             ),
         )
-        for found, called in zip(figures, names, strict=True)
+        for one, called in zip(figures, names, strict=True)
     ]
     said = " ".join(
-        f"Batch {called}: end-to-end {_said(found.end_to_end_throughput)}, "
-        f"interface {_said(found.interface_throughput)}."
-        for found, called in zip(figures, names, strict=True)
+        f"Batch {called}: end-to-end {_said(one.end_to_end_throughput)}, interface {_said(one.interface_throughput)}."
+        for one, called in zip(figures, names, strict=True)
     )
     return chart(groups, "chart-throughput", "Throughput by batch size", f"Images a second. {said}", units.rate)
 
@@ -71,12 +70,12 @@ def _range(bar: Bar) -> str:
     return f" ({units.rate(bar.interval[0])} to {units.rate(bar.interval[1])})" if bar.interval is not None else ""
 
 
-def stages(number: int, batch: str, found: Sequence[StageTime], bottleneck: str) -> Markup:
+def stages(number: int, batch: str, times: Sequence[StageTime], bottleneck: str) -> Markup:
     """What each stage of the pipeline did with its time: at work, waiting for work, waiting for room."""
-    names = [shortened(printable(stage.name), svg.LONGEST_NAME) for stage in reversed(found)]
+    names = [shortened(printable(stage.name), svg.LONGEST_NAME) for stage in reversed(times)]
     left = 8 + svg.LETTER * max(map(len, names))
-    with svg.axes(svg.WIDTH, 34 + len(found) * 26, left=left, right=46) as drawn:
-        for place, stage in enumerate(reversed(found)):
+    with svg.axes(svg.WIDTH, 34 + len(times) * 26, left=left, right=46) as drawn:
+        for place, stage in enumerate(reversed(times)):
             shares = (stage.busy_share, stage.waiting_in_share, stage.waiting_out_share)
             begin = 0.0
             for share, (colour, alpha, hatch) in zip(shares, _ACTIVITIES, strict=True):
@@ -94,15 +93,15 @@ def stages(number: int, batch: str, found: Sequence[StageTime], bottleneck: str)
                 begin += share
             weight = "bold" if stage.name == bottleneck else "normal"
             drawn.text(1.02, place, units.share(stage.busy_share), va="center", weight=weight)
-        drawn.set_yticks(range(len(found)), names)
-        for label, stage in zip(drawn.get_yticklabels(), reversed(found), strict=True):
+        drawn.set_yticks(range(len(times)), names)
+        for label, stage in zip(drawn.get_yticklabels(), reversed(times), strict=True):
             label.set_fontweight("bold" if stage.name == bottleneck else "normal")
         drawn.set_xlim(0, 1)
         drawn.set_xticks([0, 0.25, 0.5, 0.75, 1], [units.share(share) for share in (0, 0.25, 0.5, 0.75, 1)])
         said = " ".join(
             f"{stage.name}: at work {units.share(stage.busy_share)}, waiting for work "
             f"{units.share(stage.waiting_in_share)}, waiting for room {units.share(stage.waiting_out_share)}."
-            for stage in found
+            for stage in times
         )
         return svg.inline(
             drawn,
@@ -116,20 +115,20 @@ _ACTIVITIES = ((svg.SERIES[0], 1.0, ""), (svg.SERIES[2], 0.6, "////"), (svg.SERI
 """Colour, weight and pattern of being at work, of waiting for work, and of waiting for room."""
 
 
-def latency(number: int, batch: str, found: Histogram, figures: Figures) -> Markup:
+def latency(number: int, batch: str, histogram: Histogram, figures: Figures) -> Markup:
     """How long the inference calls took, with the median and the highest percentile that the sample is enough for."""
     marked = [name for name in ("p50", "p99", "p95", "p90") if name in figures.latency][:2]
     with svg.axes(svg.WIDTH, 178, left=26, right=26) as drawn:
-        drawn.stairs(found.counts, found.edges, fill=True, color=svg.SERIES[0], alpha=0.75)
-        drawn.set_ylim(0, max(found.counts) * 1.32)
-        drawn.set_xlim(found.edges[0], found.edges[-1])
+        drawn.stairs(histogram.counts, histogram.edges, fill=True, color=svg.SERIES[0], alpha=0.75)
+        drawn.set_ylim(0, max(histogram.counts) * 1.32)
+        drawn.set_xlim(histogram.edges[0], histogram.edges[-1])
         drawn.set_yticks([])
         drawn.locator_params(axis="x", nbins=5)
         drawn.xaxis.set_major_formatter(lambda value, _: units.milliseconds(value))
-        middle = (found.edges[0] + found.edges[-1]) / 2
+        middle = (histogram.edges[0] + histogram.edges[-1]) / 2
         for line, name in enumerate(marked):
             value = figures.latency[name].value
-            if not found.edges[0] <= value <= found.edges[-1]:
+            if not histogram.edges[0] <= value <= histogram.edges[-1]:
                 continue
             drawn.axvline(value, color=svg.INK, linewidth=1.2, linestyle=(0, (4, 2)), ymax=0.98 - 0.11 * line)
             drawn.annotate(
@@ -145,7 +144,7 @@ def latency(number: int, batch: str, found: Histogram, figures: Figures) -> Mark
         return svg.inline(
             drawn,
             f"chart-latency-{number}",
-            f"Latency of {units.count(found.calls)} calls at batch {batch}",
+            f"Latency of {units.count(histogram.calls)} calls at batch {batch}",
             f"A histogram of the times of single inference calls: {said}.",
         )
 

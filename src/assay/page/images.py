@@ -37,21 +37,21 @@ def galleries(record: RunRecord, folder: Path) -> tuple[tuple[Gallery, ...], tup
     scored = next((result for result in record.results if result.predictions is not None), None)
     flipped = next((r for r in record.results if r.paired is not None and _flips(r.paired)), None)
     shower = _Shower(record, dataset, folder)
-    found: list[Gallery] = []
+    shown: list[Gallery] = []
     try:
         if flipped is not None and flipped.paired is not None:
-            found.append(shower.flipped(flipped, flipped.paired))
+            shown.append(shower.flipped(flipped, flipped.paired))
         if scored is not None and scored.predictions is not None and dataset.labels is not None:
-            found += shower.confidently_wrong(scored, scored.predictions)
+            shown += shower.confidently_wrong(scored, scored.predictions)
     except RecordError as error:
-        return tuple(found), (f"images are left out: {error.line()}",)
-    pictures = [picture for gallery in found for picture in gallery.pictures]
+        return tuple(shown), (f"images are left out: {error.line()}",)
+    pictures = [picture for gallery in shown for picture in gallery.pictures]
     gone = sum(picture.source is None for picture in pictures)
     if not gone:
-        return tuple(found), ()
+        return tuple(shown), ()
     if gone == len(pictures):
-        return tuple(found), ("pictures are left out: the images are no longer where they were measured",)
-    return tuple(found), (f"{gone} of {len(pictures)} pictures are left out: their images are gone or have changed",)
+        return tuple(shown), ("pictures are left out: the images are no longer where they were measured",)
+    return tuple(shown), (f"{gone} of {len(pictures)} pictures are left out: their images are gone or have changed",)
 
 
 def _flips(paired: PairedAccuracy) -> tuple[str, ...]:
@@ -94,22 +94,22 @@ class _Shower:
     def confidently_wrong(self, result: BatchResult, predictions: Predictions) -> list[Gallery]:
         """The images whose wrong first class has the highest share of the scores."""
         labels, _ = score_accuracy.fit(self.dataset.names, self.dataset.labels or (), self.record.model.classes)
-        found = surest_mistakes(np.asarray(predictions.scores.load()), labels, MOST)
-        if not found.mistakes:
+        mistakes = surest_mistakes(np.asarray(predictions.scores.load()), labels, MOST)
+        if not mistakes.mistakes:
             return []
         pictures = [
             self._picture(
                 predictions.names[one.place], [("taken for", f"{self._class(one.first)}, {units.share(one.share)}")]
             )
-            for one in found.mistakes
+            for one in mistakes.mistakes
         ]
         gallery = Gallery(
             title="Confidently wrong",
             explained=(
-                f"{units.count(found.total)} images are wrong at batch {result.batch}; these are the ones that it is "
-                "surest of, by the share of the softmax of their scores."
+                f"{units.count(mistakes.total)} images are wrong at batch {result.batch}; these are the ones that it "
+                "is surest of, by the share of the softmax of their scores."
             ),
-            total=found.total,
+            total=mistakes.total,
             pictures=tuple(pictures),
         )
         return [gallery]
@@ -164,10 +164,10 @@ def surest_mistakes(scores: Scores, labels: Sequence[int], most: int) -> Mistake
         wrong = np.flatnonzero(first != expected[start : start + _CHUNK])
         shares = _first_shares(chunk[wrong].astype(np.float64), are_shares)
         total += len(wrong)
-        found = (
+        mistakes = (
             Mistake(float(share), start + int(row), int(first[row])) for row, share in zip(wrong, shares, strict=True)
         )
-        surest = sorted([*surest, *found], key=lambda one: (-one.share, one.place))[:most]
+        surest = sorted([*surest, *mistakes], key=lambda one: (-one.share, one.place))[:most]
     return Mistakes(total, surest)
 
 

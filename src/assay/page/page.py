@@ -36,12 +36,12 @@ def run_page(report: RunReport, made_from: str = "") -> str:
     charts = {
         "throughput": figures.throughput(report.figures, report.names),
         "stages": [
-            figures.stages(number, called, result.performance.stages, found.bottleneck)
-            for number, (result, found, called) in enumerate(results)
+            figures.stages(number, called, result.performance.stages, one.bottleneck)
+            for number, (result, one, called) in enumerate(results)
         ],
         "latency": [
-            figures.latency(number, called, histogram, found)
-            for number, (histogram, (_, found, called)) in enumerate(zip(report.histograms, results, strict=False))
+            figures.latency(number, called, histogram, one)
+            for number, (histogram, (_, one, called)) in enumerate(zip(report.histograms, results, strict=False))
         ],
         "accuracy": figures.accuracy(report.accuracies) if report.accuracies else None,
         "frontier": _frontier(report.search),
@@ -53,11 +53,11 @@ def run_page(report: RunReport, made_from: str = "") -> str:
         search=report.search,
         results=results,
         charts=charts,
-        latencies=[name for name in LATENCIES if any(name in found.latency for found in report.figures)],
+        latencies=[name for name in LATENCIES if any(name in one.latency for one in report.figures)],
         states=_states(report),
         word=report.verdict.word if report.verdict is not None else None,
-        fastest=max(report.figures, key=lambda found: found.end_to_end_throughput.value),
-        smallest=min(report.figures, key=lambda found: found.batch),
+        fastest=max(report.figures, key=lambda one: one.end_to_end_throughput.value),
+        smallest=min(report.figures, key=lambda one: one.batch),
         lowest=_lowest_top1(report.figures),
         made_from=made_from,
     )
@@ -89,18 +89,18 @@ def comparison_page(report: ComparisonReport, made_from: str = "") -> str:
 
 def _states(report: RunReport) -> list[tuple[str, str, MachineState]]:
     """Of which batch size and when, and what the machine did then."""
-    found = []
+    states = []
     for called, result in zip(report.names, report.record.results, strict=True):
         machine = result.performance.machine
         for when, state in (("before", machine.before), ("during", machine.during), ("after", machine.after)):
             if state is not None:
-                found.append((called, when, state))
-    return found
+                states.append((called, when, state))
+    return states
 
 
-def _lowest_top1(found: tuple[Figures, ...]) -> Figures | None:
+def _lowest_top1(figures: tuple[Figures, ...]) -> Figures | None:
     """The figures of the lowest top-1; None where no images have labels."""
-    return min((one for one in found if one.top), key=lambda one: one.top[0].value, default=None)
+    return min((one for one in figures if one.top), key=lambda one: one.top[0].value, default=None)
 
 
 def _rendered(template: str, **content: Any) -> str:

@@ -173,9 +173,9 @@ def _verdict(place: Path, record: RunRecord | ReportedRun) -> Verdict | None:
     file = _folder(place) / results_step.VERDICT_RECORD
     if isinstance(record, ReportedRun) or not file.is_file() or results_step.holds_both(file.parent):
         return None
-    found = store.read(file, Verdict)
+    verdict = store.read(file, Verdict)
     measured = tuple(result.compiled.file.sha256 for result in record.results)
-    return found if found.artifact_sha256 == measured else None
+    return verdict if verdict.artifact_sha256 == measured else None
 
 
 def _accuracies(record: RunRecord, verdict: Verdict | None) -> tuple[AccuracyLine, ...]:
@@ -212,12 +212,12 @@ def _of_float32(record: RunRecord) -> tuple[AccuracyLine, ...]:
 
 def _given(verdict: Verdict | None) -> tuple[AccuracyLine, ...]:
     """The figures that gates held the accuracy against."""
-    found: dict[str, dict[int, Estimate]] = {}
+    given: dict[str, dict[int, Estimate]] = {}
     for check in verdict.checks if verdict is not None else ():
         k = {"top1-drop": 1, "top5-drop": 5}.get(check.gate.metric)
         if k is not None and check.reference is not None and check.verdict != "NOT COMPARABLE":
-            found.setdefault(_called(check), {})[k] = Estimate(value=check.reference)
-    return tuple(AccuracyLine(name=name, top=top, is_reference=True) for name, top in found.items())
+            given.setdefault(_called(check), {})[k] = Estimate(value=check.reference)
+    return tuple(AccuracyLine(name=name, top=top, is_reference=True) for name, top in given.items())
 
 
 def _called(check: Check) -> str:
@@ -245,13 +245,13 @@ def _comparison(records: Sequence[tuple[Path, RunRecord | ReportedRun]]) -> Comp
 
 def _in_turn(records: Sequence[tuple[Path, RunRecord | ReportedRun]]) -> tuple[tuple[str, ...], ...]:
     """The names of the records of each interleaving that more than one of them is of."""
-    found: dict[str, list[str]] = {}
+    turns: dict[str, list[str]] = {}
     for place, record in records:
         results = record.results if isinstance(record, RunRecord) else ()
         blocks = {one.performance.blocks.interleaving for one in results if one.performance.blocks is not None}
         for interleaving in sorted(blocks):
-            found.setdefault(interleaving, []).append(results_step.name_of(place, record))
-    return tuple(tuple(names) for names in found.values() if len(names) > 1)
+            turns.setdefault(interleaving, []).append(results_step.name_of(place, record))
+    return tuple(tuple(names) for names in turns.values() if len(names) > 1)
 
 
 def _compared(place: Path, record: RunRecord | ReportedRun) -> ComparedRecord:

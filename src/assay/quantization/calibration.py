@@ -165,9 +165,9 @@ def make_ready(model: OnnxModel, folder: Path) -> OnnxModel:
     made_from = store.hash_of("make ready", _RECIPE, model.sha256, model.output.name, model.transform, versions)
     file = folder / f"float32-{made_from[:16]}.onnx"
     record = file.with_suffix(".json")
-    found = store.kept(record, OnnxModel, made_from)
-    if found is not None:
-        return found
+    kept = store.kept(record, OnnxModel, made_from)
+    if kept is not None:
+        return kept
     for part in (model.file, *model.data):
         store.verified(part)
     with store.replacing(file, expected=model.file.size) as beside:
@@ -207,12 +207,12 @@ def pick(
             reader.read(place, 1, out[number : number + 1])
         names, hashes = data.dataset.names, data.dataset.image_sha256
         return tuple(names[place] for place in places), tuple(hashes[place] for place in places), out
-    found = []
+    picked = []
     for number, place in enumerate(places):
         content = data.source.read(data.source.names[place])
         out[number] = pixels(content, model.transform)
-        found.append(hashlib.sha256(content).hexdigest())
-    return tuple(data.source.names[place] for place in places), tuple(found), out
+        picked.append(hashlib.sha256(content).hexdigest())
+    return tuple(data.source.names[place] for place in places), tuple(picked), out
 
 
 @contextmanager

@@ -40,24 +40,24 @@ def quantizable(graph: onnx.GraphProto, output: str) -> tuple[str, ...]:
     layers = set(weighted(graph))
     behind: set[str] = set()
     tail = _tail(graph, output)
-    found = []
+    names = []
     for node in graph.node:
         if node.name not in layers and not behind.intersection(node.input):
             continue
         behind.update(node.output)
         if node.op_type in OPERATORS and node.name not in tail:
-            found.append(node.name)
-    return tuple(found)
+            names.append(node.name)
+    return tuple(names)
 
 
 def _tail(graph: onnx.GraphProto, output: str) -> set[str]:
     made_by = {name: node for node in graph.node for name in node.output}
-    found = set()
+    tail = set()
     node = made_by.get(output)
     while node is not None and node.op_type in _POOLING:
-        found.add(node.name)
+        tail.add(node.name)
         node = made_by.get(node.input[0])
-    return found
+    return tail
 
 
 def resolve(graph: onnx.GraphProto, output: str, wanted: Iterable[str], model: str) -> tuple[str, ...]:

@@ -187,10 +187,10 @@ def _require_place(model: OnnxModel, out: Path) -> None:
 
 def _resolved(graph: OnnxModel, model: OnnxModel, wanted: Sequence[str]) -> tuple[str, ...]:
     proto = onnx_file.load(graph.file.path)
-    found = layers.resolve(proto.graph, graph.output.name, wanted, model.name)
-    if not set(layers.weighted(proto.graph)) - set(found):
+    resolved = layers.resolve(proto.graph, graph.output.name, wanted, model.name)
+    if not set(layers.weighted(proto.graph)) - set(resolved):
         raise ModelError(f"every layer of {model.name} is to stay in float32: nothing is left to quantize")
-    return found
+    return resolved
 
 
 def _written(

@@ -43,13 +43,13 @@ def calibrate(
     graph = runtime.Graph(_showing(proto, names))
     given = {value.name for value in proto.graph.input}
     shown = [name for name in names if name not in given]
-    found = {name: Values(histogram=calibrator != "minmax") for name in names}
+    collected = {name: Values(histogram=calibrator != "minmax") for name in names}
     for batch in batches:
         for name, values in zip(shown, graph.run(shown, batch), strict=True):
-            found[name].add(values, name)
-        for name in given.intersection(found):
-            found[name].add(batch[name], name)
-    return {name: values.range(calibrator) for name, values in sorted(found.items())}
+            collected[name].add(values, name)
+        for name in given.intersection(collected):
+            collected[name].add(batch[name], name)
+    return {name: values.range(calibrator) for name, values in sorted(collected.items())}
 
 
 def tensors(graph: onnx.GraphProto, output: str) -> tuple[str, ...]:

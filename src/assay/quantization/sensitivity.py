@@ -147,18 +147,18 @@ class _Switched:
 def _touching(graph: onnx.GraphProto, output: str, rounded: Collection[str]) -> dict[str, set[str]]:
     """For each rounded tensor, the nodes in 8 bits that make or read it."""
     in_bytes = set(layers.quantizable(graph, output))
-    found: dict[str, set[str]] = {name: set() for name in rounded if name != output}
+    touching: dict[str, set[str]] = {name: set() for name in rounded if name != output}
     made_by = {name: node for node in graph.node for name in node.output}
     for node in graph.node:
         if node.name not in in_bytes or node.op_type in layers.ABSORBED:
             continue
         for name in (*node.input, *node.output):
-            if name in found:
-                found[name].add(node.name)
-    for name, nodes in found.items():
+            if name in touching:
+                touching[name].add(node.name)
+    for name, nodes in touching.items():
         maker = made_by.get(name)
         while maker is not None and maker.op_type in layers.ABSORBED:
             maker = made_by.get(maker.input[0])
         if maker is not None and maker.name in in_bytes:
             nodes.add(maker.name)
-    return found
+    return touching

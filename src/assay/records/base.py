@@ -75,14 +75,14 @@ class ArrayFile(Record, frozen=True, kw_only=True):
         try:
             if check:
                 with path.open("rb") as file:
-                    found = hashlib.file_digest(file, "sha256").hexdigest()
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
             # Other than numpy's general reader this takes no archives and no pickles.
             array: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
         except Exception as error:  # numpy reads the header as Python, and raises whatever that makes it trip over
             if isinstance(error, OSError):
                 raise RecordError(f"cannot read {path}: {error}", remedy=RecordError.AGAIN) from error
             raise RecordError.damaged(path, f"{type(error).__name__}: {error}") from error
-        if check and found != self.file.sha256:
+        if check and digest != self.file.sha256:
             raise RecordError.damaged(path)
         if array.shape != self.shape or array.dtype.name != self.dtype:
             raise RecordError.damaged(path, f"it holds {array.dtype} {array.shape}, not what its record says")

@@ -81,9 +81,9 @@ class Accuracy(Record, frozen=True, kw_only=True):
     """What was added to every label: 1 where the model's first class is the background, and the labels know none."""
 
     def __post_init__(self) -> None:
-        found = self.correct_at
-        require(1 <= len(found) <= TOP_K, f"counts of the images right at 1 up to {TOP_K}")
-        require(list(found) == sorted(found) and found[-1] <= self.count, "counts that rise, up to all images")
+        correct = self.correct_at
+        require(1 <= len(correct) <= TOP_K, f"counts of the images right at 1 up to {TOP_K}")
+        require(list(correct) == sorted(correct) and correct[-1] <= self.count, "counts that rise, up to all images")
 
     def top(self, k: int) -> float:
         """Top-k accuracy in percent."""

@@ -62,9 +62,9 @@ class Verdict(Record, frozen=True, kw_only=True):
     @property
     def word(self) -> VerdictWord | None:
         """The verdict of the whole; None where there was nothing to judge."""
-        found = {check.verdict for check in self.checks if check.gate.asked or check.verdict in ("PASS", "FAIL")}
+        words = {check.verdict for check in self.checks if check.gate.asked or check.verdict in ("PASS", "FAIL")}
         order: tuple[VerdictWord, ...] = ("FAIL", "NOT COMPARABLE", "INCONCLUSIVE", "PASS")
-        return next((word for word in order if word in found), None)
+        return next((word for word in order if word in words), None)
 
     @property
     def holds(self) -> bool:

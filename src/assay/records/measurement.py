@@ -160,10 +160,12 @@ class Performance(Record, frozen=True, kw_only=True):
     @cached_property
     def _intervals(self) -> npt.NDArray[np.float64]:
         """Start and end of each inference call; raises `RecordError` where they are none."""
-        found = np.asarray(self.batch_seconds.load(), dtype=np.float64)
-        if not (np.isfinite(found).all() and (found[:, 1] >= found[:, 0]).all() and found.max() > found.min()):
+        seconds = np.asarray(self.batch_seconds.load(), dtype=np.float64)
+        if not (
+            np.isfinite(seconds).all() and (seconds[:, 1] >= seconds[:, 0]).all() and seconds.max() > seconds.min()
+        ):
             raise RecordError.damaged(self.batch_seconds.file.path, "its rows are not the start and end of calls")
-        return found
+        return seconds
 
     @cached_property
     def call_seconds(self) -> npt.NDArray[np.float64]:
@@ -311,7 +313,7 @@ class RunRecord(Record, frozen=True, kw_only=True):
 
     def top(self, k: int) -> float | None:
         """The lowest top-k accuracy of all batch sizes, in percent; None where the images have no labels."""
-        return min((found for result in self.results if (found := result.top(k)) is not None), default=None)
+        return min((share for result in self.results if (share := result.top(k)) is not None), default=None)
 
 
 class WorkerIdentity(Record, frozen=True, kw_only=True):

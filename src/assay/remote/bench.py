@@ -200,7 +200,7 @@ class _Run:
         """Writes an answer to the disk at once."""
         begin = now()
         place = self.folder / f"{shard.first:0{_DIGITS}}.json"
-        found = ShardAnswer(
+        taken = ShardAnswer(
             first=shard.first,
             images=shard.images,
             worker=self.identity(worker),
@@ -210,17 +210,17 @@ class _Run:
             image_sha256=answer.image_sha256,
             warnings=answer.warnings,
         )
-        store.write(place, found, self.made_from)
-        self.answers[shard.first] = found
+        store.write(place, taken, self.made_from)
+        self.answers[shard.first] = taken
         self.writing += now() - begin
         self.progress.advance(shard.images)
 
     def _kept(self) -> dict[int, ShardAnswer]:
-        found = [
+        answers = [
             store.kept(record, ShardAnswer, self.made_from)
             for record in sorted(self.folder.glob(f"{'[0-9]' * _DIGITS}.json"))
         ]
-        return {one.first: one for one in found if one is not None}
+        return {one.first: one for one in answers if one is not None}
 
     def _gaps(self) -> list[Shard]:
         """The images that no answer holds."""

@@ -78,12 +78,12 @@ def shares(
     return tuple(
         Share(
             worker=worker,
-            shards=len(found),
-            images=sum(one.images for one in found),
-            interface_seconds=_union([call for one in found for call in one.calls]),
+            shards=len(taken),
+            images=sum(one.images for one in taken),
+            interface_seconds=_union([call for one in taken for call in one.calls]),
             lost=worker.name in lost,
         )
-        for worker, found in by_worker.items()
+        for worker, taken in by_worker.items()
     )
 
 

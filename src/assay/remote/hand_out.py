@@ -183,15 +183,15 @@ class Devices:
 
     def gather(self) -> dict[str, Introduction]:
         """One device after the other: while a session opens, its backend may compile, and that has no rivals here."""
-        found = {}
+        introductions = {}
         for number, device in enumerate(self._devices):
             worker = Worker(self._task.on(device))
             self._stack.callback(worker.close)
             name = f"{number} {device}"
             # Left before the session: a thread may be in an inference call.
             self._workers[name] = worker, self._stack.enter_context(ThreadPoolExecutor(AHEAD))
-            found[name] = worker.introduce()
-        return found
+            introductions[name] = worker.introduce()
+        return introductions
 
     def hand(self, worker: str, first: int, names: Sequence[str], content: Content) -> Hashable:
         """To the worker's thread."""
@@ -206,8 +206,8 @@ class Devices:
     def answer(self, ticket: Hashable) -> Answer:
         """All have one clock already."""
         assert isinstance(ticket, Future)  # noqa: S101 - what `hand` gave
-        found: Answer = ticket.result()
-        return found
+        answer: Answer = ticket.result()
+        return answer
 
     def replaced(self, worker: str) -> dict[str, Introduction]:
         """A thread does not die alone."""

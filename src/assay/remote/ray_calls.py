@@ -150,10 +150,10 @@ def got(ticket: Any, timeout: float | None = None) -> Any:
 
 def offset(actor: Any, who: str) -> float:
     """What is to be added to an actor's clock to have ours."""
-    found = []
+    offsets = []
     for _ in range(_QUESTIONS):
         asked = now()
         theirs: float = ready(actor.clock.remote(), who)
         answered = now()
-        found.append((answered - asked, (asked + answered) / 2 - theirs))
-    return min(found)[1]
+        offsets.append((answered - asked, (asked + answered) / 2 - theirs))
+    return min(offsets)[1]

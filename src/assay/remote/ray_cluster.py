@@ -61,13 +61,13 @@ class Cluster:
 
     def gather(self) -> dict[str, Introduction]:
         """An actor for each device of the artifact's kind on each node that lives."""
-        found = self._join(self._nodes())
-        if not found:
+        introductions = self._join(self._nodes())
+        if not introductions:
             raise BackendError(
                 f"no machine of the cluster has a device like {self._task.compiled.options.device}",
                 remedy=Remedy("start nodes that have, or compile for another {}", Option("device")),
             )
-        return found
+        return introductions
 
     def hand(self, worker: str, first: int, names: Sequence[str], content: Content) -> Hashable:
         """The content goes through the object store, from which a worker on the same machine reads it in place."""
@@ -90,8 +90,8 @@ class Cluster:
     def answer(self, ticket: Hashable) -> Answer:
         """The answer with its times on our clock."""
         hand = self._of_ticket.pop(ticket)
-        found: Answer = ray_calls.got(ticket)
-        return found._replace(calls=found.calls + hand.offset)
+        answer: Answer = ray_calls.got(ticket)
+        return answer._replace(calls=answer.calls + hand.offset)
 
     def replaced(self, worker: str) -> dict[str, Introduction]:
         """Another on the same node, where that lives still and was not the end of several."""
@@ -137,8 +137,8 @@ class Cluster:
             look.options(**ray_calls.on(node), num_cpus=0).remote(dict(registry.BACKENDS), options) for node in nodes
         ]
         places: list[tuple[Mapping[str, Any], dict[str, str]]] = [
-            (node, ray_calls.ready(found, str(node["NodeManagerHostname"])))
-            for node, found in zip(nodes, seen, strict=True)
+            (node, ray_calls.ready(introduction, str(node["NodeManagerHostname"])))
+            for node, introduction in zip(nodes, seen, strict=True)
         ]
         self._compile_for(places)
         hands: dict[str, _Hand] = {}

@@ -126,10 +126,10 @@ class Worker:
         warned: dict[str, str] = {}
         scores = np.empty((len(names), compiled.model.classes), np.float32)
 
-        def keep(place: int, found: Scores) -> None:
+        def keep(place: int, part: Scores) -> None:
             if self._stopped:
                 raise CutShortError
-            scores[place : place + len(found)] = found
+            scores[place : place + len(part)] = part
 
         chain: list[Stage[Slot]] = [
             *self._input_stages(first, names, content, hashes, warned),
@@ -203,10 +203,10 @@ def _sees(shards: Sequence[ArrayFile]) -> bool:
     than to send each once.
     """
     try:
-        found = [store.stamp(shard.file.path) for shard in shards]
+        stamps = [store.stamp(shard.file.path) for shard in shards]
     except OSError:
         return False
     return all(
         (size, modified) == (shard.file.size, shard.file.modified_ns)
-        for (_, size, modified), shard in zip(found, shards, strict=True)
+        for (_, size, modified), shard in zip(stamps, shards, strict=True)
     )

@@ -13,24 +13,24 @@ from assay.render.table import verdict
 from assay.units import visible
 
 
-def comparison(found: Comparison, results: Mapping[str, str]) -> str:
+def comparison(compared: Comparison, results: Mapping[str, str]) -> str:
     """Each record's own results where it has any, the table of speeds, and the verdicts last."""
-    parts = [f"{visible(name)}\n\n{results[name]}" for name in found.records if name in results]
-    if found.table is not None:
-        parts.append(speed(found.table, noted_elsewhere=found.gated))
-    for name, judged in zip(found.records, found.verdicts, strict=True):
-        pairs = [one for one in found.paired if one.record == name]
+    parts = [f"{visible(name)}\n\n{results[name]}" for name in compared.records if name in results]
+    if compared.table is not None:
+        parts.append(speed(compared.table, noted_elsewhere=compared.gated))
+    for name, judged in zip(compared.records, compared.verdicts, strict=True):
+        pairs = [one for one in compared.paired if one.record == name]
         parts.append("\n".join([*([paired(pairs), ""] if pairs else []), verdict(judged, name)]))
     return "\n\n".join(parts)
 
 
-def comparison_csv(found: SpeedTable) -> str:
+def comparison_csv(table: SpeedTable) -> str:
     """A line a figure: `batch,record,over,throughput,low,high,printed,obstacle`; `over` is empty but for ratios."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["batch", "record", "over", found.kind, "low", "high", "printed", "obstacle"])
-    names = [*((name, "") for name in found.records), *found.pairs]
-    for row in found.rows:
+    writer.writerow(["batch", "record", "over", table.kind, "low", "high", "printed", "obstacle"])
+    names = [*((name, "") for name in table.records), *table.pairs]
+    for row in table.rows:
         for (name, over), cell in zip(names, (*row.throughputs, *row.ratios), strict=True):
             if cell is not None:
                 figures = (cell.value, cell.low, cell.high, cell.printed)

@@ -10,10 +10,10 @@ from assay.render.text import printable
 _OUTCOMES = {"FAIL": "failure", "INCONCLUSIVE": "error", "NOT COMPARABLE": "error"}
 
 
-def junit(found: Comparison, allow_inconclusive: bool = False) -> str:
+def junit(compared: Comparison, allow_inconclusive: bool = False) -> str:
     """The XML; a gate that nobody asked for, or that may be inconclusive, is skipped and not an error."""
     root = ElementTree.Element("testsuites", name="assay")
-    for name, verdict in zip(found.records, found.verdicts, strict=True):
+    for name, verdict in zip(compared.records, compared.verdicts, strict=True):
         outcomes = [_outcome(check, allow_inconclusive) for check in verdict.checks]
         counts = {
             "tests": len(outcomes),

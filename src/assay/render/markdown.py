@@ -12,29 +12,29 @@ from assay.units import visible
 _SIGNS = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "❔", "NOT COMPARABLE": "⚪"}
 
 
-def markdown(found: Comparison) -> str:
+def markdown(compared: Comparison) -> str:
     """The verdicts with their gates, then the table of speeds, then the pairs of predictions."""
     parts = []
-    for name, verdict, word in zip(found.records, found.verdicts, found.words, strict=True):
+    for name, verdict, word in zip(compared.records, compared.verdicts, compared.words, strict=True):
         parts.append(f"### {_escaped(name)}: {f'{_SIGNS[word]} {word}' if word else 'nothing to judge'}")
         if verdict.checks:
             parts.append(_table(["verdict", "gate", "found"], [_gate(check) for check in verdict.checks]))
-    if found.table is not None:
-        parts.append(_speed(found.table, found.gated))
-    if found.paired:
-        rows = [[one.record, str(one.batch), one.accuracy.reference, sentence(one.accuracy)] for one in found.paired]
+    if compared.table is not None:
+        parts.append(_speed(compared.table, compared.gated))
+    if compared.paired:
+        rows = [[one.record, str(one.batch), one.accuracy.reference, sentence(one.accuracy)] for one in compared.paired]
         parts.append(_table(["record", "batch", "beside", "image by image"], rows))
     return "\n\n".join(parts)
 
 
 def _gate(check: Check) -> list[str]:
-    found = (check.reason, check.detail, *(f"noted: {noted}" for noted in check.differences))
-    return [f"{_SIGNS[check.verdict]} {check.verdict}", check.gate.text, "; ".join(part for part in found if part)]
+    reasons = (check.reason, check.detail, *(f"noted: {noted}" for noted in check.differences))
+    return [f"{_SIGNS[check.verdict]} {check.verdict}", check.gate.text, "; ".join(part for part in reasons if part)]
 
 
-def _speed(found: SpeedTable, gated: Collection[tuple[str, str | None]]) -> str:
-    headers, rows, notes = speed_cells(found, gated)
-    return "\n\n".join([f"{found.kind} throughput of the card, images/s", _table(headers, rows), *map(_escaped, notes)])
+def _speed(table: SpeedTable, gated: Collection[tuple[str, str | None]]) -> str:
+    headers, rows, notes = speed_cells(table, gated)
+    return "\n\n".join([f"{table.kind} throughput of the card, images/s", _table(headers, rows), *map(_escaped, notes)])
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -22,7 +22,7 @@ from assay.render.columns import aligned
 from assay.units import visible
 
 
-def results(found: Sequence[BatchResult], figures: Sequence[Figures]) -> str:
+def results(measured: Sequence[BatchResult], figures: Sequence[Figures]) -> str:
     """Speed and bottleneck by batch size, and accuracy by what was counted, each with its interval."""
     speed = [
         [
@@ -34,17 +34,17 @@ def results(found: Sequence[BatchResult], figures: Sequence[Figures]) -> str:
             *(_latency(derived, name) for name in ("p50", "p99")),
             _bottleneck(result),
         ]
-        for result, derived in zip(found, figures, strict=True)
+        for result, derived in zip(measured, figures, strict=True)
     ]
     headers = ["batch", "end-to-end", "±", "interface", "±", "p50", "p99", "bottleneck"]
-    parts = [aligned(headers, speed, left={"bottleneck"}), *map(_shares, found), _accuracy(found, figures)]
+    parts = [aligned(headers, speed, left={"bottleneck"}), *map(_shares, measured), _accuracy(measured, figures)]
     return "\n\n".join(part for part in parts if part)
 
 
-def _accuracy(found: Sequence[BatchResult], figures: Sequence[Figures]) -> str:
+def _accuracy(measured: Sequence[BatchResult], figures: Sequence[Figures]) -> str:
     """Top-1 and the last of top-1 to top-5; batch sizes with the same counts share a line."""
     lines: dict[Accuracy, tuple[list[str], Figures]] = {}
-    for result, derived in zip(found, figures, strict=True):
+    for result, derived in zip(measured, figures, strict=True):
         if result.accuracy is not None:
             lines.setdefault(result.accuracy, ([], derived))[0].append(str(result.batch))
     ranks = _ranks(list(lines))
@@ -81,10 +81,10 @@ def _spread(estimate: Estimate) -> str:
     return "–" if estimate.spread is None else units.spread(estimate.spread)
 
 
-def measurements(found: Sequence[BatchResult], figures: Sequence[Figures]) -> str:
+def measurements(measured: Sequence[BatchResult], figures: Sequence[Figures]) -> str:
     """Every figure of a bench: throughputs, latencies, and what each stage did."""
     parts = []
-    for result, derived in zip(found, figures, strict=True):
+    for result, derived in zip(measured, figures, strict=True):
         performance, options = result.performance, result.compiled.options
         parts.append(
             f"batch {result.batch} · {options.backend} · {performance.device} · {options.precision} · "
@@ -103,37 +103,37 @@ def measurements(found: Sequence[BatchResult], figures: Sequence[Figures]) -> st
     return "\n\n".join(parts)
 
 
-def verdict(found: Verdict, place: str) -> str:
+def verdict(judged: Verdict, place: str) -> str:
     """A line a gate, what is noted beside it, and the verdict."""
     lines = []
-    for check in found.checks:
+    for check in judged.checks:
         lines.append(f"{check.verdict:<6} {visible(check.reason)}")
         lines += [
             f"       {visible(detail)}"
             for detail in (check.detail, *(f"noted: {d}" for d in check.differences))
             if detail
         ]
-    if found.word is None:
+    if judged.word is None:
         return "\n".join([*lines, f"done, nothing to judge · {visible(place)}"])
-    parts = [f"verdict {found.word}"]
-    if found.model_sha256 is not None:
-        parts.append(f"model {units.short_hash(found.model_sha256)}")
-    if found.artifact_sha256:
-        parts.append(f"artifacts {', '.join(units.short_hash(sha256) for sha256 in found.artifact_sha256)}")
+    parts = [f"verdict {judged.word}"]
+    if judged.model_sha256 is not None:
+        parts.append(f"model {units.short_hash(judged.model_sha256)}")
+    if judged.artifact_sha256:
+        parts.append(f"artifacts {', '.join(units.short_hash(sha256) for sha256 in judged.artifact_sha256)}")
     return "\n".join([*lines, " · ".join([*parts, visible(place)])])
 
 
-def accuracies(found: Sequence[tuple[str, Accuracy]]) -> str:
+def accuracies(named: Sequence[tuple[str, Accuracy]]) -> str:
     """Top-k accuracy with its counts."""
-    ranks = range(1, max(len(accuracy.correct_at) for _, accuracy in found) + 1)
-    rows = [[name, str(accuracy.count), *(_counted(accuracy, k) for k in ranks)] for name, accuracy in found]
+    ranks = range(1, max(len(accuracy.correct_at) for _, accuracy in named) + 1)
+    rows = [[name, str(accuracy.count), *(_counted(accuracy, k) for k in ranks)] for name, accuracy in named]
     return aligned(["predictions", "images", *(f"top-{k}" for k in ranks)], rows, left={"predictions"})
 
 
-def predictions(found: PredictionList) -> str:
+def predictions(listed: PredictionList) -> str:
     """The best classes of each image."""
     parts = []
-    for image in found.images:
+    for image in listed.images:
         rows = [
             [
                 str(number),
@@ -146,20 +146,21 @@ def predictions(found: PredictionList) -> str:
     return "\n\n".join(parts)
 
 
-def diagnosis(found: Diagnosis) -> str:
+def diagnosis(diagnosed: Diagnosis) -> str:
     """The machine, a line a backend, and below them what keeps some from running."""
-    environment = found.environment
-    state = "idle" if found.busy_share <= BUSY_SHARE else "busy"
+    environment = diagnosed.environment
+    state = "idle" if diagnosed.busy_share <= BUSY_SHARE else "busy"
     packages = " · ".join(f"{name} {version}" for name, version in environment.packages.items())
     rows = [
-        [backend.name, backend.version or "", ", ".join(backend.devices), _state(backend)] for backend in found.backends
+        [backend.name, backend.version or "", ", ".join(backend.devices), _state(backend)]
+        for backend in diagnosed.backends
     ]
-    problems = [f"{one.name}: {one.problem}" for one in found.backends if one.problem is not None]
+    problems = [f"{one.name}: {one.problem}" for one in diagnosed.backends if one.problem is not None]
     return "\n".join(
         [
             f"assay {environment.assay} · Python {environment.python} · {environment.system} · {environment.machine}",
             f"{environment.processor} · {environment.cores} cores · {units.memory(environment.memory_bytes)} · "
-            f"{units.share(found.busy_share)} in use: {state}",
+            f"{units.share(diagnosed.busy_share)} in use: {state}",
             packages,
             "",
             aligned(
@@ -215,15 +216,15 @@ def _bottleneck(result: BatchResult) -> str:
     return f"{stage.name} {units.share(stage.busy_share)}"
 
 
-def _ranks(found: Sequence[Accuracy]) -> tuple[int, ...]:
+def _ranks(measured: Sequence[Accuracy]) -> tuple[int, ...]:
     """Top-1 and the last of top-1 to top-5 that the model has classes for."""
-    if not found:
+    if not measured:
         return ()
-    last = min(len(accuracy.correct_at) for accuracy in found)
+    last = min(len(accuracy.correct_at) for accuracy in measured)
     return (1, last) if last > 1 else (1,)
 
 
-def profile(found: Profile) -> str:
+def profile(profiled: Profile) -> str:
     """The costliest nodes: the share of all nodes' time, the time in one call, and the arithmetic where it is known."""
     rows = [
         [
@@ -233,7 +234,7 @@ def profile(found: Profile) -> str:
             node.operator,
             _end_of(node.name),
         ]
-        for node in found.nodes
+        for node in profiled.nodes
     ]
     return aligned(["share", "a call", "GFLOP/s", "operator", "node"], rows, left={"operator", "node"})
 

@@ -81,10 +81,10 @@ def by_itself(gate: Gate, subject: Side) -> Check:
     return judged(gate, decides, reason, "" if subject.run is not None else POINT_DECIDES, point_decides=True)
 
 
-def _fallen(expected: float, found: Estimate) -> Estimate:
-    low, high = found.interval or (None, None)
+def _fallen(expected: float, drop: Estimate) -> Estimate:
+    low, high = drop.interval or (None, None)
     return Estimate(
-        value=expected - found.value,
+        value=expected - drop.value,
         low=None if high is None else expected - high,
         high=None if low is None else expected - low,
     )
@@ -112,16 +112,16 @@ def _expected(reference: Reference, other: Side | None, subject: Side, k: int) -
         return _of_published(reference.published, subject.run, k, expected)
     figure = _best(other, k)
     if subject.run is not None and other.run is not None:
-        found = _Expected(figure, None if _same_data(subject.run, other.run) else _other_images(other))
+        target = _Expected(figure, None if _same_data(subject.run, other.run) else _other_images(other))
     else:
-        found = _Expected(figure) if figure is None else _of_reported(subject, other, k, figure)
-    if found.obstacle is None and figure is None:
+        target = _Expected(figure) if figure is None else _of_reported(subject, other, k, figure)
+    if target.obstacle is None and figure is None:
         return _Expected(None, f"{other.said} has no top-{k}")
-    return found
+    return target
 
 
 def _best(side: Side, k: int) -> float | None:
-    return max((found.value for point in side.points if (found := point.top(k)) is not None), default=None)
+    return max((share.value for point in side.points if (share := point.top(k)) is not None), default=None)
 
 
 def _same_data(run: RunRecord, other: RunRecord) -> bool:

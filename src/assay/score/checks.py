@@ -17,7 +17,7 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
 
 def judged(
     gate: Gate,
-    found: Estimate,
+    estimate: Estimate,
     reason: str,
     detail: str = "",
     *,
@@ -27,18 +27,18 @@ def judged(
 
     `point_decides` is for figures that are counts of these very images, or that have no samples.
     """
-    low, high = found.interval or (None, None)
+    low, high = estimate.interval or (None, None)
     if point_decides:
-        words = {_holds(gate, found.value)}
-    elif found.interval is None:
+        words = {_holds(gate, estimate.value)}
+    elif estimate.interval is None:
         words = {True, False}
     else:
-        words = {_holds(gate, end) for end in found.interval}
+        words = {_holds(gate, end) for end in estimate.interval}
     verdict: VerdictWord = "INCONCLUSIVE" if len(words) > 1 else "PASS" if words == {True} else "FAIL"
     return Check(
         gate=gate,
         verdict=verdict,
-        measured=found.value,
+        measured=estimate.value,
         low=low,
         high=high,
         reference=None,

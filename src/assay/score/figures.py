@@ -42,11 +42,11 @@ def end_to_end_throughput(performance: Performance) -> Estimate:
 def latencies(performance: Performance) -> dict[str, Estimate]:
     """Seconds of one inference call; a percentile that the sample is too small for is left out."""
     calls = performance.call_seconds
-    found = {name: latency(performance, name) for name in PERCENTILES}
+    estimates = {name: latency(performance, name) for name in PERCENTILES}
     return {
         "min": Estimate(value=float(calls.min())),
         "mean": statistics.mean(calls),
-        **{name: one for name, one in found.items() if one.interval is not None},
+        **{name: one for name, one in estimates.items() if one.interval is not None},
         "max": Estimate(value=float(calls.max())),
     }
 
@@ -60,9 +60,9 @@ def latency(performance: Performance, name: str) -> Estimate:
     if name == "mean":
         return statistics.mean(calls)
     percent = 50.0 if name == "median" else PERCENTILES[name]
-    found = statistics.percentile(calls, percent)
+    estimate = statistics.percentile(calls, percent)
     wanted = statistics.calls_for(percent)
-    return found or Estimate(
+    return estimate or Estimate(
         value=performance.latency(percent),
         obstacle=f"{name} needs {wanted:,} calls, and {len(calls):,} were measured",
         wanted=wanted,
@@ -86,10 +86,10 @@ def share(performance: Performance, kind: ThroughputKind, of: ThroughputKind) ->
     value = _throughput(performance, kind) / _throughput(performance, of)
     if min(part.min() for part in seconds.values()) <= 0:
         return Estimate(value=value, obstacle="some calls last longer than a whole stretch of others")
-    found = statistics.paired_ratio(seconds[of], seconds[kind])
-    if found.interval is None:
-        return msgspec.structs.replace(found, value=value)
-    low, high = (value * end / found.value for end in found.interval)
+    ratio = statistics.paired_ratio(seconds[of], seconds[kind])
+    if ratio.interval is None:
+        return msgspec.structs.replace(ratio, value=value)
+    low, high = (value * end / ratio.value for end in ratio.interval)
     return Estimate(value=value, low=low, high=high)
 
 

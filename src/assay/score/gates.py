@@ -35,24 +35,24 @@ _PATTERN = re.compile(
 
 def parse(text: str, asked: bool = True) -> Gate:
     """Reads a gate; raises where it is not one."""
-    found = _PATTERN.fullmatch(text.strip())
-    if found is None:
+    match = _PATTERN.fullmatch(text.strip())
+    if match is None:
         raise UsageError(f"gate {text!r} is not METRIC[@BATCH][/REFERENCE] OP NUMBER, as in top1-drop<=1.0")
-    metric, unit = found["metric"], found["unit"]
+    metric, unit = match["metric"], match["unit"]
     if metric not in METRICS:
         raise UnknownNameError(f"metric in gate {text!r}", metric, METRICS)
-    is_latency = metric in LATENCIES and found["reference"] is None
+    is_latency = metric in LATENCIES and match["reference"] is None
     if is_latency != (unit in ("ms", "s")) or (unit == "%" and metric not in ACCURACIES):
         wanted = "a latency needs ms or s, as in latency.p99@1<=250ms" if is_latency else f"{metric} takes none"
         raise UsageError(f"gate {text!r}: the unit is wrong; {wanted}")
     return Gate(
         text=text.strip(),
         metric=metric,
-        batch=int(found["batch"]) if found["batch"] else None,
+        batch=int(match["batch"]) if match["batch"] else None,
         # A folder may be written with a slash at its end; a reference is named without.
-        reference=found["reference"].rstrip("/") if found["reference"] else None,
-        operator=found["operator"],  # type: ignore[arg-type]  # the pattern admits no other
-        bound=float(found["number"]) / (1000.0 if unit == "ms" else 1.0),
+        reference=match["reference"].rstrip("/") if match["reference"] else None,
+        operator=match["operator"],  # type: ignore[arg-type]  # the pattern admits no other
+        bound=float(match["number"]) / (1000.0 if unit == "ms" else 1.0),
         asked=asked,
     )
 

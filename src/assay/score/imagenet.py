@@ -39,9 +39,9 @@ def _numbers(run: RunRecord) -> set[int] | None:
     dataset = run.dataset
     if dataset is None or dataset.labels is None or not all(0 <= label < CLASSES for label in dataset.labels):
         return None
-    found = [_NAME.fullmatch(name.rpartition("/")[2].partition(".")[0]) for name in dataset.names]
-    numbers = [int(one[1]) for one in found if one is not None]
+    matches = [_NAME.fullmatch(name.rpartition("/")[2].partition(".")[0]) for name in dataset.names]
+    numbers = [int(one[1]) for one in matches if one is not None]
     known = set(numbers)
-    if len(known) != len(found) or not known <= set(range(1, IMAGES + 1)):
+    if len(known) != len(matches) or not known <= set(range(1, IMAGES + 1)):
         return None
     return known if 1 not in known or dataset.labels[numbers.index(1)] == FIRST_LABEL else None

@@ -32,11 +32,11 @@ def compare(
     score everywhere: any artifact that does so too would agree with it.
     """
     expected: list[Scores] = [reference(given) for given, _ in batches]
-    found: list[Scores] = [checked(given) for _, given in batches]
-    if [scores.shape for scores in expected] != [scores.shape for scores in found]:
-        shapes = [tuple(scores.shape) for scores in (*expected, *found)]
+    all_scores: list[Scores] = [checked(given) for _, given in batches]
+    if [scores.shape for scores in expected] != [scores.shape for scores in all_scores]:
+        shapes = [tuple(scores.shape) for scores in (*expected, *all_scores)]
         raise ParityError(f"{name} and the artifact give scores of different shapes: {shapes}")
-    rows, others = np.concatenate(expected), np.concatenate(found)
+    rows, others = np.concatenate(expected), np.concatenate(all_scores)
     if rows.min() == rows.max():
         raise ParityError(
             f"{name} gives every class of every image the same score, so no comparison can fail; the weights are no "

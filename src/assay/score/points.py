@@ -155,12 +155,12 @@ class _ReportedPoint:
 
     def throughput(self, kind: ThroughputKind, of_card: bool = True) -> Estimate | Missing:
         result, name = self.result, self.of.name
-        found = result.throughput.get(kind)
-        if found is None and kind == "interface" and result.queries is not None:
+        rate = result.throughput.get(kind)
+        if rate is None and kind == "interface" and result.queries is not None:
             if result.batch is None:
                 return unknown_batch(name)
-            found = result.queries * result.batch
-        if found is None:
+            rate = result.queries * result.batch
+        if rate is None:
             others = " and ".join(result.throughput)
             instead = f": its {others} throughput is another kind of figure" if others else ""
             return Missing(f"{name} has no {kind} throughput{instead}", absent=True)
@@ -171,17 +171,17 @@ class _ReportedPoint:
             # The dies of a card share the host that feeds them.
             reason = f"the {kind} throughput of {name} is of one die of {dies}; what the card reaches is unknown"
             return Missing(reason, absent=False)
-        return Estimate(value=found * dies, obstacle=POINT_DECIDES)
+        return Estimate(value=rate * dies, obstacle=POINT_DECIDES)
 
     def latency(self, field: str) -> Estimate | Missing:
-        found = getattr(self.result.latency, field) if self.result.latency else None
-        if found is None:
+        seconds = getattr(self.result.latency, field) if self.result.latency else None
+        if seconds is None:
             return Missing(f"{self.of.name} has no {field} latency", absent=True)
-        return Estimate(value=float(found), obstacle=POINT_DECIDES)
+        return Estimate(value=float(seconds), obstacle=POINT_DECIDES)
 
     def top(self, k: int) -> Estimate | None:
-        found = self.result.top.get(k)
-        return None if found is None else Estimate(value=found, obstacle=POINT_DECIDES)
+        share = self.result.top.get(k)
+        return None if share is None else Estimate(value=share, obstacle=POINT_DECIDES)
 
 
 def unknown_batch(name: str) -> Missing:

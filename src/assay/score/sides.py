@@ -50,9 +50,9 @@ class Side:
 
     def best(self, kind: ThroughputKind, of_card: bool = True) -> tuple[Point, Estimate] | Missing:
         """The point of the highest throughput with that throughput, or why it cannot be known."""
-        found = [(point, point.throughput(kind, of_card)) for point in self.points]
-        known = [(point, value) for point, value in found if not isinstance(value, Missing)]
-        missing = [value for _, value in found if isinstance(value, Missing)]
+        throughputs = [(point, point.throughput(kind, of_card)) for point in self.points]
+        known = [(point, value) for point, value in throughputs if not isinstance(value, Missing)]
+        missing = [value for _, value in throughputs if isinstance(value, Missing)]
         # A figure that a fact would bring might be the highest.
         if unknown := next((value for value in missing if not value.absent), None):
             return unknown

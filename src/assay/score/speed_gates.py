@@ -33,8 +33,8 @@ def by_itself(gate: Gate, subject: Side) -> Check:
     where, performance = batches([point.batch]), point.performance
     if gate.reference is None:
         reason = f"{gate.metric} {_shown(own, units.rate)} at {where}, asked {gate.operator} {units.rate(gate.bound)}"
-        found = _Found(own, (point,), limit=_calls(performance))
-        return _judged(gate, found, reason, "", noted=comparable.busy(subject, point))
+        figure = _Found(own, (point,), limit=_calls(performance))
+        return _judged(gate, figure, reason, "", noted=comparable.busy(subject, point))
     other = point.throughput(THROUGHPUTS[gate.reference], of_card)
     if isinstance(other, Missing):
         return not_comparable(gate, other.reason)
@@ -45,8 +45,8 @@ def by_itself(gate: Gate, subject: Side) -> Check:
     )
     detail = f"{units.rate(own.value)} over {units.rate(other.value)}"
     limit = _Limit(figures.stretches(performance), performance, "") if performance is not None else None
-    found = _Found(share, (point,), reference=other.value, limit=limit)
-    return _judged(gate, found, reason, detail, noted=comparable.busy(subject, point))
+    figure = _Found(share, (point,), reference=other.value, limit=limit)
+    return _judged(gate, figure, reason, detail, noted=comparable.busy(subject, point))
 
 
 def against(gate: Gate, subject: Side, reference: Side) -> Check:
@@ -62,8 +62,8 @@ def against(gate: Gate, subject: Side, reference: Side) -> Check:
         return _ratio(gate, subject, reference, _throughputs(gate, subject, theirs))
     if any(point.batch is None for point in subject.points):
         return not_comparable(gate, unknown_batch(subject.said).reason)
-    found = [_latencies(gate, subject, point, theirs) for point in subject.points]
-    return _worst(gate, subject, [_ratio(gate, subject, reference, one) for one in found])
+    checks = [_latencies(gate, subject, point, theirs) for point in subject.points]
+    return _worst(gate, subject, [_ratio(gate, subject, reference, one) for one in checks])
 
 
 @dataclass(frozen=True)
@@ -89,19 +89,19 @@ class _Found:
     """None of reported figures, which have no samples."""
 
 
-def _ratio(gate: Gate, subject: Side, reference: Side, found: _Found | Missing) -> Check:
+def _ratio(gate: Gate, subject: Side, reference: Side, figure: _Found | Missing) -> Check:
     """The check of a ratio, with both of its figures and what they differ in."""
-    if isinstance(found, Missing):
-        return not_comparable(gate, found.reason)
-    mine, his = found.points
+    if isinstance(figure, Missing):
+        return not_comparable(gate, figure.reason)
+    mine, his = figure.points
     reason = (
-        f"{gate.metric} {_shown(found.estimate, units.ratio)} × {reference.said}, "
+        f"{gate.metric} {_shown(figure.estimate, units.ratio)} × {reference.said}, "
         f"asked {gate.operator} {units.ratio(gate.bound)}"
     )
-    detail = f"{found.shown}, {batches([mine.batch])} over {batches([his.batch])}"
+    detail = f"{figure.shown}, {batches([mine.batch])} over {batches([his.batch])}"
     if gate.metric not in LATENCIES and _in_turn(mine, his):
         detail += "; measured in turn"
-    return _judged(gate, found, reason, detail, noted=comparable.differences(subject, mine, reference, his))
+    return _judged(gate, figure, reason, detail, noted=comparable.differences(subject, mine, reference, his))
 
 
 def _worst(gate: Gate, subject: Side, checks: Sequence[Check]) -> Check:
@@ -114,31 +114,31 @@ def _worst(gate: Gate, subject: Side, checks: Sequence[Check]) -> Check:
 
 def _judged(
     gate: Gate,
-    found: _Found,
+    figure: _Found,
     reason: str,
     detail: str,
     *,
     noted: tuple[str, ...] = (),
 ) -> Check:
     """The check of a figure; where it is inconclusive, with what would settle it."""
-    of_points = found.limit is None
-    check = judged(gate, found.estimate, reason, point_decides=of_points)
+    of_points = figure.limit is None
+    check = judged(gate, figure.estimate, reason, point_decides=of_points)
     # Beside a reference it is among what is noted.
-    alone = POINT_DECIDES if of_points and len(found.points) == 1 else ""
-    more = _settles(gate, found) if check.verdict == "INCONCLUSIVE" else ""
+    alone = POINT_DECIDES if of_points and len(figure.points) == 1 else ""
+    more = _settles(gate, figure) if check.verdict == "INCONCLUSIVE" else ""
     return msgspec.structs.replace(
         check,
-        reference=found.reference,
+        reference=figure.reference,
         differences=noted,
         detail="; ".join(part for part in (detail, alone, more) if part),
     )
 
 
-def _settles(gate: Gate, found: _Found) -> str:
+def _settles(gate: Gate, figure: _Found) -> str:
     """What would settle a gate, by the square-root law from the samples that there are."""
-    why = f"{found.estimate.obstacle}; " if found.estimate.obstacle else ""
-    limit = found.limit
-    wanted = statistics.samples_for(found.estimate, limit.samples, gate.bound) if limit is not None else None
+    why = f"{figure.estimate.obstacle}; " if figure.estimate.obstacle else ""
+    limit = figure.limit
+    wanted = statistics.samples_for(figure.estimate, limit.samples, gate.bound) if limit is not None else None
     if wanted is None or limit is None:
         return why + ("measure again on an idle machine" if why else "the figure is the bound itself")
     factor = max(wanted - limit.samples, 1) / limit.samples if limit.samples else 1.0
@@ -225,10 +225,10 @@ def _latency(gate: Gate, subject: Side) -> Check:
 
 
 def _latency_at(gate: Gate, subject: Side, point: Point) -> Check:
-    found = point.latency(LATENCIES[gate.metric])
-    if isinstance(found, Missing):
-        return not_comparable(gate, f"{found.reason} at {batches([point.batch])}")
-    shown, bound = _shown(found, units.milliseconds), units.milliseconds(gate.bound)
+    estimate = point.latency(LATENCIES[gate.metric])
+    if isinstance(estimate, Missing):
+        return not_comparable(gate, f"{estimate.reason} at {batches([point.batch])}")
+    shown, bound = _shown(estimate, units.milliseconds), units.milliseconds(gate.bound)
     reason = f"{gate.metric} {shown} at {batches([point.batch])}, asked {gate.operator} {bound}"
     limit = _calls(point.performance)
-    return _judged(gate, _Found(found, (point,), limit=limit), reason, "", noted=comparable.busy(subject, point))
+    return _judged(gate, _Found(estimate, (point,), limit=limit), reason, "", noted=comparable.busy(subject, point))

@@ -50,9 +50,9 @@ def speed_table(
 
 
 def _sizes(sides: Sequence[Side]) -> list[_Size]:
-    found = {point.batch for side in sides for point in side.points}
-    known: list[_Size] = [*sorted(size for size in found if size is not None)]
-    return [*known, "unknown", "best"] if None in found else [*known, "best"]
+    batches = {point.batch for side in sides for point in side.points}
+    known: list[_Size] = [*sorted(size for size in batches if size is not None)]
+    return [*known, "unknown", "best"] if None in batches else [*known, "best"]
 
 
 def _differences(kind: ThroughputKind, pair: _Pair) -> tuple[str, ...]:
@@ -64,8 +64,8 @@ def _differences(kind: ThroughputKind, pair: _Pair) -> tuple[str, ...]:
 
 
 def _has(side: Side, kind: ThroughputKind) -> bool:
-    found = side.best(kind)
-    return not (isinstance(found, Missing) and found.absent)
+    best = side.best(kind)
+    return not (isinstance(best, Missing) and best.absent)
 
 
 def _row(size: _Size, kind: ThroughputKind, sides: Sequence[Side], pairs: Sequence[_Pair]) -> SpeedRow:
@@ -84,12 +84,12 @@ def _only(side: Side, size: _Size) -> Side:
 
 
 def _throughput(side: Side, kind: ThroughputKind, size: _Size) -> SpeedCell | None:
-    found = side.best(kind)
+    best = side.best(kind)
     if not side.points:
         return None
-    if isinstance(found, Missing):
-        return SpeedCell(value=None, obstacle=found.reason)
-    return _cell(found[1], side, size, _KINDS[kind])
+    if isinstance(best, Missing):
+        return SpeedCell(value=None, obstacle=best.reason)
+    return _cell(best[1], side, size, _KINDS[kind])
 
 
 def _ratio(pair: _Pair, kind: ThroughputKind, size: _Size) -> SpeedCell | None:
@@ -106,16 +106,16 @@ def _ratio(pair: _Pair, kind: ThroughputKind, size: _Size) -> SpeedCell | None:
         return SpeedCell(value=None, obstacle=mine.reason)
     if isinstance(theirs, Missing):
         return SpeedCell(value=None, obstacle=theirs.reason)
-    found = comparable.ratio(*mine, *theirs, kind)
-    return _cell(found, one, size, f"{_KINDS[kind]}/{other.name}")
+    estimate = comparable.ratio(*mine, *theirs, kind)
+    return _cell(estimate, one, size, f"{_KINDS[kind]}/{other.name}")
 
 
-def _cell(found: Estimate, side: Side, size: _Size, name: str) -> SpeedCell:
+def _cell(estimate: Estimate, side: Side, size: _Size, name: str) -> SpeedCell:
     """A figure, marked where the record's source printed another one by this name."""
-    low, high = found.interval or (None, None)
-    cell = SpeedCell(value=found.value, low=low, high=high)
+    low, high = estimate.interval or (None, None)
+    cell = SpeedCell(value=estimate.value, low=low, high=high)
     printed = (side.printed if size == "best" else side.points[0].printed).get(name)
-    if side.reported is None or printed is None or round(printed, DECIMALS) == round(found.value, DECIMALS):
+    if side.reported is None or printed is None or round(printed, DECIMALS) == round(estimate.value, DECIMALS):
         return cell
     by = side.reported.sources[0] if side.reported.sources else side.said
-    return SpeedCell(value=found.value, low=low, high=high, printed=printed, printed_by=by)
+    return SpeedCell(value=estimate.value, low=low, high=high, printed=printed, printed_by=by)

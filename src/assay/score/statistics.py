@@ -96,11 +96,11 @@ def share(successes: int, total: int) -> Estimate:
     """
     from scipy import special
 
-    found = successes / total
+    proportion = successes / total
     weight = float(special.ndtri(1 - TAIL)) ** 2 / total
-    centre = (found + weight / 2) / (1 + weight)
-    half = math.sqrt(weight * (found * (1 - found) + weight / 4)) / (1 + weight)
-    return Estimate(value=found, low=max(0.0, centre - half), high=min(1.0, centre + half))
+    centre = (proportion + weight / 2) / (1 + weight)
+    half = math.sqrt(weight * (proportion * (1 - proportion) + weight / 4)) / (1 + weight)
+    return Estimate(value=proportion, low=max(0.0, centre - half), high=min(1.0, centre + half))
 
 
 def mcnemar(one: int, other: int) -> float:
@@ -140,14 +140,14 @@ def paired_ratio(mine: Samples, other: Samples) -> Estimate:
     log ratios. From 40 on it is that of their mean in the order of measurement, for blocks may be short.
     """
     logs = np.log(mine) - np.log(other)
-    found = mean(logs) if len(logs) >= _PAIRS_IN_ORDER else _mean_of_independent(logs)
-    low, high = found.interval or (None, None)
+    log_mean = mean(logs) if len(logs) >= _PAIRS_IN_ORDER else _mean_of_independent(logs)
+    low, high = log_mean.interval or (None, None)
     return Estimate(
-        value=math.exp(found.value),
+        value=math.exp(log_mean.value),
         low=None if low is None else math.exp(low),
         high=None if high is None else math.exp(high),
-        obstacle=found.obstacle,
-        wanted=found.wanted,
+        obstacle=log_mean.obstacle,
+        wanted=log_mean.wanted,
     )
 
 
@@ -171,9 +171,9 @@ def _binomial_quantile(probability: float, trials: int, chance: float) -> int:
     """The fewest successes that are not exceeded with at least this probability."""
     from scipy import special
 
-    found = math.ceil(float(special.bdtrik(probability, trials, chance)))
+    quantile = math.ceil(float(special.bdtrik(probability, trials, chance)))
     # Where the probability is reached exactly, the inverse may come out just above the whole number.
-    return found - 1 if found > 0 and special.bdtr(found - 1, trials, chance) >= probability else found
+    return quantile - 1 if quantile > 0 and special.bdtr(quantile - 1, trials, chance) >= probability else quantile
 
 
 def _mean_of_independent(pairs: Samples) -> Estimate:
@@ -199,7 +199,7 @@ def _autocorrelation_time(samples: Samples) -> float:
     orders = max(1, min(count // 10, _MOST_TERMS))
     covariances = [float(centred[: count - lag] @ centred[lag:]) / count for lag in range(orders + 1)]
     unexplained, weights = covariances[0], list[float]()
-    best, found = math.inf, 1.0
+    best, time = math.inf, 1.0
     for order in range(1, orders + 1):
         known = sum(weight * covariances[order - 1 - place] for place, weight in enumerate(weights))
         partial = (covariances[order] - known) / unexplained
@@ -208,8 +208,8 @@ def _autocorrelation_time(samples: Samples) -> float:
         criterion = count * math.log(unexplained) + 2 * order
         if criterion < best:
             residual = unexplained * count / (count - order - 1)
-            best, found = criterion, residual / (1 - sum(weights)) ** 2 / covariances[0]
-    return found
+            best, time = criterion, residual / (1 - sum(weights)) ** 2 / covariances[0]
+    return time
 
 
 def _cosine_power(samples: Samples) -> Samples:

@@ -172,5 +172,5 @@ def float_model_of(model: OnnxModel) -> OnnxModel:
     if model.quantization is None:
         return model
     path = store.verified(model.quantization.float_model)
-    found = describe(path, output=model.output.name)
-    return msgspec.structs.replace(found, transform=model.transform, transform_source=model.transform_source)
+    original = describe(path, output=model.output.name)
+    return msgspec.structs.replace(original, transform=model.transform, transform_source=model.transform_source)

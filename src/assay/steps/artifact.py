@@ -131,9 +131,9 @@ def compile_into(
     """
     made_from = _made_from(model, options)
     for record in sorted(folder.glob(f"*/{RECORD}")):
-        found = store.kept(record, CompiledModel, made_from)
-        if found is not None:
-            return found, True
+        compiled = store.kept(record, CompiledModel, made_from)
+        if compiled is not None:
+            return compiled, True
     folder.mkdir(parents=True, exist_ok=True)
     suffix = registry.get(options.backend).suffix
 

@@ -149,37 +149,37 @@ def bench_one(runnable: Runnable, data: Data, folder: Path, measuring: Measuring
 
 def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[BatchResult]) -> tuple[str, ...]:
     """What a reader of the record should know before trusting its figures."""
-    found = []
+    warnings = []
     if "assumed" in classifier.transform_source:
-        found.append(f"transform: {classifier.transform_source}")
+        warnings.append(f"transform: {classifier.transform_source}")
     if any(result.accuracy.label_shift for result in results if result.accuracy is not None):
-        found.append(score_accuracy.SHIFTED)
+        warnings.append(score_accuracy.SHIFTED)
     if used is not None and used.skipped:
-        found.append(f"{len(used.skipped)} files are no images by their names: {units.names(used.skipped)}")
+        warnings.append(f"{len(used.skipped)} files are no images by their names: {units.names(used.skipped)}")
     if used is not None and used.failures:
-        found.append(f"{len(used.failures)} images could not be decoded and were left out")
+        warnings.append(f"{len(used.failures)} images could not be decoded and were left out")
     if used is not None and used.warnings:
-        found.append(datasets.damaged(used.warnings))
-    found += [
+        warnings.append(datasets.damaged(used.warnings))
+    warnings += [
         f"batch {result.batch}: batch times were still changing after {units.seconds(warm_up.seconds)} of warm-up"
         for result in results
         if not (warm_up := result.performance.warm_up).steady
     ]
-    found += [
+    warnings += [
         f"batch {result.batch}: the run was stopped and went on: its time is that of its parts up to their last "
         "answers, and its warm-up that of the last part"
         for result in results
         if any(share.is_resumed for share in result.performance.shares)
     ]
-    found += [
+    warnings += [
         f"batch {result.batch}: worker {share.worker.name} died; what it had not given back was done again by others"
         for result in results
         for share in result.performance.shares
         if share.lost
     ]
     if (busy := _busy(results)) is not None:
-        found.append(busy)
-    return tuple(found)
+        warnings.append(busy)
+    return tuple(warnings)
 
 
 def _busy(results: Sequence[BatchResult]) -> str | None:

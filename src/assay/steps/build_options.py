@@ -119,10 +119,13 @@ def run_settings_of(compiled: CompiledModel, settings: Mapping[str, Setting]) ->
         raise UsageError(
             f"{', '.join(fixed)}: alters the artifact", remedy=Remedy("compile it again with {}", Option("set"))
         )
-    found = registry.split_settings(
+    settings_of_run = registry.split_settings(
         backend, compiled.options.device, {key: written(value) for key, value in settings.items()}
     )[1]
-    return {key: value if key in settings else compiled.run_settings.get(key, value) for key, value in found.items()}
+    return {
+        key: value if key in settings else compiled.run_settings.get(key, value)
+        for key, value in settings_of_run.items()
+    }
 
 
 def require_command(backend: Backend) -> RunsCommand:

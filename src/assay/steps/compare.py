@@ -113,15 +113,15 @@ def paired(run: RunRecord, name: str, reference: Reference) -> tuple[Pairing, ..
     other = reference.run
     theirs = {one.batch: one.predictions for one in other.results if one.predictions is not None} if other else {}
     labels = run.dataset.labels if run.dataset else None
-    found = []
+    pairings = []
     for result in run.results:
         held = theirs.get(result.batch) or next(iter(theirs.values()), None)
         if result.predictions is not None and held is not None and score_paired.comparable(result.predictions, held):
             for predictions in (result.predictions, held):
                 store.verified(predictions.scores.file)
             accuracy = score_paired.compare(result.predictions, held, labels, reference.described)
-            found.append(Pairing(record=name, batch=result.batch, accuracy=accuracy))
-    return tuple(found)
+            pairings.append(Pairing(record=name, batch=result.batch, accuracy=accuracy))
+    return tuple(pairings)
 
 
 def given_reference(text: str) -> Reference:
@@ -161,14 +161,14 @@ def _published_reference(run: RunRecord) -> list[Reference]:
 
 def references_of(given: str | None, records: Sequence[Path]) -> list[Reference]:
     """What a command holds its records against: figures as they were given, and other records."""
-    found = [results.record_reference(path) for path in records]
-    for name in {reference.name for reference in found if isinstance(reference, ReportedReference)}:
-        if sum(reference.name == name for reference in found) > 1:
+    references = [results.record_reference(path) for path in records]
+    for name in {reference.name for reference in references if isinstance(reference, ReportedReference)}:
+        if sum(reference.name == name for reference in references) > 1:
             raise UsageError(
                 f"two records to compare against are called {name}, and a gate means one",
                 remedy=Remedy("leave one of them away, or import it again with {}", Option("set", "name=…")),
             )
-    return [*([given_reference(given)] if given else []), *found]
+    return [*([given_reference(given)] if given else []), *references]
 
 
 @dataclass(frozen=True)

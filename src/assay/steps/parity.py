@@ -95,11 +95,11 @@ def _parity(backend: Backend, compiled: CompiledModel, images: Pixels) -> Parity
         open_reference(compiled.model) as reference,
     ):
         expected = reference(floats)
-        found = _farthest(in_batches(session.infer, batch)(given), expected, order)
+        farthest = _farthest(in_batches(session.infer, batch)(given), expected, order)
         parity = score_parity.compare(
             lambda scores: scores,
             lambda scores: scores,
-            [(expected, found)],
+            [(expected, farthest)],
             name="ONNX Runtime float32",
             bound=bound.difference,
             top1_bound=bound.top1_agreement,

@@ -28,14 +28,14 @@ def profiled(results: Sequence[BatchResult], progress: Progress = Silent()) -> t
     """The results with the costliest nodes of each artifact."""
     watch = Stopwatch()
     progress.start("profile", len(results))
-    found = []
+    measured = []
     for result in results:
-        found.append(msgspec.structs.replace(result, profile=_profile(result)))
+        measured.append(msgspec.structs.replace(result, profile=_profile(result)))
         progress.advance()
-    many = f"{len(found)} artifacts" if len(found) > 1 else "1 artifact"
-    calls = sum(result.profile.calls for result in found if result.profile is not None)
+    many = f"{len(measured)} artifacts" if len(measured) > 1 else "1 artifact"
+    calls = sum(result.profile.calls for result in measured if result.profile is not None)
     progress.finish("profile", many, f"{calls} inference calls", watch.seconds)
-    return tuple(found)
+    return tuple(measured)
 
 
 def _profile(result: BatchResult) -> Profile:
@@ -70,12 +70,12 @@ def _pixels(compiled: CompiledModel) -> Batch:
 
 def _profiling_backends() -> list[str]:
     """Those of the backends installed here that have a profile."""
-    found = []
+    names = []
     for name in registry.BACKENDS:
         try:
             backend = registry.get(name)
         except MissingExtraError:
             continue
         if isinstance(backend, Profiles):
-            found.append(name)
-    return found
+            names.append(name)
+    return names

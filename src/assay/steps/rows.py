@@ -65,5 +65,5 @@ def _reported(run: ReportedRun, result: ReportedResult) -> Row:
     }
 
 
-def _estimate(name: str, found: Estimate) -> Row:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+def _estimate(name: str, estimate: Estimate) -> Row:
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}

@@ -40,8 +40,8 @@ class Folder:
         if len(path.parts) == 1:
             return next((place for place in self.places if fnmatchcase(path.name, place.name)), _LOCKED.get(path.name))
         first, rest = path.parts[0], Path(*path.parts[1:])
-        found = (folder.place_of(rest) for name, folder in self.folders.items() if fnmatchcase(first, name))
-        return next((place for place in found if place is not None), None)
+        places = (folder.place_of(rest) for name, folder in self.folders.items() if fnmatchcase(first, name))
+        return next((place for place in places if place is not None), None)
 
     def records(self, root: Path) -> Iterator[tuple[Path, type[Record]]]:
         """The records in a folder that a step may have written there, in the order of their paths."""

@@ -152,11 +152,11 @@ def write(path: Path, record: Record, made_from: str = "") -> None:
 
 def read(path: Path, kind: type[R]) -> R:
     """Reads a record's file; anything that is not a whole record of this type is an error that says why."""
-    found = envelope.read(path)
-    if found.record != kind.__name__:
-        raise RecordError(f"{path} holds a record of type {found.record}, not {kind.__name__}; give one of those")
+    record = envelope.read(path)
+    if record.record != kind.__name__:
+        raise RecordError(f"{path} holds a record of type {record.record}, not {kind.__name__}; give one of those")
     try:
-        return _decoded(path, kind, found)
+        return _decoded(path, kind, record)
     except msgspec.DecodeError as error:
         raise RecordError.damaged(path, str(error)) from error
 
@@ -182,11 +182,11 @@ def kept(path: Path, kind: type[R], made_from: str) -> R | None:
     """
     if not path.is_file():
         return None
-    found = envelope.read(path)
-    if found.record != kind.__name__ or found.made_from != made_from:
+    earlier = envelope.read(path)
+    if earlier.record != kind.__name__ or earlier.made_from != made_from:
         return None
     try:
-        record = _decoded(path, kind, found)
+        record = _decoded(path, kind, earlier)
     except msgspec.DecodeError as error:
         raise RecordError.damaged(path, str(error)) from error
     if all(is_there(file) for file in files_of(record)):
@@ -208,9 +208,9 @@ def files_of(record: Record) -> Iterator[FileReference]:
             yield from (item.file for item in value if isinstance(item, ArrayFile))
 
 
-def _decoded(path: Path, kind: type[T], found: envelope.Envelope) -> T:
+def _decoded(path: Path, kind: type[T], record: envelope.Envelope) -> T:
     try:
-        return msgspec.json.decode(bytes(found.body), type=kind, dec_hook=partial(_decode_path, path.resolve().parent))
+        return msgspec.json.decode(bytes(record.body), type=kind, dec_hook=partial(_decode_path, path.resolve().parent))
     except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.DecodeError(str(error)) from error
 

@@ -69,22 +69,22 @@ class Quantizer:
         made_from = store.hash_of(
             self._model.sha256, self._model.transform, self._images().dataset.fingerprint, per_channel
         )
-        found = store.kept(record, Sensitivity, made_from)
-        if found is None:
+        sensitivity = store.kept(record, Sensitivity, made_from)
+        if sensitivity is None:
             expected = layer_costs.sensitivity_images(self._model) * self._seconds_an_image
             if expected > _MOST_SHARE * seconds_left:
                 raise UsageError(
                     f"which {units.counted(count, 'layer')} to keep in float is not known: measuring what each costs "
                     f"takes about {units.seconds(expected)}, and {units.seconds(seconds_left)} are left"
                 )
-            found = layer_costs.measure_sensitivity(
+            sensitivity = layer_costs.measure_sensitivity(
                 self._model,
                 self._images(),
                 Scheme(per_channel=per_channel),
                 calibrations=self._folder / "calibrations",
             )
-            store.write(record, found, made_from)
-        return tuple(cost.layer for cost in found.layers)[:count]
+            store.write(record, sensitivity, made_from)
+        return tuple(cost.layer for cost in sensitivity.layers)[:count]
 
     def command(self, candidate: Candidate) -> str | None:
         """The command line that makes a candidate's 8-bit model again; None of one in float."""

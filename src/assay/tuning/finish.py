@@ -126,7 +126,7 @@ def _measured(search: Search, finalists: Sequence[TuningTrial], seconds: float) 
     each = seconds / len(finalists) - _WARM_UP_SECONDS - _OPENING_SECONDS
     length = Length(seconds=min(max(each, _LEAST_SECONDS), _MOST_SECONDS), warm_up=_WARM_UP_SECONDS)
     try:
-        found, working = child.run(
+        measured, working = child.run(
             trial_process.timed,
             dict(registry.BACKENDS),
             trial_process.results,
@@ -145,7 +145,7 @@ def _measured(search: Search, finalists: Sequence[TuningTrial], seconds: float) 
     # They go around and around the data, so what they have right is what each had when it went over it once.
     return {
         trial.number: msgspec.structs.replace(result, accuracy=trial.accuracy, paired=trial.paired)
-        for trial, result in zip(finalists, found, strict=True)
+        for trial, result in zip(finalists, measured, strict=True)
     }, working
 
 
@@ -175,15 +175,15 @@ def worth(trials: Sequence[TuningTrial], best: TuningTrial, default: TuningTrial
         others = [(speed, chosen[name]) for chosen, speed in usable if chosen.get(name, value) != value]
         return max(others, key=lambda one: one[0])[1] if others else None
 
-    found = []
+    worths = []
     for name, value in ours.items():
         other = another(name, value) if name in _QUANTIZING and name not in theirs else theirs.get(name)
         if other is None or other == value:
             continue
         with_it, without = fastest(name, value), fastest(name, other)
         if with_it is not None and without is not None:
-            found.append(ChoiceWorth(choice=f"{name} {value}", instead_of=str(other), ratio=with_it / without))
-    return tuple(sorted(found, key=lambda one: -one.ratio))
+            worths.append(ChoiceWorth(choice=f"{name} {value}", instead_of=str(other), ratio=with_it / without))
+    return tuple(sorted(worths, key=lambda one: -one.ratio))
 
 
 def choices(candidate: Candidate) -> dict[str, Setting]:

@@ -49,26 +49,26 @@ _ROOM = 0.16
 """Of the spread of the points, left free around them for what is written there."""
 
 
-def measure(found: Tuning) -> str:
+def measure(tuning: Tuning) -> str:
     """What a search counts as right."""
-    return "top-1" if found.reference_accuracy is not None else "same first class"
+    return "top-1" if tuning.reference_accuracy is not None else "same first class"
 
 
-def frontier(found: SearchReport) -> Markup:
+def frontier(report: SearchReport) -> Markup:
     """The trials that were evaluated, the faster ones to the right, beside the reference and what is allowed."""
     with svg.axes(svg.WIDTH, _HEIGHT, left=_LEFT, bottom=_BOTTOM, right=_RIGHT) as drawn:
-        drawn.axhline(found.reference, color=svg.MUTED, linewidth=1.3, zorder=_LINES)
-        drawn.axhline(found.bound, color=svg.MUTED, linewidth=1.3, linestyle=(0, (4, 3)), zorder=_LINES)
+        drawn.axhline(report.reference, color=svg.MUTED, linewidth=1.3, zorder=_LINES)
+        drawn.axhline(report.bound, color=svg.MUTED, linewidth=1.3, linestyle=(0, (4, 3)), zorder=_LINES)
         drawn.plot(
-            [one.pace for one in found.frontier],
-            [one.top1 for one in found.frontier],
+            [one.pace for one in report.frontier],
+            [one.top1 for one in report.frontier],
             color=svg.INK,
             linewidth=1.2,
             linestyle=(0, (1, 1.5)),
             zorder=_LINES,
         )
         for state, mark in MARKS.items():
-            chosen = [one for one in found.evaluated if one.trial.state == state]
+            chosen = [one for one in report.evaluated if one.trial.state == state]
             drawn.plot(
                 [one.pace for one in chosen],
                 [one.top1 for one in chosen],
@@ -80,32 +80,32 @@ def frontier(found: SearchReport) -> Markup:
                 markeredgewidth=0.8,
                 zorder=_POINTS,
             )
-        _scale(drawn, found)
+        _scale(drawn, report)
         # One above and one below: both may well have the reference's accuracy, and nearly the same speed.
-        _name(drawn, found, found.best, "best", 13)
-        _name(drawn, found, found.default, "default", -13)
-        return svg.inline(drawn, "chart-frontier", f"Speed against {measure(found.record)}", _said(found))
+        _name(drawn, report, report.best, "best", 13)
+        _name(drawn, report, report.default, "default", -13)
+        return svg.inline(drawn, "chart-frontier", f"Speed against {measure(report.record)}", _said(report))
 
 
-def _scale(drawn: Axes, found: SearchReport) -> None:
-    paces = [one.pace for one in found.evaluated]
+def _scale(drawn: Axes, report: SearchReport) -> None:
+    paces = [one.pace for one in report.evaluated]
     slack = _ROOM * (max(paces) - min(paces)) or 0.1 * paces[0]
     ends = (max(min(paces) - slack, 0.0), max(paces) + slack)
-    is_latency = found.record.objective == "latency"
+    is_latency = report.record.objective == "latency"
     drawn.set_xlim(*(reversed(ends) if is_latency else ends))
     drawn.locator_params(axis="x", nbins=5)
     unit = units.milliseconds if is_latency else units.rate
     # A tick's place is not quite the round figure that it stands for.
     drawn.xaxis.set_major_formatter(lambda value, _: unit(tick) if (tick := round(value, 9)) else "0")
-    drawn.set_xlabel(f"{_SPEEDS[found.record.objective]}, faster to the right")
-    heights = (found.reference, found.bound, *(one.top1 for one in found.evaluated))
+    drawn.set_xlabel(f"{_SPEEDS[report.record.objective]}, faster to the right")
+    heights = (report.reference, report.bound, *(one.top1 for one in report.evaluated))
     room = max(_ROOM * (max(heights) - min(heights)), 0.3)
     drawn.set_ylim(min(heights) - room, max(heights) + room)
     percent_axis(drawn)
-    drawn.set_ylabel(measure(found.record))
+    drawn.set_ylabel(measure(report.record))
 
 
-def _name(drawn: Axes, found: SearchReport, point: SearchPoint | None, name: str, shift: float) -> None:
+def _name(drawn: Axes, report: SearchReport, point: SearchPoint | None, name: str, shift: float) -> None:
     """A ring around a point, with its name and speed above or below it, towards the middle of the chart."""
     if point is None:
         return
@@ -115,26 +115,26 @@ def _name(drawn: Axes, found: SearchReport, point: SearchPoint | None, name: str
     )
     is_left = (point.pace - left) / (right - left) < 0.5
     drawn.annotate(
-        f"{name} {speed(found.record.objective, point.trial.standing)}",
+        f"{name} {speed(report.record.objective, point.trial.standing)}",
         (point.pace, point.top1),
         xytext=(-5 if is_left else 5, shift),
         textcoords="offset points",
         ha="left" if is_left else "right",
         va="center",
         zorder=_NAMES,
-        weight="bold" if point is found.best else "normal",
+        weight="bold" if point is report.best else "normal",
         bbox={"facecolor": svg.SURFACE, "edgecolor": "none", "alpha": 0.75, "pad": 0.5},
     )
 
 
-def _said(found: SearchReport) -> str:
-    what, objective = measure(found.record), found.record.objective
+def _said(report: SearchReport) -> str:
+    what, objective = measure(report.record), report.record.objective
     told = [
-        f"{units.counted(len(found.evaluated), 'trial')} evaluated; the model in float32 has {what} "
-        f"{units.percent(found.reference)}, and {units.percent(found.bound)} is allowed."
+        f"{units.counted(len(report.evaluated), 'trial')} evaluated; the model in float32 has {what} "
+        f"{units.percent(report.reference)}, and {units.percent(report.bound)} is allowed."
     ]
-    named = (("The best", found.best), ("The best default", found.default))
-    for name, points in (*((name, [one]) for name, one in named if one), ("On the frontier", found.frontier)):
+    named = (("The best", report.best), ("The best default", report.default))
+    for name, points in (*((name, [one]) for name, one in named if one), ("On the frontier", report.frontier)):
         listed = "; ".join(
             f"{speed(objective, one.trial.standing)} at {units.percent(one.top1)}, {one.trial.state}" for one in points
         )

@@ -39,9 +39,9 @@ def part(data: PreparedDataset, places: Sequence[int], out: Path) -> PreparedDat
     made_from = store.hash_of(
         "part", _RECIPE, data.dataset.fingerprint, data.transform, list(places), data.dataset.labels
     )
-    found = store.kept(out / RECORD, PreparedDataset, made_from)
-    if found is not None:
-        return found
+    images = store.kept(out / RECORD, PreparedDataset, made_from)
+    if images is not None:
+        return images
     for shard in data.shards:
         store.verified(shard.file)
     reader, side = Reader(data.shards), data.transform.crop

@@ -115,11 +115,11 @@ def _stands(trial: TuningTrial, most_seconds: float) -> bool:
 
 def _newest(trials: Iterable[TuningTrial]) -> list[TuningTrial]:
     """The last trial of each number: one that is tried again takes the place of the one before, at the end."""
-    found: dict[int, TuningTrial] = {}
+    newest: dict[int, TuningTrial] = {}
     for one in trials:
-        found.pop(one.number, None)
-        found[one.number] = one
-    return list(found.values())
+        newest.pop(one.number, None)
+        newest[one.number] = one
+    return list(newest.values())
 
 
 def _first(space: Space, trials: Sequence[TuningTrial], most_seconds: float) -> list[Candidate]:
@@ -131,8 +131,8 @@ def _first(space: Space, trials: Sequence[TuningTrial], most_seconds: float) -> 
     tried = [one.candidate for one in trials if _stands(one, most_seconds)]
     starts = list(space.starts())
     failed = [start for start in starts if (start, "failed") in states]
-    found = [*starts, *(one for start in failed for one in space.neighbours(start))]
-    return [candidate for candidate in found if candidate not in tried]
+    candidates = [*starts, *(one for start in failed for one in space.neighbours(start))]
+    return [candidate for candidate in candidates if candidate not in tried]
 
 
 def best_of(trials: Sequence[TuningTrial]) -> TuningTrial | None:
@@ -166,14 +166,14 @@ def require_study(storage: Path, interest: str) -> optuna.Study:
         kept = optuna.create_study(
             storage=f"sqlite:///{storage}", study_name="tune", direction="maximize", load_if_exists=True
         )
-        found = kept.user_attrs.get(_INTEREST)
-        if found is None:
+        recorded = kept.user_attrs.get(_INTEREST)
+        if recorded is None:
             kept.set_user_attr(_INTEREST, interest)
     except sqlalchemy.exc.DatabaseError as error:
         raise RecordError(
             f"{storage} is no study of a search: {error.orig}; delete it or choose another folder"
         ) from error
-    if found not in (None, interest):
+    if recorded not in (None, interest):
         raise RecordError(
             f"{storage} is a search for another model, data, gate or space, or by other versions; choose another folder"
         )

@@ -43,37 +43,37 @@ def search(record: RunRecord, folder: Path) -> tuple[SearchReport | None, tuple[
     """The search of a run in `folder`, and what is to be said of searches beside it that are of something else."""
     notes: list[str] = []
     for file in records(folder):
-        found = store.read(file, Tuning)
-        other = _difference(found, record)
+        tuning = store.read(file, Tuning)
+        other = _difference(tuning, record)
         if other is None:
-            return _report(found, record.results), tuple(notes)
+            return _report(tuning, record.results), tuple(notes)
         notes.append(f"{file.relative_to(folder)} is left out: it is of {other}")
     return None, tuple(notes)
 
 
-def _difference(found: Tuning, record: RunRecord) -> str | None:
+def _difference(tuning: Tuning, record: RunRecord) -> str | None:
     """What a search is of that a run is not of; None where they belong together."""
-    if found.compiled is None:
-        return None if found.model.sha256 == record.model.sha256 else f"another model, {found.model.name}"
+    if tuning.compiled is None:
+        return None if tuning.model.sha256 == record.model.sha256 else f"another model, {tuning.model.name}"
     measured = {result.compiled.file.sha256 for result in record.results}
-    return None if found.compiled.file.sha256 in measured else f"another artifact, of {found.model.name}"
+    return None if tuning.compiled.file.sha256 in measured else f"another artifact, of {tuning.model.name}"
 
 
-def _report(found: Tuning, results: Sequence[BatchResult]) -> SearchReport:
-    points = {one.number: point for one in found.trials if (point := _point(found, one)) is not None}
-    best = points.get(found.best) if found.best is not None else None
-    default = points.get(found.best_default) if found.best_default is not None else None
-    reference = found.reference_accuracy.top(1) if found.reference_accuracy is not None else 100.0
+def _report(tuning: Tuning, results: Sequence[BatchResult]) -> SearchReport:
+    points = {one.number: point for one in tuning.trials if (point := _point(tuning, one)) is not None}
+    best = points.get(tuning.best) if tuning.best is not None else None
+    default = points.get(tuning.best_default) if tuning.best_default is not None else None
+    reference = tuning.reference_accuracy.top(1) if tuning.reference_accuracy is not None else 100.0
     return SearchReport(
-        record=found,
+        record=tuning,
         evaluated=tuple(points.values()),
-        frontier=tuple(points[number] for number in found.frontier if number in points),
+        frontier=tuple(points[number] for number in tuning.frontier if number in points),
         best=best,
         default=default,
         reference=reference,
-        bound=reference - found.max_drop,
-        not_evaluated=tuple(_not_evaluated(found)),
-        failures=tuple(Counter(one.reason or "" for one in found.trials if one.state == "failed").most_common()),
+        bound=reference - tuning.max_drop,
+        not_evaluated=tuple(_not_evaluated(tuning)),
+        failures=tuple(Counter(one.reason or "" for one in tuning.trials if one.state == "failed").most_common()),
         roles=tuple(
             "tuned" if best and _is_of(best, one) else "default" if default and _is_of(default, one) else ""
             for one in results
@@ -81,10 +81,10 @@ def _report(found: Tuning, results: Sequence[BatchResult]) -> SearchReport:
     )
 
 
-def _point(found: Tuning, trial: TuningTrial) -> SearchPoint | None:
+def _point(tuning: Tuning, trial: TuningTrial) -> SearchPoint | None:
     if not trial.standing or trial.top1 is None:
         return None
-    pace = 1 / trial.standing if found.objective == "latency" else trial.standing
+    pace = 1 / trial.standing if tuning.objective == "latency" else trial.standing
     return SearchPoint(trial=trial, pace=pace, top1=trial.top1)
 
 
@@ -94,9 +94,9 @@ def _is_of(point: SearchPoint, result: BatchResult) -> bool:
     return trial.artifact == result.compiled.key and trial.candidate.run == result.performance.run_settings
 
 
-def _not_evaluated(found: Tuning) -> list[str]:
+def _not_evaluated(tuning: Tuning) -> list[str]:
     """Every trial that is not in the picture is in one of these counts."""
-    states = Counter(one.state for one in found.trials if _point(found, one) is None)
+    states = Counter(one.state for one in tuning.trials if _point(tuning, one) is None)
     return [f"{units.counted(states[state], 'trial')} {what}" for state, what in _ENDS.items() if states[state]]
 
 

@@ -92,8 +92,8 @@ class Search:
 
     def default(self, trials: Sequence[TuningTrial]) -> TuningTrial | None:
         """The fastest of the defaults that are right."""
-        found = [one for one in trials if one.state == "right" and self._is_default(one.candidate)]
-        return max(found, key=lambda one: one.speed or 0.0, default=None)
+        defaults = [one for one in trials if one.state == "right" and self._is_default(one.candidate)]
+        return max(defaults, key=lambda one: one.speed or 0.0, default=None)
 
     def _is_default(self, candidate: Candidate) -> bool:
         """Whether it is what the result is measured beside: any backend's defaults, or those of the one asked for."""

@@ -171,5 +171,5 @@ class Tuning(Record, frozen=True, kw_only=True):
         Where nothing is right, all that are outside the gate.
         """
         best = next((one.standing for one in self.trials if one.number == self.best), None) or 0.0
-        found = [one for one in self.trials if one.state == "wrong" and (one.standing or 0.0) > best]
-        return tuple(sorted(found, key=lambda one: -(one.standing or 0.0)))
+        wrong = [one for one in self.trials if one.state == "wrong" and (one.standing or 0.0) > best]
+        return tuple(sorted(wrong, key=lambda one: -(one.standing or 0.0)))

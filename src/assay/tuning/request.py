@@ -115,7 +115,7 @@ def space_of(model: OnnxModel, goal: Goal) -> Space:
     """What may be tried on this machine; raises where no backend can be."""
     quantizes = goal.int8
     names = goal.backends if goal.backends is not None else tuple(registry.BACKENDS)
-    found, problems = [], []
+    spaces, problems = [], []
     for name in names:
         try:
             backend = registry.get(name)
@@ -124,21 +124,21 @@ def space_of(model: OnnxModel, goal: Goal) -> Space:
             artifact.require_start(model, backend)
             device = registry.device(backend, None)
             precisions = [one for one in backend.precisions(device) if quantizes or one != "int8"]
-            found.append(
+            spaces.append(
                 BackendSpace(name, device, precisions, backend.build_settings(device), backend.run_settings(device))
             )
         except AssayError as error:
             if goal.backends is not None:
                 raise
             problems.append(f"{name}: {error.line()}")
-    if not found:
+    if not spaces:
         raise BackendError(f"no backend can run {model.name} ({'; '.join(problems)}); see assay doctor")
     wanted = None if tuple(goal.batches) == TUNED_BATCHES else goal.batches
     batches = build_options.batch_sizes(model, wanted, TUNED_BATCHES)
     if goal.objective == "latency":
         batches = [min(batches)]
     return Space(
-        backends=found,
+        backends=spaces,
         batches=batches,
         calibrators=get_args(Calibrator) if quantizes else (),
         float_layers=FLOAT_LAYERS if quantizes else (0,),

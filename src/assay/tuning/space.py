@@ -55,18 +55,18 @@ class Space:
         In 8 bits with no layer in float and with the most, so that a short search knows both ends; last, and of one
         backend, with one scale a layer.
         """
-        found = list(self.defaults())
+        candidates = list(self.defaults())
         usual = len(self.backends)
         quantized = [
             msgspec.structs.replace(one, precision="int8", calibrator=self.calibrators[0], float_layers=count)
             for count in dict.fromkeys((self.float_layers[0], self.float_layers[-1]))
-            for one in found[:usual]
+            for one in candidates[:usual]
             if self.calibrators and "int8" in self._precisions(self._backend(f"{one.backend}/{one.device}"))
         ]
         coarse = [
             msgspec.structs.replace(one, per_channel=False) for one in quantized if one.backend == quantized[0].backend
         ]
-        yield from (*found[:usual], *quantized, *found[usual:], *coarse)
+        yield from (*candidates[:usual], *quantized, *candidates[usual:], *coarse)
 
     def defaults(self) -> Iterator[Candidate]:
         """Every backend's defaults in single precision, or its own first precision, at each batch size.
@@ -115,19 +115,19 @@ class Space:
     def parameters(self, candidate: Candidate) -> dict[str, Setting]:
         """A candidate as the study knows it, for one that is to be tried at a given time."""
         backend = self._backend(f"{candidate.backend}/{candidate.device}")
-        found: dict[str, Setting] = {"backend": backend.key, "batch": candidate.batch}
+        settings: dict[str, Setting] = {"backend": backend.key, "batch": candidate.batch}
         if len(self._precisions(backend)) > 1:
-            found[f"{backend.key}/precision"] = candidate.precision
+            settings[f"{backend.key}/precision"] = candidate.precision
         if candidate.precision == "int8" and candidate.calibrator is not None:
-            found |= {
+            settings |= {
                 "calibrator": candidate.calibrator,
                 "per_channel": candidate.per_channel,
                 "float_layers": candidate.float_layers,
             }
         for key, values in {**backend.build, **backend.run}.items():
             if len(values) > 1:
-                found[f"{backend.key}/{key}"] = {**candidate.build, **candidate.run}[key]
-        return found
+                settings[f"{backend.key}/{key}"] = {**candidate.build, **candidate.run}[key]
+        return settings
 
     def suggested(self, trial: optuna.Trial) -> Candidate:
         """The candidate that the study asks for: a setting is asked for only where its backend was chosen."""
@@ -163,8 +163,8 @@ class Space:
 
     def _precisions(self, backend: BackendSpace) -> list[Precision]:
         """Those that the backend has, 8 bits only where there is a way to quantize."""
-        found = [one for one in backend.precisions if one != "int8" or self.calibrators]
-        return sorted(found, key=lambda one: one != "fp32")
+        precisions = [one for one in backend.precisions if one != "int8" or self.calibrators]
+        return sorted(precisions, key=lambda one: one != "fp32")
 
     def _backend(self, key: str) -> BackendSpace:
         return next(one for one in self.backends if one.key == key)
@@ -180,8 +180,8 @@ def _combinations(settings: Settings) -> list[dict[str, Setting]]:
 
 
 def _suggested(trial: optuna.Trial, backend: BackendSpace, settings: Settings) -> dict[str, Setting]:
-    found: dict[str, Setting] = {}
+    suggested: dict[str, Setting] = {}
     for key, values in settings.items():
         asked = trial.suggest_categorical(f"{backend.key}/{key}", list(values)) if len(values) > 1 else values[0]
-        found[key] = next(value for value in values if value == asked and type(value) is type(asked))
-    return found
+        suggested[key] = next(value for value in values if value == asked and type(value) is type(asked))
+    return suggested

@@ -11,25 +11,25 @@ from assay.render.paired import sentence
 from assay.tuning.records import ChoiceWorth, Objective, Tuning, TuningTrial
 
 
-def tuning(found: Tuning, place: str) -> str:
+def tuning(searched: Tuning, place: str) -> str:
     """The frontier, the choices, before and after end to end, the commands, and the result last."""
-    by_number = {one.number: one for one in found.trials}
-    parts = [counts(found), _frontier(found, [by_number[number] for number in found.frontier])]
-    if found.faster_but_wrong:
+    by_number = {one.number: one for one in searched.trials}
+    parts = [counts(searched), _frontier(searched, [by_number[number] for number in searched.frontier])]
+    if searched.faster_but_wrong:
         lines = [
-            f"  {described(one)}: {speed(found.objective, one.standing)}, {one.reason}"
-            for one in found.faster_but_wrong[:5]
+            f"  {described(one)}: {speed(searched.objective, one.standing)}, {one.reason}"
+            for one in searched.faster_but_wrong[:5]
         ]
         parts.append("\n".join(["faster but wrong", *lines]))
-    if (said := eight_bits(found)) is not None:
+    if (said := eight_bits(searched)) is not None:
         parts.append(said)
-    if found.worth:
-        parts.append("\n".join(["what each choice was worth", *(_worth(one) for one in found.worth)]))
-    if found.tuned is not None and found.default is not None:
-        parts.append(before_and_after(found.default, found.tuned))
-    if found.commands:
-        parts.append("\n".join(["the same again, without a search", *(f"  {line}" for line in found.commands)]))
-    parts.append(_result(found, by_number, place))
+    if searched.worth:
+        parts.append("\n".join(["what each choice was worth", *(_worth(one) for one in searched.worth)]))
+    if searched.tuned is not None and searched.default is not None:
+        parts.append(before_and_after(searched.default, searched.tuned))
+    if searched.commands:
+        parts.append("\n".join(["the same again, without a search", *(f"  {line}" for line in searched.commands)]))
+    parts.append(_result(searched, by_number, place))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -75,28 +75,29 @@ def before_and_after(default: BatchResult, tuned: BatchResult) -> str:
     return "\n".join(lines)
 
 
-def counts(found: Tuning) -> str:
+def counts(searched: Tuning) -> str:
     """What was searched: how many trials of which state, how long, and why it ended."""
-    told = ", ".join(f"{number} {state}" for state, number in found.states.items())
+    told = ", ".join(f"{number} {state}" for state, number in searched.states.items())
     return (
-        f"{units.counted(len(found.trials), 'trial')} ({told}), the last search of {units.seconds(found.seconds)}; it "
-        f"ended because {found.stopped} · {units.spread(found.overhead_share)} of its time was overhead"
+        f"{units.counted(len(searched.trials), 'trial')} ({told}), "
+        f"the last search of {units.seconds(searched.seconds)}; "
+        f"it ended because {searched.stopped} · {units.spread(searched.overhead_share)} of its time was overhead"
     )
 
 
-def eight_bits(found: Tuning) -> str | None:
+def eight_bits(searched: Tuning) -> str | None:
     """What came of 8 bits in a line; None where none were tried."""
-    bits = found.eight_bits
+    bits = searched.eight_bits
     if bits is None:
         return None
     if not bits.scored:
         return f"8 bits: none of {units.counted(bits.tried, 'trial')} came to be scored, so nothing is known of them"
-    by_number = {one.number: one for one in found.trials}
+    by_number = {one.number: one for one in searched.trials}
     parts = [f"8 bits: {bits.right or 'none'} of {units.counted(bits.scored, 'scored trial')} within the gate"]
     if bits.best is not None:
         best = by_number[bits.best]
         parts.append(
-            f"the fastest is trial {best.number + 1}, {described(best)}: {speed(found.objective, best.standing)}"
+            f"the fastest is trial {best.number + 1}, {described(best)}: {speed(searched.objective, best.standing)}"
         )
     elif bits.nearest is not None and bits.nearest_drop is not None:
         nearest = by_number[bits.nearest]
@@ -107,24 +108,26 @@ def eight_bits(found: Tuning) -> str | None:
     return "; ".join(parts)
 
 
-def none_passed(found: Tuning) -> str:
+def none_passed(searched: Tuning) -> str:
     """The limits that kept every candidate out."""
-    memory = "the memory limit" + (f" of {units.memory(found.max_memory)}" if found.max_memory is not None else "")
-    limits = {"wrong": f"the gate of {units.points(found.max_drop)}", "too large": memory}
-    kept_out = [limit for state, limit in limits.items() if any(one.state == state for one in found.trials)]
+    memory = "the memory limit" + (
+        f" of {units.memory(searched.max_memory)}" if searched.max_memory is not None else ""
+    )
+    limits = {"wrong": f"the gate of {units.points(searched.max_drop)}", "too large": memory}
+    kept_out = [limit for state, limit in limits.items() if any(one.state == state for one in searched.trials)]
     return f"passed {' and '.join(kept_out)}" if kept_out else "came to be scored"
 
 
-def _of_eight_bits(found: Tuning) -> list[int | None]:
+def _of_eight_bits(searched: Tuning) -> list[int | None]:
     """The trials that the line of 8 bits names."""
-    return [found.eight_bits.best, found.eight_bits.nearest] if found.eight_bits is not None else []
+    return [searched.eight_bits.best, searched.eight_bits.nearest] if searched.eight_bits is not None else []
 
 
-def _frontier(found: Tuning, trials: list[TuningTrial]) -> str:
+def _frontier(searched: Tuning, trials: list[TuningTrial]) -> str:
     rows = [
         [
             str(one.number + 1),
-            speed(found.objective, one.standing),
+            speed(searched.objective, one.standing),
             units.percent(one.accuracy.top(1)) if one.accuracy is not None else "",
             one.state,
             described(one),
@@ -132,8 +135,8 @@ def _frontier(found: Tuning, trials: list[TuningTrial]) -> str:
         for one in trials
     ]
     headers = ["trial", "speed", "top-1", "", "candidate"]
-    told = {found.best, *_of_eight_bits(found)}
-    others = [one for one in found.trials if one.number in told and one not in trials]
+    told = {searched.best, *_of_eight_bits(searched)}
+    others = [one for one in searched.trials if one.number in told and one not in trials]
     kept = [
         f"  trial {one.number + 1} keeps in float: {', '.join(one.kept_float)}"
         for one in (*trials, *others)
@@ -154,15 +157,15 @@ def _worth(one: ChoiceWorth) -> str:
     return f"  {one.choice} instead of {one.instead_of}: × {units.ratio(one.ratio)}"
 
 
-def _result(found: Tuning, by_number: Mapping[int, TuningTrial], place: str) -> str:
-    if found.best is None:
-        failed = [one for one in found.trials if one.state == "failed"]
+def _result(searched: Tuning, by_number: Mapping[int, TuningTrial], place: str) -> str:
+    if searched.best is None:
+        failed = [one for one in searched.trials if one.state == "failed"]
         why = f"; {units.counted(len(failed), 'trial')} failed, the last: {failed[-1].reason}" if failed else ""
-        return f"no candidate {none_passed(found)}: the reference stands{why}\n{place}"
-    best = by_number[found.best]
-    lines = [f"best: trial {best.number + 1}, {described(best)}: {speed(found.objective, best.standing)}"]
+        return f"no candidate {none_passed(searched)}: the reference stands{why}\n{place}"
+    best = by_number[searched.best]
+    lines = [f"best: trial {best.number + 1}, {described(best)}: {speed(searched.objective, best.standing)}"]
     if best.paired is not None:
         lines.append(f"  {sentence(best.paired)}")
-    if found.compiled is not None:
-        lines.append(f"  {found.compiled.file.path}")
+    if searched.compiled is not None:
+        lines.append(f"  {searched.compiled.file.path}")
     return "\n".join([*lines, place])

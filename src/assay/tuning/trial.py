@@ -66,20 +66,20 @@ class Trial:
 
         Raises `OutOfTime` where the budget did not suffice.
         """
-        found: dict[str, object] = {}
+        noted: dict[str, object] = {}
         runnable: Runnable | None = None
         try:
             model = self._model()
-            found["kept_float"] = model.quantization.float_layers if model.quantization is not None else ()
+            noted["kept_float"] = model.quantization.float_layers if model.quantization is not None else ()
             runnable = Runnable(self._compiled(model), self.candidate.run)
-            found["artifact"] = runnable.compiled.key
-            state, reason = self._judged(runnable, trials, best, found)
+            noted["artifact"] = runnable.compiled.key
+            state, reason = self._judged(runnable, trials, best, noted)
         except AssayError as error:
             if self._left() <= 0:
                 raise OutOfTime from error
             state, reason = "failed", " ".join(error.line().split())
             if self._ended is not None:
-                found["cut_seconds"] = self.most_seconds
+                noted["cut_seconds"] = self.most_seconds
                 took, most = units.seconds(self.watch.seconds), units.seconds(self.most_seconds)
                 reason = (
                     f"ended after {took} while {self._ended}: in this budget a trial may take {most}; a search with "
@@ -94,7 +94,7 @@ class Trial:
             reason=reason,
             seconds=self.watch.seconds,
             working_seconds=self.working,
-            **found,  # type: ignore[arg-type]  # each by its own name
+            **noted,  # type: ignore[arg-type]  # each by its own name
         )
         return trial, runnable
 
@@ -103,11 +103,11 @@ class Trial:
         runnable: Runnable,
         trials: Sequence[TuningTrial],
         best: tuple[TuningTrial, Runnable] | None,
-        found: dict[str, object],
+        noted: dict[str, object],
     ) -> tuple[TrialState, str | None]:
         """The speed first; of what may be on the frontier the sample, the memory and the whole set."""
         speed, ratio = self._speed(runnable, best)
-        found |= {"speed": speed, "ratio": ratio}
+        noted |= {"speed": speed, "ratio": ratio}
         # What seems faster by chance would put up the bar for all that follow.
         faster = ratio is None or (ratio.value > _MARGIN if ratio.low is None else ratio.low > 1)
         wanted = (
@@ -118,13 +118,13 @@ class Trial:
         if not faster and not wanted:
             return "slower", None
         agreement, wrong = self._sample(runnable)
-        found["sample_agreement"] = agreement
+        noted["sample_agreement"] = agreement
         if wrong is not None:
             return "wrong", wrong
         result, pair = self._evaluation(runnable)
-        found |= {"accuracy": result.accuracy, "paired": pair}
+        noted |= {"accuracy": result.accuracy, "paired": pair}
         if (limit := self.yardstick.max_memory) is not None:
-            held = found["peak_memory_bytes"] = result.performance.peak_memory_bytes
+            held = noted["peak_memory_bytes"] = result.performance.peak_memory_bytes
             if held is None:
                 return "too large", "this system does not say how much memory it held, and there is a limit to it"
             if held > limit:
@@ -132,7 +132,7 @@ class Trial:
         if (drop := _drop(pair)) > self.yardstick.max_drop:
             what = "top-1 fell by" if pair.right_to_wrong is not None else "first classes changed for"
             return "wrong", f"{what} {units.points(drop)}"
-        found["leads"] = faster
+        noted["leads"] = faster
         return "right", None
 
     def _tells(self, speed: float) -> bool:
@@ -186,10 +186,10 @@ class Trial:
             # Of how long the slowest calls take, a few calls say nothing.
             prunes = self.yardstick.objective != "latency"
             seconds = SPEED_SECONDS if prunes else LATENCY_SECONDS
-            found = self._alone(trial_process.speeds, both, data, folder, seconds, prunes, doing="measuring")
+            measured = self._alone(trial_process.speeds, both, data, folder, seconds, prunes, doing="measuring")
             if best is None or best[0].speed is None:
-                return yardstick.speed_of(found[0], self.yardstick.objective), None
-            ratio = yardstick.ratio(found[0], found[1], self.yardstick.objective)
+                return yardstick.speed_of(measured[0], self.yardstick.objective), None
+            ratio = yardstick.ratio(measured[0], measured[1], self.yardstick.objective)
             return best[0].speed * ratio.value, ratio
 
     def _evaluation(self, runnable: Runnable) -> tuple[BatchResult, PairedAccuracy]:

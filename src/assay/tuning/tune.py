@@ -221,8 +221,8 @@ def _calibration(model: OnnxModel, data: PreparedDataset, space: Space, goal: Go
     """The images that were given to calibrate on; raises where they, or the model, cannot be used for it."""
     if not space.quantizes:
         return None
-    found = goal.calibration or data
-    calibration_step.check(model, found, Scheme(images=len(found.dataset.names)))
+    images = goal.calibration or data
+    calibration_step.check(model, images, Scheme(images=len(images.dataset.names)))
     if goal.calibration is not None:
         image_split.without(goal.calibration, data)
     return goal.calibration
@@ -244,24 +244,24 @@ def _sets(
 
 def _reference(model: OnnxModel, data: PreparedDataset, out: Path, progress: Progress) -> tuple[Predictions, float]:
     """What the model itself makes of the images, and how long it took for one."""
-    found = pair.predictions(model, data, out, progress)
-    performance = store.read(found.scores.file.path.with_name("performance.json"), Performance)
-    return found, performance.wall_seconds / performance.images
+    predictions = pair.predictions(model, data, out, progress)
+    performance = store.read(predictions.scores.file.path.with_name("performance.json"), Performance)
+    return predictions, performance.wall_seconds / performance.images
 
 
 def _earlier_artifact(out: Path) -> str | None:
     """The key of the artifact that an earlier search found; a record that cannot be read is about to be replaced."""
     with suppress(RecordError):
-        if (out / RECORD).is_file() and (found := load_tuning(out)).compiled is not None:
-            return found.compiled.key
+        if (out / RECORD).is_file() and (earlier := load_tuning(out)).compiled is not None:
+            return earlier.compiled.key
     return None
 
 
 def _kept(out: Path, made_from: str) -> Tuning | None:
     """A finished search for the very same, whose artifact is there; raises `RecordError` where that is damaged."""
-    found = store.kept(out / RECORD, Tuning, made_from)
-    if found is None or found.compiled is None or store.is_there(found.compiled.file):
-        return found
+    tuning = store.kept(out / RECORD, Tuning, made_from)
+    if tuning is None or tuning.compiled is None or store.is_there(tuning.compiled.file):
+        return tuning
     return None
 
 

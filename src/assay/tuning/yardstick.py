@@ -90,13 +90,13 @@ def ratio(mine: Performance, other: Performance, objective: Objective) -> Estima
 
 def frontier(trials: Sequence[TuningTrial]) -> tuple[int, ...]:
     """The trials that were evaluated and that no other beats in both speed and top-1, the fastest first."""
-    found: list[int] = []
+    numbers: list[int] = []
     most = -1.0
     for _, top1, number in sorted(_points(trials), key=lambda point: (-point[0], -point[1])):
         if top1 > most:
-            found.append(number)
+            numbers.append(number)
             most = top1
-    return tuple(found)
+    return tuple(numbers)
 
 
 def may_join(candidate: Candidate, speed: float, trials: Sequence[TuningTrial], reference: float) -> bool:

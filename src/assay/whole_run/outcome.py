@@ -24,8 +24,8 @@ class Outcome(Record, frozen=True, kw_only=True):
 def text(outcome: Outcome, place: str) -> str:
     """What `assay run` ends with."""
     warnings = [f"warning  {visible(warning)}" for warning in outcome.run.warnings]
-    found = table.results(outcome.run.results, outcome.figures)
+    results = table.results(outcome.run.results, outcome.figures)
     pairs = [line(result.batch, result.paired) for result in outcome.run.results if result.paired is not None]
     return "\n".join(
-        ["", found, "", *([*pairs, ""] if pairs else []), *warnings, table.verdict(outcome.verdict, place)]
+        ["", results, "", *([*pairs, ""] if pairs else []), *warnings, table.verdict(outcome.verdict, place)]
     )

@@ -63,8 +63,8 @@ def _command_of(place: Path) -> str:
 def _places(given: Iterable[Path], place: Path) -> list[Path]:
     """Where what is given lies with its records: a folder of its own, or, in the command's folder itself, only it."""
     whole = place.resolve()
-    found = [path.resolve() for path in given]
-    homes = [path if path.is_dir() or path.parent == whole else path.parent for path in found]
+    places = [path.resolve() for path in given]
+    homes = [path if path.is_dir() or path.parent == whole else path.parent for path in places]
     return [home for home in homes if whole in home.parents]
 
 

@@ -80,8 +80,8 @@ def start(path: Path, options: Any, device: str, precision: Precision = "fp32") 
 def _require_all_on(session: Any, provider: str, device: str) -> None:
     """Raises `BackendError` with the operators that another provider would run."""
     if provider not in session.get_providers():
-        found = ", ".join(session.get_providers())
-        raise BackendError(f"onnxruntime cannot start {provider} ({found} would run the model)", remedy=_ELSEWHERE)
+        taken = ", ".join(session.get_providers())
+        raise BackendError(f"onnxruntime cannot start {provider} ({taken} would run the model)", remedy=_ELSEWHERE)
     if not hasattr(session, "get_provider_graph_assignment_info"):
         return
     elsewhere = {

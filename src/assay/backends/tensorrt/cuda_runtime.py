@@ -35,9 +35,9 @@ class Cuda:
 
     def described(self) -> str:
         """Name and architecture."""
-        found = _result(runtime.cudaGetDeviceProperties(self._number), f"look at device {self._number}")
-        name = found.name.decode().rstrip("\0") if isinstance(found.name, bytes) else str(found.name)
-        return f"{name} sm_{found.major}{found.minor}"
+        properties = _result(runtime.cudaGetDeviceProperties(self._number), f"look at device {self._number}")
+        name = properties.name.decode().rstrip("\0") if isinstance(properties.name, bytes) else str(properties.name)
+        return f"{name} sm_{properties.major}{properties.minor}"
 
     def stream(self) -> int:
         """A new stream that waits for no other."""

@@ -51,8 +51,8 @@ class Torch:
 
     def devices(self) -> Sequence[str]:
         """The first CUDA device where there is one, the others by number, and the processor."""
-        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        return (*(_CUDA if number == 0 else f"{_CUDA}:{number}" for number in range(found)), "cpu")
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        return (*(_CUDA if number == 0 else f"{_CUDA}:{number}" for number in range(count)), "cpu")
 
     def target(self, device: str) -> str:
         """The processor's features, or the device's name and architecture: the code is generated for them."""

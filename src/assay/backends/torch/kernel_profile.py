@@ -36,33 +36,33 @@ def kernels(package: Path) -> list[Kernel]:
     with zipfile.ZipFile(package) as content:
         wrapper = next((name for name in content.namelist() if name.endswith(_WRAPPER)), None)
         text = "" if wrapper is None else content.read(wrapper).decode()
-    found: list[Kernel] = []
+    ended: list[Kernel] = []
     origin = ""
     for line in text.splitlines():
         if (comment := _ORIGIN.search(line)) is not None:
             origin = comment[1]
         elif (call := _CALL.search(line)) is not None:
             # The name of a generated kernel lists its operators itself, and the comment may be of the one before.
-            found.append((call[1], "" if call[1].startswith(_GENERATED) else origin))
-    return found
+            ended.append((call[1], "" if call[1].startswith(_GENERATED) else origin))
+    return ended
 
 
 def profile(session: Session, batch: Batch, calls: int, known: Sequence[Kernel]) -> Profile:
     """The costliest kernels over so many calls, after one that does not count."""
     profiler: Any = torch.profiler
     session.infer(batch)
-    found = []
+    kept = []
     os.environ.setdefault(*_SILENT)
     for _ in range(calls):
         with profiler.profile(activities=[profiler.ProfilerActivity.CPU]) as events:
             session.infer(batch)
-        found.append(_runs(events.events(), known))
-    if not any(found):
+        kept.append(_runs(events.events(), known))
+    if not any(kept):
         raise BackendError(
             "torch's profiler saw no kernel, so it cannot tell what each costs",
             remedy=Remedy("leave out {}", Option("profile")),
         )
-    return costliest(found)
+    return costliest(kept)
 
 
 def _runs(events: Sequence[Any], known: Sequence[Kernel]) -> list[NodeRun]:

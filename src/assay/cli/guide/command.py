@@ -114,12 +114,12 @@ def _tune(line: _Line) -> int:
         tuned = tuning.tune_offline(
             given.model, out, Tensors(*given.input_shape), line.options.budget, line.backend, progress
         )
-    found = tuned.search
-    parts = [tuning.before_and_after(found), f"{out} and its record {out.name}.json"]
-    if found.best is None:
-        parts.insert(0, f"nothing tuned was right within {units.points(found.max_drop)}: {out.name} is untuned")
-    answer(line.options, found, "\n\n".join(part for part in parts if part))
-    return EXIT_DONE if found.best is not None else EXIT_GATE
+    searched = tuned.search
+    parts = [tuning.before_and_after(searched), f"{out} and its record {out.name}.json"]
+    if searched.best is None:
+        parts.insert(0, f"nothing tuned was right within {units.points(searched.max_drop)}: {out.name} is untuned")
+    answer(line.options, searched, "\n\n".join(part for part in parts if part))
+    return EXIT_DONE if searched.best is not None else EXIT_GATE
 
 
 def _preprocess(line: _Line) -> int:

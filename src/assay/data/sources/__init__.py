@@ -41,8 +41,8 @@ def find(path: Path) -> Source:
     """The images at a path, by what lies there: a folder, a `.tar`, or WebDataset shards."""
     if path.is_dir():
         shards = webdataset.in_folder(path)
-        found = folder.look(path) if shards else folder.find(path)
-        return found if found is not None else _of(archive.listed(path, shards))
+        source = folder.look(path) if shards else folder.find(path)
+        return source if source is not None else _of(archive.listed(path, shards))
     if path.is_file():
         return _of(archive.listed(path, [path]))
     if webdataset.is_pattern(path):

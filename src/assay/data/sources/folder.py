@@ -77,24 +77,24 @@ def find(path: Path) -> ImageFolder:
         raise DatasetError(
             f"no folder of images at {path}; give a folder of files or of class folders, or a .tar of them"
         )
-    found = look(path)
-    if found is None:
+    images = look(path)
+    if images is None:
         raise DatasetError(
             f"no image in {path} or in folders directly below it; images end in {', '.join(sorted(SUFFIXES))}"
         )
-    return found
+    return images
 
 
 def look(path: Path) -> ImageFolder | None:
     """The images of a folder that is there; None where neither it nor a folder directly below it holds any."""
     try:
-        found = _look(path)
+        images = _look(path)
     except OSError as error:
         raise DatasetError(f"cannot list {error.filename or path}: {error.strerror or error}") from error
-    strange = [name for name in (*found.names, *found.skipped) if not _is_utf8(name)] if found is not None else []
+    strange = [name for name in (*images.names, *images.skipped) if not _is_utf8(name)] if images is not None else []
     if strange:
         raise DatasetError(f"{len(strange)} names of files in {path} are no UTF-8 text; rename them", strange)
-    return found
+    return images
 
 
 def _is_utf8(name: str) -> bool:

@@ -80,8 +80,8 @@ def _top(archive: Archive) -> str:
 
 def _folders(archive: Archive, top: str) -> set[str]:
     """The names of the folders directly in one."""
-    found = _first_parts((f"{name}/" for name in archive.folders), top)
-    return found | _first_parts(archive.places, top)
+    firsts = _first_parts((f"{name}/" for name in archive.folders), top)
+    return firsts | _first_parts(archive.places, top)
 
 
 def _first_parts(names: Iterable[str], top: str) -> set[str]:

@@ -53,7 +53,7 @@ class Member(NamedTuple):
 def members(read_at: ReadAt, length: int, called: str) -> Iterator[Member]:
     """The members in their order; raises `DatasetError` with where the archive `called` so is none, or is damaged."""
     place = 0
-    found = False
+    any_member = False
     extensions: dict[bytes, bytes] = {}
     while (block := read_at(place, BLOCK)) != _EMPTY:
         if len(block) < BLOCK:
@@ -80,14 +80,14 @@ def members(read_at: ReadAt, length: int, called: str) -> Iterator[Member]:
                 "are left of the archive; fetch or make it again"
             )
         yield member
-        found = True
+        any_member = True
         extensions = {}
         # What is no file has nothing behind its header, whatever its size says.
         place = member.offset + (_padded(member.size) if member.kind not in _WITHOUT_CONTENT else 0)
-    _require_end(read_at, place, length, called, found)
+    _require_end(read_at, place, length, called, any_member)
 
 
-def _require_end(read_at: ReadAt, place: int, length: int, called: str, found: bool) -> None:
+def _require_end(read_at: ReadAt, place: int, length: int, called: str, any_member: bool) -> None:
     """Raises where zeros do not end the archive, but are a hole in it; one read, however long it is."""
     zeros = read_at(place, min(length - place, _LARGEST_END + 1))
     behind = zeros.lstrip(b"\0")
@@ -99,7 +99,7 @@ def _require_end(read_at: ReadAt, place: int, length: int, called: str, found: b
         )
     if behind or size < _END:
         raise _damaged(called, place, "zeros stand where the next member should, and they are no end mark")
-    if not found:
+    if not any_member:
         raise DatasetError(f"{called} is damaged: it holds no member; fetch or make it again")
     # A file that was only fetched in part may have its full length: what is missing are zeros, from within a member on.
     from_within = size > _USUAL_END and read_at(place - BLOCK, BLOCK) == _EMPTY
@@ -129,7 +129,7 @@ def _extension(kind: bytes, content: bytes) -> dict[bytes, bytes]:
         return {}
     if kind == _LONG_NAME:
         return {b"path": content.partition(b"\0")[0]}
-    found: dict[bytes, bytes] = {}
+    fields: dict[bytes, bytes] = {}
     place = 0
     while place < len(content):
         figures = content[place : place + 9].partition(b" ")[0]
@@ -138,13 +138,13 @@ def _extension(kind: bytes, content: bytes) -> dict[bytes, bytes]:
         if not equals or content[end - 1 : end] != b"\n":
             raise ValueError("a pax header whose lines have other lengths than they say")
         if key in (b"path", b"size"):
-            found[key] = value
+            fields[key] = value
         elif key.startswith(_SPARSE):
-            found[_SPARSE] = b""
+            fields[_SPARSE] = b""
         place = end
     if kind == _PAX:
-        return found
-    if b"path" in found or b"size" in found:
+        return fields
+    if b"path" in fields or b"size" in fields:
         raise ValueError("a pax header gives all members one name or size")
     return {}
 
