@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +10,10 @@ import pytest
 
 from assay import demo
 from assay.data.transform import TransformChoice
-from assay.measure import clock, machine
 from assay.records import OnnxModel, PreparedDataset
 from assay.steps.adopt import adopt
 from assay.steps.prepare import PrepareRequest, prepare_with
+from tests.hurry import MOMENTARY
 
 _MATERIAL = Path(__file__).parents[2] / "shared" / "material"
 
@@ -29,9 +28,8 @@ def pytest_configure() -> None:
 def hurried() -> Iterator[None]:
     """Warm-ups and looks at the machine that last a moment: on a busy one they last long, and say nothing here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clock, "WINDOW_SECONDS", 0.0)
-        patch.setattr(clock, "AGREEMENT", math.inf)
-        patch.setattr(machine, "LOOK_SECONDS", 0.01)
+        for module, name, value in MOMENTARY:
+            patch.setattr(module, name, value)
         yield
 
 

@@ -2,44 +2,69 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 
 from assay import demo
+from assay.cli.main import main
 from assay.records import RunRecord
 from assay.steps.results import load_run
 
+HURRIED = "tests.endurance.hurried"
+"""`assay`, with warm-ups of a moment."""
 ROOT = Path(__file__).parents[2]
+HANGS_SECONDS = 600.0
+"""A command that is at work for so long hangs: each takes seconds, and the machine may be slow."""
 TRANSFORM = ("--resize", "72", "--crop", "64", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25")
 DATA = ("--images", str(demo.IMAGES), "--labels", str(demo.LABELS))
 RUN = ("run", str(demo.ONNX), *DATA, *TRANSFORM, "--reference=top1=92.5")
 
 
-def start(
-    words: Sequence[str], module: str = "assay", environment: dict[str, str] | None = None
-) -> subprocess.Popen[str]:
-    """A command at work; what it says on standard error can be read."""
+def with_tests() -> dict[str, str]:
+    """The environment of a process that imports the tests, wherever it runs."""
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return subprocess.Popen(
+    return {**os.environ, "PYTHONPATH": path}
+
+
+@contextmanager
+def start(
+    words: Sequence[str], module: str = HURRIED, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A command at work, which ends with the block; what it says on standard error can be read."""
+    with subprocess.Popen(
         [sys.executable, "-m", module, *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": path, **(environment or {})},
-    )
+        env={**with_tests(), **(environment or {})},
+    ) as process:
+        try:
+            yield process
+        finally:
+            # One that hangs for a test that failed would be waited for without end.
+            process.kill()
 
 
-def finish(words: Sequence[str], module: str = "assay", environment: dict[str, str] | None = None) -> tuple[int, str]:
+def finish(words: Sequence[str], module: str = HURRIED, environment: dict[str, str] | None = None) -> tuple[int, str]:
     """A command's exit status, and all that it said on standard error."""
     with start(words, module, environment) as process:
-        _, said = process.communicate(timeout=100)
+        _, said = process.communicate(timeout=HANGS_SECONDS)
         return process.returncode, said
+
+
+def done(words: Sequence[str]) -> tuple[int, str]:
+    """The exit status of a command within this process, and all that it said on standard error."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as said:
+        status = main(words)
+    return status, said.getvalue()
 
 
 def wait_until(reached: Callable[[], object], process: subprocess.Popen[str]) -> None:

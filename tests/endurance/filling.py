@@ -16,6 +16,7 @@ from pathlib import Path
 
 from assay import progress
 from assay.cli.main import main
+from tests.endurance.hurried import hurry
 
 BALLAST = "ballast"
 
@@ -58,6 +59,7 @@ class Filling(progress.Lines):
 
 
 if __name__ == "__main__":
+    hurry()
     place, chosen, left, *words = sys.argv[1:]
     folder = Path(place)
     shown = Filling(chosen, lambda: fill(folder, int(left)), folder / "RUN" / "prepared" / "images-00000.shard.json")

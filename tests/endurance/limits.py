@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.endurance.commands import HANGS_SECONDS, with_tests
+
 _MEASURED = """
 import json, re, sys
 from assay.cli.main import main
+from tests.endurance.hurried import hurry
+hurry()
 status = main(json.loads(sys.argv[1]))
 sys.stdout.flush()
 # Of this program alone: what `getrusage` counts begins with the size of whoever started it.
@@ -35,15 +39,16 @@ class Ended:
     peak_bytes: int
 
 
-def run(words: Sequence[object], folder: Path, seconds: float = 300) -> Ended:
-    """Runs `assay` with these words in a folder; raises where it takes longer, or ends in a traceback."""
+def run(words: Sequence[object], folder: Path) -> Ended:
+    """Runs `assay` with these words in a folder; raises where it hangs, or ends in a traceback."""
     if not Path("/proc/self/status").exists():
         pytest.skip("only Linux says how much memory a program held at most")
     done = subprocess.run(
         [sys.executable, "-c", _MEASURED, json.dumps([str(word) for word in words])],
         capture_output=True,
         cwd=folder,
-        timeout=seconds,
+        env=with_tests(),
+        timeout=HANGS_SECONDS,
         check=False,
     )
     # Only a line feed ends a line here: a stray one of another kind is what is looked for.

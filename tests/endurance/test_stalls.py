@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from assay import demo
+from assay.cli.main import main
 from tests.endurance import commands, stuck
 
 NAMES = [line.split()[0] for line in demo.LABELS.read_text().splitlines()]
@@ -45,7 +46,7 @@ def test_an_image_that_no_decoder_gets_through_is_named(tmp_path: Path, environm
     # The first 128 images were done: their shard is whole, and is not decoded again.
     first = tmp_path / "P" / "images-00000.npy"
     before = first.stat()
-    status, said = commands.finish(words)
+    status, said = commands.done(words)
     assert status == 0, said
     assert first.stat().st_ino == before.st_ino
 
@@ -76,7 +77,7 @@ def test_a_vendors_call_that_hangs_is_named(
 
 def test_artifacts_in_turn_are_watched_too(tmp_path: Path, environment: dict[str, str]) -> None:
     words = ["prepare", str(demo.IMAGES), *commands.TRANSFORM, "-o", str(tmp_path / "P")]
-    assert commands.finish(words)[0] == 0
+    assert commands.done(words)[0] == 0
     bench = ["bench", str(demo.ONNX), "--backend", "inferring", "--batch", "8,16", "--interleave", *commands.TRANSFORM]
     assert ends([*bench, "--data", str(tmp_path / "P"), "-o", str(tmp_path / "B")], environment).startswith(
         "assay: infer has been at a batch of 8 images ("
@@ -86,15 +87,16 @@ def test_artifacts_in_turn_are_watched_too(tmp_path: Path, environment: dict[str
 def test_a_timeout_that_nothing_reaches_changes_nothing(tmp_path: Path) -> None:
     run = [*commands.RUN, "--batch", "16", "--no-images"]
     for words in ([*run, "-o", str(tmp_path / "A")], [*run, "--timeout", "5m", "-o", str(tmp_path / "B")]):
-        assert commands.finish(words)[0] == 0
+        assert commands.done(words)[0] == 0
     commands.assert_same_result(commands.load(tmp_path / "A"), commands.load(tmp_path / "B"))
 
 
 @pytest.mark.parametrize("wrong", ["0", "soon"])
-def test_a_timeout_is_a_time(wrong: str) -> None:
-    status, said = commands.finish([*commands.RUN, "--timeout", wrong, "-o", "x"])
-    assert status == 2
-    assert "--timeout" in said.splitlines()[-1]
+def test_a_timeout_is_a_time(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*commands.RUN, "--timeout", wrong, "-o", "x"])
+    assert caught.value.code == 2
+    assert "--timeout" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_images_that_are_read_for_others_are_watched(tmp_path: Path, environment: dict[str, str]) -> None:

@@ -27,6 +27,7 @@ from assay.steps.pixel_sources import Data, Images
 from assay.steps.prepare import PrepareRequest, load_prepared, prepare_with
 from assay.steps.results import held
 from assay.steps.runnables import compiled_for
+from assay.storage import locks
 from assay.whole_run.request import USUAL_BATCHES
 
 Given = StrPath | CompiledModel | Runnable
@@ -199,7 +200,8 @@ def bench(request: BenchRequest) -> BenchOutcome | InterleavedOutcome | Scenario
 
 def _in_turn(request: BenchRequest, out: Path) -> InterleavedOutcome:
     data = _data(request)
-    records = bench_interleaved(_runnables(request, data), data, out, request.measuring, command=request.command)
+    with locks.lock(out):
+        records = bench_interleaved(_runnables(request, data), data, out, request.measuring, command=request.command)
     return InterleavedOutcome(
         outcomes={letter: _outcome(record) for letter, record in records.items()},
         comparison=compare_in_turn(records, several(request.gate)),
