@@ -19,7 +19,7 @@ from assay.steps.doctor import doctor
 from tests.messages import assert_says
 
 README = Path(__file__).parents[2] / "README.md"
-MODULE = README.read_text(encoding="utf-8").split("```python\n", 1)[1].split("```", 1)[0]
+MODULE = README.read_text(encoding="utf-8").rsplit("```python\n", 1)[1].split("```", 1)[0]
 """The README's backend, named `reference`."""
 TRANSFORM = ["--resize", "72", "--crop", "64", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
 
@@ -99,6 +99,7 @@ def test_a_run_takes_a_wheels_backend(installed: Path, data: list[str | Path], t
     assert "compile  reference · cpu · fp32" in done.stderr
 
 
+@pytest.mark.long
 def test_auto_tries_a_wheels_backend_beside_ours(installed: Path, data: list[str | Path], tmp_path: Path) -> None:
     said = assay(installed, "run", demo.ONNX, *data, "--backend", "auto", "-o", tmp_path / "RUN").stderr
     assert "auto: batch 2: reference " in said

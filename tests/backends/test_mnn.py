@@ -76,4 +76,4 @@ def test_a_storage_that_loses_too_much_says_what_else_to_ask_for(demo_model: Onn
     options, _ = BuildRequest(backend="mnn", set={"storage": "fp16"}).options(2)
     with pytest.raises(ParityError) as caught:
         compile_to(demo_model, options, tmp_path / "artifact.mnn")
-    assert_says(caught, "changed the scores", "; try --set winograd=small, --set storage=fp32 or another --backend")
+    assert_says(caught, "changed the scores", "; try set=winograd=small, set=storage=fp32 or another backend")

@@ -74,6 +74,7 @@ def test_neither_vendor_reports_a_run_or_installs_anything(
     assert attempts == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("backend", "noted"),
     [

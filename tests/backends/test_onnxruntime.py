@@ -46,6 +46,7 @@ def test_nodes_that_the_optimiser_adds_are_named_after_what_they_compute(demo_mo
     assert not known & {node.name for node in added}
 
 
+@pytest.mark.long
 def test_a_layer_kept_in_float_between_8_bits_is_computed_in_float(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:

@@ -138,6 +138,7 @@ def test_a_machine_without_a_compiler_is_told_what_to_install(
     assert not (tmp_path / "artifact.pt2").exists()
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes_and_leave_nothing_behind(
     exported: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

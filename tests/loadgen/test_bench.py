@@ -99,6 +99,7 @@ def test_a_short_test_has_loadgens_figures_and_is_not_official(
     assert store.read(tmp_path / "scenario.json", ScenarioRecord) == record
 
 
+@pytest.mark.long
 def test_a_folder_holds_a_run_or_a_scenario(compiled: Compiled, tmp_path: Path) -> None:
     artifact, length = compiled("null", 1), Length(batches=1)
     request = ScenarioRequest("offline", seconds=0.2, gates=["scenario>=1"])
