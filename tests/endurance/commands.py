@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -60,11 +61,25 @@ def finish(words: Sequence[str], module: str = HURRIED, environment: dict[str, s
         return process.returncode, said
 
 
+class Ended(NamedTuple):
+    """How a command ended, and all that it said on standard output and standard error."""
+
+    status: int
+    out: str
+    said: str
+
+
+def ran(words: Sequence[object], folder: Path) -> Ended:
+    """A command in a folder, within this process."""
+    with chdir(folder), redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as said:
+        status = main([str(word) for word in words])
+    return Ended(status, out.getvalue(), said.getvalue())
+
+
 def done(words: Sequence[str]) -> tuple[int, str]:
     """The exit status of a command within this process, and all that it said on standard error."""
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as said:
-        status = main(words)
-    return status, said.getvalue()
+    ended = ran(words, Path())
+    return ended.status, ended.said
 
 
 def wait_until(reached: Callable[[], object], process: subprocess.Popen[str]) -> None:
@@ -72,6 +87,17 @@ def wait_until(reached: Callable[[], object], process: subprocess.Popen[str]) ->
     while not reached():
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
+
+
+def said_until(process: subprocess.Popen[str], word: str) -> list[str]:
+    """What a command says, up to the line that holds a word."""
+    assert process.stderr is not None
+    said: list[str] = []
+    for line in process.stderr:
+        said.append(line)
+        if word in line:
+            return said
+    raise AssertionError("".join(said))
 
 
 def assert_same_result(found: RunRecord, expected: RunRecord) -> None:

@@ -241,6 +241,7 @@ def test_repair_goes_on_after_a_damaged_shard_of_a_data_set_that_was_not_finishe
     assert f"removed, to be made again: {record}" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_repair_removes_every_damaged_record_that_a_search_keeps_of_its_models(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
 ) -> None:

@@ -45,7 +45,10 @@ def interrupt(process: subprocess.Popen[str]) -> str:
     return said
 
 
-@pytest.mark.parametrize("backend", ["compiling", "opening", "warming", "inferring"])
+@pytest.mark.parametrize(
+    "backend",
+    [*(pytest.param(name, marks=pytest.mark.long) for name in ("compiling", "opening", "warming")), "inferring"],
+)
 def test_a_vendors_call_does_not_hold_it_up(backend: str, reached: Path, tmp_path: Path) -> None:
     run = [*commands.RUN, "--backend", backend, "--batch", "16", "-o", str(tmp_path / "RUN")]
     with commands.start(run, "tests.endurance.stuck", {stuck.REACHED: str(reached)}) as process:
@@ -72,6 +75,7 @@ def test_decoding_stops_and_whole_shards_stay(reached: Path, tmp_path: Path) -> 
     assert first.stat().st_ino == before.st_ino
 
 
+@pytest.mark.long
 def test_a_search_stops_in_the_middle_of_a_trial(reached: Path, prepared: Path, tmp_path: Path) -> None:
     tune = ["tune", str(demo.ONNX), "--data", str(prepared), "--backends", "compiling", "--no-int8", "--batch", "16"]
     words = [*tune, *commands.TRANSFORM, "--budget", "5m", "-o", str(tmp_path / "T")]
@@ -80,26 +84,16 @@ def test_a_search_stops_in_the_middle_of_a_trial(reached: Path, prepared: Path, 
         interrupt(process)
 
 
-def said_until(process: subprocess.Popen[str], word: str) -> list[str]:
-    """What a command says, up to the line that holds a word."""
-    assert process.stderr is not None
-    said: list[str] = []
-    for line in process.stderr:
-        said.append(line)
-        if word in line:
-            return said
-    raise AssertionError("".join(said))
-
-
 def search(prepared: Path, out: Path) -> list[str]:
     tune = ["tune", str(demo.ONNX), "--data", str(prepared), "--backends", "onnxruntime", "--no-int8", "--batch", "16"]
     return [*tune, *commands.TRANSFORM, "--budget", "100s", "-o", str(out)]
 
 
+@pytest.mark.long
 def test_a_search_that_found_something_ends_and_keeps_the_best(prepared: Path, tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="needs the extra `tune`")
     with commands.start(search(prepared, tmp_path / "T")) as process:
-        said_until(process, "trial 1:")
+        commands.said_until(process, "trial 1:")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=commands.HANGS_SECONDS)
     assert process.returncode == 0, said
@@ -113,11 +107,12 @@ def test_a_search_that_found_something_ends_and_keeps_the_best(prepared: Path, t
     assert (tmp_path / "T" / "report.html").is_file()
 
 
+@pytest.mark.long
 def test_a_run_goes_on_with_what_an_interrupted_search_found(tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="needs the extra `tune`")
     words = [*commands.RUN, "--tune", "100s", "--backend", "onnxruntime", "--batch", "16", "-o", str(tmp_path / "R")]
     with commands.start(words) as process:
-        said_until(process, "trial 1:")
+        commands.said_until(process, "trial 1:")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=commands.HANGS_SECONDS)
     assert process.returncode == 0, said
@@ -126,12 +121,13 @@ def test_a_run_goes_on_with_what_an_interrupted_search_found(tmp_path: Path) -> 
     assert [one.compiled.key for one in load_run(tmp_path / "R").results] == [tuned.key]
 
 
+@pytest.mark.long
 def test_a_second_one_ends_the_measuring_of_what_a_search_found(prepared: Path, tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="needs the extra `tune`")
     with commands.start(search(prepared, tmp_path / "T")) as process:
-        said_until(process, "trial 1:")
+        commands.said_until(process, "trial 1:")
         process.send_signal(signal.SIGINT)
-        said_until(process, "a second Ctrl-C")
+        commands.said_until(process, "a second Ctrl-C")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=commands.HANGS_SECONDS)
     assert process.returncode == 130, said
@@ -149,6 +145,7 @@ def interrupted_at(words: Sequence[str], at: Callable[[subprocess.Popen[str]], o
         interrupt(process)
 
 
+@pytest.mark.long
 def test_quantizing_stops(prepared: Path, tmp_path: Path) -> None:
     words = ["quantize", str(demo.ONNX), "--calibration", str(prepared), "--calibrator", "entropy"]
 
@@ -159,6 +156,7 @@ def test_quantizing_stops(prepared: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "model.int8.onnx").exists()
 
 
+@pytest.mark.long
 @pytest.mark.torch
 def test_an_export_stops(tmp_path: Path) -> None:
     pytest.importorskip("torch")
@@ -175,6 +173,7 @@ def test_an_export_stops(tmp_path: Path) -> None:
         assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_a_second_one_does_not_wait(reached: Path, tmp_path: Path) -> None:
     run = [*commands.RUN, "--backend", "inferring", "--batch", "16", "-o", str(tmp_path / "RUN")]
     with commands.start(run, "tests.endurance.stuck", {stuck.REACHED: str(reached)}) as process:

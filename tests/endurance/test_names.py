@@ -20,7 +20,7 @@ from assay.data.transform import TransformChoice
 from assay.render.junit import junit
 from assay.steps.compare import compare
 from assay.whole_run.request import RunRequest
-from tests.endurance import limits
+from tests.endurance import commands
 from tests.endurance.test_malice import TRANSFORM
 
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -57,18 +57,18 @@ def _assert_visible(text: str) -> None:
 
 def test_hostile_names_go_the_whole_way_and_reach_no_terminal_table_or_page(hostile: Path) -> None:
     words: list[object] = ["run", demo.ONNX, "--images", "images", *TRANSFORM, "--batch=4", "-o", "RUN"]
-    ended = limits.run(words, hostile)
+    ended = commands.ran(words, hostile)
     assert ended.status == 1
     assert "1 of 9 images in images cannot be used" in ended.said
     assert "  bad\\x1b[5m\\nPASS.png: no image format" in ended.said
     _assert_visible(ended.said)
-    ended = limits.run([*words, "--on-error=skip"], hostile)
+    ended = commands.ran([*words, "--on-error=skip"], hostile)
     assert ended.status == 0, ended.said
     for text in (ended.out, ended.said):
         _assert_visible(text)
         assert not re.search(r"^PASS", text, re.MULTILINE)
     assert "note\\x1b[5m\\nPASS.txt" in ended.said
-    ended = limits.run([*words, "--on-error=skip", "--json"], hostile)
+    ended = commands.ran([*words, "--on-error=skip", "--json"], hostile)
     _assert_visible(ended.out)
     assert set(json.loads(ended.out)["body"]["run"]["dataset"]["names"]) == set(NAMES)
     page = (hostile / "RUN" / "report.html").read_text(encoding="utf-8")
@@ -85,9 +85,9 @@ def test_hostile_names_in_the_tables_of_an_evaluation(hostile: Path, tmp_path: P
         shutil.copy(hostile / "images" / name, tmp_path / "images" / name)
     (tmp_path / "labels.txt").write_text("".join(f"{name} 0\n" for name in plain), encoding="utf-8")
     words = ["run", demo.ONNX, "--images=images", "--labels=labels.txt", *TRANSFORM, "--batch=4", "-o", run]
-    ended = limits.run(words, tmp_path)
+    ended = commands.ran(words, tmp_path)
     assert ended.status == 0, ended.said
-    ended = limits.run(["evaluate", run, "--labels=labels.txt", "--csv=scores.csv"], tmp_path)
+    ended = commands.ran(["evaluate", run, "--labels=labels.txt", "--csv=scores.csv"], tmp_path)
     assert ended.status == 0, ended.said
     _assert_visible(ended.out + ended.said)
     text = (tmp_path / "scores.csv").read_text(encoding="utf-8")
@@ -113,7 +113,7 @@ def test_hostile_names_of_records_are_visible_in_every_form_of_a_comparison(
     )
     words = ["compare", name, "--reference=top1=92.5", "--junit=j.xml", "--gate=throughput>=1000000000"]
     for form in ([], ["--markdown"], ["--json"]):
-        ended = limits.run([*words, *form], tmp_path)
+        ended = commands.ran([*words, *form], tmp_path)
         assert ended.status == 3, ended.said
         _assert_visible(ended.out + ended.said)
         assert not re.search(r"^PASS <", ended.out, re.MULTILINE)
@@ -121,7 +121,7 @@ def test_hostile_names_of_records_are_visible_in_every_form_of_a_comparison(
     _assert_visible(junit(found))
     _assert_visible((tmp_path / "j.xml").read_text(encoding="utf-8"))
     shutil.copytree(run, tmp_path / "OLD")
-    ended = limits.run(["compare", name, "--against", "OLD", "--csv=speed.csv"], tmp_path)
+    ended = commands.ran(["compare", name, "--against", "OLD", "--csv=speed.csv"], tmp_path)
     assert ended.status == 0, ended.said
     _assert_visible(ended.out + ended.said + (tmp_path / "speed.csv").read_text(encoding="utf-8"))
 
@@ -130,7 +130,7 @@ def test_a_name_that_is_no_text_is_said_and_not_stumbled_over(tmp_path: Path) ->
     folder = tmp_path / "images"
     folder.mkdir()
     shutil.copy(next(demo.IMAGES.iterdir()), folder / os.fsdecode(b"\xff\xfe.png"))
-    ended = limits.run(["prepare", "images", *TRANSFORM, "-o", "P"], tmp_path)
+    ended = commands.ran(["prepare", "images", *TRANSFORM, "-o", "P"], tmp_path)
     assert ended.status == 1
     assert ended.said.splitlines()[-2:] == [
         "assay: 1 names of files in images are no UTF-8 text; rename them",
@@ -143,7 +143,9 @@ def test_nothing_beside_a_run_is_touched(hostile: Path, tmp_path: Path) -> None:
     shutil.copytree(hostile / "images", tmp_path / "images")
     (tmp_path / "theirs.json").write_text("{}")
     before = _everything(tmp_path)
-    limits.run(["run", demo.ONNX, "--images=images", *TRANSFORM, "--on-error=skip", "--batch=4", "-o", "RUN"], tmp_path)
+    commands.ran(
+        ["run", demo.ONNX, "--images=images", *TRANSFORM, "--on-error=skip", "--batch=4", "-o", "RUN"], tmp_path
+    )
     after = _everything(tmp_path)
     assert {name: content for name, content in after.items() if not name.startswith("RUN/")} == before
     assert np.load(tmp_path / "RUN" / "prepared" / "images-00000.npy", mmap_mode="r").shape[0] == len(NAMES)

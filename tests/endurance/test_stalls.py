@@ -30,6 +30,7 @@ def ends(words: list[str], environment: dict[str, str]) -> str:
     return last
 
 
+@pytest.mark.long
 def test_a_file_that_never_can_be_read_is_named(tmp_path: Path, environment: dict[str, str]) -> None:
     environment[stuck.FILE] = NAMES[7]
     words = ["prepare", str(demo.IMAGES), *commands.TRANSFORM, "-o", str(tmp_path / "P")]
@@ -51,6 +52,7 @@ def test_an_image_that_no_decoder_gets_through_is_named(tmp_path: Path, environm
     assert first.stat().st_ino == before.st_ino
 
 
+@pytest.mark.long
 def test_a_stage_is_named_with_the_one_image_that_it_is_at(tmp_path: Path, environment: dict[str, str]) -> None:
     environment[stuck.IMAGE] = str(demo.IMAGES / NAMES[40])
     run = [*commands.RUN, "--backend", "null", "--batch", "16", "--no-prepare", "-o", str(tmp_path / "RUN")]
@@ -60,8 +62,8 @@ def test_a_stage_is_named_with_the_one_image_that_it_is_at(tmp_path: Path, envir
 @pytest.mark.parametrize(
     ("backend", "said"),
     [
-        ("opening", r"open has been at {artifact} for"),
-        ("warming", r"warm-up has been at a call on a batch of 16 for"),
+        pytest.param("opening", r"open has been at {artifact} for", marks=pytest.mark.long),
+        pytest.param("warming", r"warm-up has been at a call on a batch of 16 for", marks=pytest.mark.long),
         ("inferring", r"infer has been at a batch of 16 images \(demo_val_\d+.JPEG to demo_val_\d+.JPEG\) for"),
     ],
 )
@@ -75,6 +77,7 @@ def test_a_vendors_call_that_hangs_is_named(
     assert not list((tmp_path / "RUN").rglob("performance.json"))
 
 
+@pytest.mark.long
 def test_artifacts_in_turn_are_watched_too(tmp_path: Path, environment: dict[str, str]) -> None:
     words = ["prepare", str(demo.IMAGES), *commands.TRANSFORM, "-o", str(tmp_path / "P")]
     assert commands.done(words)[0] == 0
@@ -84,6 +87,7 @@ def test_artifacts_in_turn_are_watched_too(tmp_path: Path, environment: dict[str
     )
 
 
+@pytest.mark.long
 def test_a_timeout_that_nothing_reaches_changes_nothing(tmp_path: Path) -> None:
     run = [*commands.RUN, "--batch", "16", "--no-images"]
     for words in ([*run, "-o", str(tmp_path / "A")], [*run, "--timeout", "5m", "-o", str(tmp_path / "B")]):
@@ -99,12 +103,14 @@ def test_a_timeout_is_a_time(wrong: str, capsys: pytest.CaptureFixture[str]) -> 
     assert "--timeout" in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.long
 def test_images_that_are_read_for_others_are_watched(tmp_path: Path, environment: dict[str, str]) -> None:
     environment[stuck.FILE] = NAMES[40]
     run = [*commands.RUN, "--backend", "null", "--batch", "4", "--no-prepare", "--device", "0,0"]
     assert "assay: read has been at 28 images (demo_val_" in ends([*run, "-o", str(tmp_path / "RUN")], environment)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "shared",
     [

@@ -14,6 +14,7 @@ from assay.tuning.eight_bit_models import Quantizer
 from assay.tuning.records import Candidate
 
 
+@pytest.mark.long
 def test_its_command_makes_the_model_again_from_any_folder(
     demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

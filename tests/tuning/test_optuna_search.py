@@ -54,9 +54,16 @@ def _searched(
     return Study(folder / "study.sqlite", interest, seed=0).run(SPACE, trials, seconds)
 
 
-def test_every_backends_defaults_come_first(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trials, list[TuningTrial]]:
+    """A search that came to its end, and what it found."""
     trials = Trials()
-    _searched(tmp_path, trials)
+    return trials, _searched(tmp_path_factory.mktemp("searched"), trials)[0]
+
+
+@pytest.mark.xdist_group("a study")
+def test_every_backends_defaults_come_first(searched: tuple[Trials, list[TuningTrial]]) -> None:
+    trials, _ = searched
     first = trials.asked[:2]
     assert [(one.backend, one.batch, one.precision) for one in first] == [("fast", 16, "fp32"), ("slow", 16, "fp32")]
     assert dict(first[0].build) | dict(first[0].run) == {"level": "all", "threads": 0}
@@ -64,9 +71,9 @@ def test_every_backends_defaults_come_first(tmp_path: Path) -> None:
     assert all(one in trials.asked for one in SPACE.defaults())
 
 
-def test_the_fastest_that_is_right_wins_and_nothing_is_tried_twice(tmp_path: Path) -> None:
-    trials = Trials()
-    found, _ = _searched(tmp_path, trials)
+@pytest.mark.xdist_group("a study")
+def test_the_fastest_that_is_right_wins_and_nothing_is_tried_twice(searched: tuple[Trials, list[TuningTrial]]) -> None:
+    trials, found = searched
     best = best_of(found)
     assert best is not None
     assert (best.candidate.backend, best.candidate.batch, best.candidate.run["threads"]) == ("fast", 16, 2)
@@ -77,8 +84,9 @@ def test_the_fastest_that_is_right_wins_and_nothing_is_tried_twice(tmp_path: Pat
 def test_an_interrupt_keeps_what_was_found_and_a_second_search_goes_on(tmp_path: Path) -> None:
     found, stopped = _searched(tmp_path, Trials(interrupt_at=3))
     assert (len(found), stopped) == (3, searching.INTERRUPTED)
-    again = Trials()
+    again = Trials(interrupt_at=3)
     more, _ = _searched(tmp_path, again)
+    assert len(more) == 6
     assert more[:3] == found
     assert not any(one.candidate in again.asked for one in found)
 
@@ -92,7 +100,7 @@ def test_the_search_ends_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_study_of_another_model_is_refused(tmp_path: Path) -> None:
-    _searched(tmp_path, Trials())
+    _searched(tmp_path, Trials(interrupt_at=1))
     with pytest.raises(RecordError, match=r"is a search for another model, .*; choose another folder"):
         _searched(tmp_path, Trials(), interest="b")
 
@@ -103,6 +111,7 @@ def test_a_file_that_is_no_study_is_named(tmp_path: Path) -> None:
         _searched(tmp_path, Trials())
 
 
+@pytest.mark.long
 def test_where_a_backends_defaults_fail_what_differs_in_one_setting_is_tried_next(tmp_path: Path) -> None:
     class Failing(Trials):
         def attempt(self, number: int, candidate: Candidate, trials: Sequence[TuningTrial], left: float) -> TuningTrial:
@@ -123,6 +132,7 @@ def test_where_a_backends_defaults_fail_what_differs_in_one_setting_is_tried_nex
     assert asked[len(starts)] == ("fast", 16, "fp32", {"level": "none"})
 
 
+@pytest.mark.long
 def test_what_was_ended_for_a_share_of_the_time_is_tried_again_once_there_is_more(tmp_path: Path) -> None:
     class Cutting(Trials):
         def attempt(self, number: int, candidate: Candidate, trials: Sequence[TuningTrial], left: float) -> TuningTrial:

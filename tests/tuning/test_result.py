@@ -23,8 +23,8 @@ from tests.tuning.searches import BOTH, SHORT, Enough
 
 pytest.importorskip("optuna", reason="needs the extra `tune`")
 
-# One search for all of them.
-pytestmark = pytest.mark.xdist_group("a search")
+# One search for all of them; it takes seconds.
+pytestmark = [pytest.mark.xdist_group("a search"), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ SHARE = 0.1
 _USUAL_SECONDS, _USUAL_SHARE = 15.0, 0.3
 """What it takes of a small model, and how much of a short budget that may be."""
 
-_MOST_SECONDS, _LEAST_SECONDS = 4.0, 1.0
+MOST_SECONDS, LEAST_SECONDS = 4.0, 1.0
 
 _WARM_UP_SECONDS = 1.0
 
@@ -124,7 +124,7 @@ def _measured(search: Search, finalists: Sequence[TuningTrial], seconds: float) 
     """Each over the data: speed, stages and bottleneck, by the trial's number; and how long that took."""
     search.progress.start("measuring what was found", None)
     each = seconds / len(finalists) - _WARM_UP_SECONDS - _OPENING_SECONDS
-    length = Length(seconds=min(max(each, _LEAST_SECONDS), _MOST_SECONDS), warm_up=_WARM_UP_SECONDS)
+    length = Length(seconds=min(max(each, LEAST_SECONDS), MOST_SECONDS), warm_up=_WARM_UP_SECONDS)
     try:
         measured, working = child.run(
             trial_process.timed,

@@ -20,9 +20,9 @@ from assay.tuning.yardstick import Yardstick
 
 _FINALISTS = 3
 """So many of the fastest are measured once more in the end: which of them is first may have been chance."""
-_MOST_SHARE = 0.25
-_MOST_SECONDS = 60.0
-_HANGING_SHARE = 0.4
+MOST_SHARE = 0.25
+MOST_SECONDS = 60.0
+HANGING_SHARE = 0.4
 """A trial that takes longer than the first share of the budget and than so many seconds, or than the last share, counts
 as one that hangs."""
 _KEPT = 4
@@ -40,7 +40,7 @@ class Search:
         """The key of an artifact that is not its own to remove."""
         budget = goal.budget_seconds
         # Of one trial.
-        self.most_seconds = min(max(_MOST_SHARE * budget, _MOST_SECONDS), _HANGING_SHARE * budget)
+        self.most_seconds = min(max(MOST_SHARE * budget, MOST_SECONDS), HANGING_SHARE * budget)
         self._beside = goal.beside
         self.defaults = list(space.defaults())
         self._telling = [one for one in space.starts() if one.calibrator is not None]
