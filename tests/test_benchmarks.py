@@ -17,7 +17,7 @@ from benchmarks.harness import Benchmark, Bound, Measured, Turns, in_turn
 from assay import environment
 
 KNOWN = benchmarks()
-LONG = {
+SLOW = {
     "ray_overhead",
     "ray_two_nodes",
     "search_overhead",
@@ -27,13 +27,27 @@ LONG = {
     "tuned_small",
 }
 """A cluster takes long to start, and a search with less than some seconds finds nothing."""
+LONG = {
+    "contract_overhead",
+    "end_to_end_share_all",
+    "loadgen_vs_own",
+    "memory_growth",
+    "mnn_vs_ort",
+    "report_page",
+    "resume_noop",
+}
+"""They start many processes, or measure more than one thing."""
+
+
+def _marks(name: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] * (name in SLOW) + [pytest.mark.long] * (name in LONG)
 
 
 def test_there_are_benchmarks_for_every_small_form_that_is_long() -> None:
-    assert set(KNOWN) > LONG
+    assert set(KNOWN) > SLOW | LONG
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in KNOWN])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=_marks(name)) for name in KNOWN])
 def test_every_benchmark_gives_a_row(name: str, tmp_path: Path) -> None:
     benchmark = KNOWN[name]
     if (reason := benchmark.reason_to_skip()) is not None:

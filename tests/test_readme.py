@@ -100,7 +100,7 @@ def test_the_suite_of_the_contract_holds_for_the_backend_of_twenty_lines(written
         "-p",
         "no:randomly",
         "-k",
-        "not closing_gives",
+        "not closing_gives and not reference-32 and not reference-64",
         "-rs",
     ]
     done = subprocess.run(

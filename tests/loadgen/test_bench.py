@@ -259,7 +259,7 @@ def test_an_interrupt_ends_loadgens_process(
     compiled: Compiled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(driver, "drive", breaking.hanging)
-    monkeypatch.setattr(driver, "_LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(driver, "LOOK_SECONDS", 0.2)
     over = threading.Event()
 
     def interrupt() -> None:

@@ -173,7 +173,7 @@ def test_a_histogram_of_few_calls_or_equal_ones_holds_them_all(
 
 
 def test_the_surest_mistakes_are_those_of_the_largest_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "_CHUNK", 2)
+    monkeypatch.setattr(images, "CHUNK", 2)
     scores = np.array([[9, 0, 0], [0, 1, 0], [0, 5, 0], [2, 0, 0], [0, 0, 7]], np.float32)
     found = images.surest_mistakes(scores, [0, 0, 0, 0, 1], 2)
     assert found.total == 3

@@ -554,7 +554,7 @@ def test_a_cluster_that_is_not_there_is_said(
 @pytest.mark.parametrize("greeting", [b"", b"SSH-2.0-OpenSSH_9.6\r\n"])
 def test_what_listens_there_and_is_no_cluster_is_said(greeting: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray", reason="needs the extra `ray`")
-    monkeypatch.setattr(ray_calls, "_CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(ray_calls, "CONNECT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         held = []
 

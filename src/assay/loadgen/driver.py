@@ -45,7 +45,7 @@ _PROBE_SECONDS = 1.0
 """How long it is tried what the system reaches, for LoadGen to make up its queries by."""
 _MADE_UP = 64
 """Different images of made-up pixels, or as many as a batch holds."""
-_LOOK_SECONDS = 10.0
+LOOK_SECONDS = 10.0
 """Between two looks at the test's memory: each takes time that it measures."""
 _LONGEST_SECONDS = 24 * 3600.0
 """Queries that a slow system was sent in ten minutes may take hours; only what hangs takes a day."""
@@ -105,7 +105,7 @@ def run(test: Test) -> Driven:
                 name=_NAME,
                 doing=f"running {scenario} on {test.compiled.model.name}",
                 timeout=_LONGEST_SECONDS,
-                look_seconds=_LOOK_SECONDS,
+                look_seconds=LOOK_SECONDS,
                 remedy=Remedy("its logs are in {}", test.folder),
             ),
         )

@@ -24,7 +24,8 @@ from assay.storage import store
 
 MOST = 6
 """Images of one gallery, a row of a wide page; of flips, a row for either kind."""
-_CHUNK = 4096
+CHUNK = 4096
+"""Images whose scores are in memory at once."""
 
 Scores = npt.NDArray[np.float32]
 
@@ -156,12 +157,12 @@ class Mistakes(NamedTuple):
 def surest_mistakes(scores: Scores, labels: Sequence[int], most: int) -> Mistakes:
     """The images whose first class is wrong, those first that are surest of it; `scores` is [images, classes]."""
     expected = np.asarray(labels)
-    are_shares = _are_shares(np.asarray(scores[:_CHUNK], np.float64))
+    are_shares = _are_shares(np.asarray(scores[:CHUNK], np.float64))
     total, surest = 0, list[Mistake]()
-    for start in range(0, len(scores), _CHUNK):
-        chunk = np.asarray(scores[start : start + _CHUNK])
+    for start in range(0, len(scores), CHUNK):
+        chunk = np.asarray(scores[start : start + CHUNK])
         first = chunk.argmax(axis=1)
-        wrong = np.flatnonzero(first != expected[start : start + _CHUNK])
+        wrong = np.flatnonzero(first != expected[start : start + CHUNK])
         shares = _first_shares(chunk[wrong].astype(np.float64), are_shares)
         total += len(wrong)
         mistakes = (

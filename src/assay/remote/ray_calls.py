@@ -18,7 +18,8 @@ LOCAL = "local"
 """In place of an address: a cluster of this machine alone, which ends with the run."""
 
 _QUESTIONS = 5
-_CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 5.0
+"""For which something that listens may take to answer."""
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """By which a client of gRPC, as Ray's is, begins: HTTP/2's preface, and settings that are none."""
 _SETTINGS = 4
@@ -67,7 +68,7 @@ def _require_answer(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if not (colon and host and "/" not in host and port.isdecimal()):
         return
-    with socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS) as connection:
+    with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS) as connection:
         # Of what is encrypted, only Ray itself can tell.
         if os.environ.get("RAY_USE_TLS", "0") == "0" and not _greets(connection):
             raise OSError("what listens there is no Ray")
