@@ -19,7 +19,7 @@ from typing import Any
 import onnx
 import pytest
 
-from assay import demo
+from assay import demo, units
 from assay.data.sources import info_file
 from assay.errors import AssayError, DatasetError, ModelError
 from assay.models import onnx_file
@@ -173,7 +173,8 @@ def test_an_archive_that_unpacks_to_much_is_refused_before_it_does(tmp_path: Pat
     _archive(tmp_path / "bomb.pth", {**members, storage: bytes(2048 * MIB)}, zipfile.ZIP_DEFLATED)
     ended = limits.run(["export", "bomb.pth", "--arch=squeezenet1_0", "-o", "model.onnx"], tmp_path)
     assert ended.status == 1
-    assert "assay: bomb.pth has 2.0 MiB and would unpack to 2.0 GiB" in ended.said
+    packed = units.memory((tmp_path / "bomb.pth").stat().st_size)
+    assert f"assay: bomb.pth has {packed} and would unpack to 2.0 GiB" in ended.said
     assert ended.peak_bytes < 1500 * MIB
 
 

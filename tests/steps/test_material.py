@@ -92,7 +92,7 @@ def test_mobilenet_from_onnx(material: Path, tmp_path: Path) -> None:
     assert_golden_top5(run, material / "golden" / "top5_mobilenet_v1_0.25_224.csv")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["mnn", "openvino"])
 @pytest.mark.parametrize(
     ("model", "right"), [("squeezenet1_0_dc_torchvision", SQUEEZENET), ("mobilenet_v1_0.25_224", MOBILENET)]
