@@ -11,8 +11,7 @@ from assay import units
 from assay.records import BatchResult, RunRecord
 from assay.steps.results import RUN_RECORD
 from assay.storage import store
-from assay.tuning.records import TrialState, Tuning, TuningTrial
-from assay.tuning.tune import RECORD
+from assay.tuning.records import RECORD, TrialState, Tuning, TuningTrial
 
 _FOLDERS = (".", "tune")
 """Where the record of a search lies, seen from the folder of the run that it is the search of."""

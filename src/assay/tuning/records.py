@@ -12,6 +12,9 @@ from assay.records.machine import Environment
 from assay.records.measurement import BatchResult, Estimate, PairedAccuracy
 from assay.records.model import CompiledModel, OnnxModel
 
+RECORD = "tuning.json"
+"""The file of a search's record, in its folder."""
+
 Objective = Literal["throughput", "latency", "end-to-end"]
 """The interface throughput at the best batch size, the p99 latency at the smallest, or the whole way's throughput."""
 TrialState = Literal["right", "slower", "wrong", "failed", "too large"]

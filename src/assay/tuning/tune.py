@@ -30,12 +30,11 @@ from assay.tuning.eight_bit_models import Quantizer
 from assay.tuning.finish import end, seconds_of
 from assay.tuning.optuna_search import INTERRUPTED, Study, require_study
 from assay.tuning.progress_of_search import Search
-from assay.tuning.records import Tuning
+from assay.tuning.records import RECORD, Tuning
 from assay.tuning.request import TUNED_BATCHES, Goal, TuneRequest, space_of
 from assay.tuning.space import Space
 from assay.tuning.yardstick import Yardstick, frontier
 
-RECORD = "tuning.json"
 STUDY = "study.sqlite"
 LAYOUT = Folder(
     (Place(RECORD, Tuning), Place(RUN_RECORD, RunRecord), Place(STUDY), Place(f"{STUDY}-journal")),
