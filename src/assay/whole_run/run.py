@@ -30,7 +30,6 @@ from assay.steps.trained_network import PUBLISHED
 from assay.storage import store
 from assay.tuning.records import Tuning
 from assay.tuning.request import TUNED_BATCHES, Goal
-from assay.tuning.tune import SearchFolder, find_fastest
 from assay.whole_run.outcome import Outcome
 from assay.whole_run.request import USUAL_BATCHES, RunRequest
 
@@ -164,6 +163,9 @@ def _search(request: RunRequest, model: OnnxModel, data: Data, out: Path) -> Tun
     """The search for the fastest artifact; None if none was asked for."""
     if request.tune is None:
         return None
+    # On demand: a search takes more to import than all else that a finished run does.
+    from assay.tuning.tune import SearchFolder, find_fastest
+
     assert isinstance(data, PreparedDataset)  # noqa: S101 - a search without one is refused
     calibration = None
     if request.calibration is not None:
