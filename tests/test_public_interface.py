@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import pydoc
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import assay
 from assay.cli.main import parser
-from assay.errors import UsageError
+from assay.errors import RecordError, UsageError
 from assay.records import BenchOutcome, InterleavedOutcome
+from assay.steps import keywords
+from tests.messages import assert_says
 from tests.sample_folders import SAMPLES
 
 TINY: dict[str, Any] = {"resize": 36, "crop": 32, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
@@ -126,3 +130,50 @@ def test_repair_knows_by_its_records_what_a_folder_is(tmp_path: Path) -> None:
     content[-1] ^= 1
     shard.write_bytes(content)
     assert assay.repair(str(tmp_path / "p")) == (shard,)
+
+
+@pytest.mark.parametrize("batch", ["16", [], 16.5, True, ["1"]])
+def test_a_batch_size_that_is_none_is_one_line(batch: Any, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"images": str(SAMPLES / "images"), "labels": str(SAMPLES / "labels.txt"), **TINY}
+    with pytest.raises(UsageError) as caught:
+        assay.run(str(SAMPLES / "tiny.onnx"), batch=batch, out=tmp_path / "RUN", **given)
+    assert_says(caught, f"batch is {batch!r}", "give a whole number, or a list of some, as batch")
+
+
+def test_an_integer_of_any_type_is_a_batch_size() -> None:
+    assert keywords.sizes(np.int64(16)) == [16]  # type: ignore[arg-type]  # which a caller may not know
+    assert keywords.sizes(np.array([1, 16])) == [1, 16]  # type: ignore[arg-type]  # likewise
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "said"),
+    [
+        (assay.bench, {"synthetic": True, "duration": math.nan}, "duration is nan"),
+        (assay.bench, {"synthetic": True, "wait_idle": math.inf}, "wait_idle is inf"),
+        (assay.compare, {"max_drop": math.nan}, "max_drop is nan"),
+        (assay.tune, {"data": "P", "budget": math.nan}, "budget is nan"),
+    ],
+)
+def test_a_figure_that_is_not_finite_is_refused_before_anything_is_done(
+    step: Any, options: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    place = {} if step is assay.compare else {"out": tmp_path / "OUT"}
+    with pytest.raises(UsageError) as caught:
+        step("absent", **place, **options)
+    assert_says(caught, said, "give a finite number as")
+    assert not (tmp_path / "OUT").exists()
+
+
+def test_nothing_to_judge_show_or_measure_is_refused() -> None:
+    with pytest.raises(UsageError, match="no record is given"):
+        assay.compare([])
+    with pytest.raises(UsageError, match="no record is given"):
+        assay.report([])
+    with pytest.raises(UsageError, match="nothing to measure"):
+        assay.bench([], synthetic=True, out="OUT")
+
+
+def test_one_name_of_a_record_is_not_taken_for_several() -> None:
+    assert assay.to_rows("guide:T4") == assay.to_rows(["guide:T4"])
+    with pytest.raises(RecordError, match="no run at absent"):
+        assay.to_rows("absent")

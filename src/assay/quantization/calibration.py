@@ -139,7 +139,7 @@ def calibration_data(path: Path) -> CalibrationData:
 
 
 def check(model: OnnxModel, data: CalibrationData, scheme: Scheme) -> None:
-    """Raises where an option names what there is not, or the images are not the model's."""
+    """Raises where an option names something unknown, or the images are not the model's."""
     calibrator, images = scheme.calibrator, scheme.images
     if calibrator not in ranges.CALIBRATORS:
         raise UnknownNameError("calibrator", calibrator, ranges.CALIBRATORS)

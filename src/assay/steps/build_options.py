@@ -76,7 +76,7 @@ class BuildRequest:
         return options, run
 
     def check_build(self, batch: int) -> None:
-        """Raises if an option names what there is not; with `auto`, trying each backend tells."""
+        """Raises if an option names something unknown; with `auto`, trying each backend tells."""
         if not self.is_auto:
             self.options(batch)
 

@@ -25,7 +25,7 @@ from assay.score import gates as score_gates
 from assay.score import paired as score_paired
 from assay.score import speed_table as score_speed
 from assay.steps import results
-from assay.steps.keywords import StrPath, paths, several, takes
+from assay.steps.keywords import StrPath, paths, several, some_paths, takes
 from assay.storage import store
 
 DEFAULT_MAX_DROP = 1.0
@@ -40,7 +40,7 @@ def gates_of(
     references: Sequence[Reference],
     subject: RunRecord | ReportedRun | None = None,
 ) -> list[Gate]:
-    """The gates of a command; raises where one is not understood or names a reference that there is not.
+    """The gates of a command; raises where one is not understood or names an unknown reference.
 
     The default gate is `top1-drop`: against each reference that has an accuracy, where it counts as asked for, or
     against what is published of the model, where it does not. What is of speed alone gets none, and reported figures
@@ -193,7 +193,7 @@ def compare(request: CompareRequest) -> Comparison:
 
     If nothing is named to hold them against, the first stands beside the others, and no gate can name one.
     """
-    places, against = paths(request.records), paths(request.against)
+    places, against = some_paths(request.records, "record"), paths(request.against)
     loaded = [_loaded(place) for place in places]
     names = [name for name, _ in loaded]
     if repeated := next((name for name in names if names.count(name) > 1), None):

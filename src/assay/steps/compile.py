@@ -35,7 +35,7 @@ class CompileRequest(BuildRequest, TransformChoice):
     progress: Progress = Silent()
 
     def described(self) -> tuple[OnnxModel, int]:
-        """The model and its batch size; raises if options name what there is not."""
+        """The model and its batch size; raises if an option names something unknown."""
         if "," in (self.device or ""):
             raise UsageError(
                 f"an artifact is for one device, not for {self.device}",

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+import math
+import operator
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
+
+from assay.errors import Option, Remedy, UsageError
 
 P = ParamSpec("P")
 Request = TypeVar("Request", contravariant=True)
@@ -19,7 +23,7 @@ StrPath = str | Path
 """A path, or its text."""
 
 
-class Step(Protocol[P, Request, Result]):
+class PublicStep(Protocol[P, Request, Result]):
     """A function of a request."""
 
     @overload
@@ -28,28 +32,46 @@ class Step(Protocol[P, Request, Result]):
     def __call__(self, *arguments: P.args, **options: P.kwargs) -> Result: ...
 
 
-def takes(kind: Callable[P, Request]) -> Callable[[Callable[[Request], Result]], Step[P, Request, Result]]:
+def takes(kind: Callable[P, Request]) -> Callable[[Callable[[Request], Result]], PublicStep[P, Request, Result]]:
     """Makes a function of a request callable with the request's fields as well; `kind` is the request's class."""
 
-    def decorate(work: Callable[[Request], Result]) -> Step[P, Request, Result]:
+    def decorate(work: Callable[[Request], Result]) -> PublicStep[P, Request, Result]:
         @functools.wraps(work)
         def step(*arguments: Any, **options: Any) -> Result:
             if len(arguments) == 1 and not options and isinstance(arguments[0], cast(type, kind)):
-                return work(cast(Request, arguments[0]))
-            signature.bind(*arguments, **options)
-            return work(kind(*arguments, **options))
+                request = cast(Request, arguments[0])
+            else:
+                signature.bind(*arguments, **options)
+                request = kind(*arguments, **options)
+            _require_finite(request)
+            return work(request)
 
         signature = inspect.signature(kind)
         returned = inspect.signature(work).return_annotation
         step.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
-        return cast("Step[P, Request, Result]", step)
+        return cast("PublicStep[P, Request, Result]", step)
 
     return decorate
+
+
+def _require_finite(request: object) -> None:
+    """Raises `UsageError` for a figure that none compares with: a duration that is not a number would never end."""
+    for name, value in vars(request).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{name} is {value}", remedy=Remedy("give a finite number as {}", Option(name)))
 
 
 def paths(given: StrPath | Sequence[StrPath]) -> list[Path]:
     """One path or several, as a list."""
     return [Path(given)] if isinstance(given, (str, Path)) else [Path(one) for one in given]
+
+
+def some_paths(given: StrPath | Sequence[StrPath], what: str) -> list[Path]:
+    """One path or several; raises `UsageError` where there is none: of nothing, nothing fails."""
+    listed = paths(given)
+    if not listed:
+        raise UsageError(f"no {what} is given", remedy=Remedy("give one or more"))
+    return listed
 
 
 def several(given: str | Sequence[str]) -> list[str]:
@@ -58,10 +80,20 @@ def several(given: str | Sequence[str]) -> list[str]:
 
 
 def sizes(given: int | Sequence[int] | None) -> list[int] | None:
-    """One batch size or several, as a list."""
+    """One batch size or several, as a list; an integer of any type is one. Raises `UsageError` for anything else."""
     if given is None:
         return None
-    return [given] if isinstance(given, int) else list(given)
+    remedy = Remedy("give a whole number, or a list of some, as {}", Option("batch"))
+    wrong = UsageError(f"batch is {given!r}", remedy=remedy)
+    if isinstance(given, str):  # a sequence too, of its digits
+        raise wrong
+    listed = list(given) if isinstance(given, Iterable) else [given]
+    if not listed or any(isinstance(one, bool) for one in listed):
+        raise wrong
+    try:
+        return [operator.index(one) for one in listed]
+    except TypeError as error:
+        raise wrong from error
 
 
 def path(given: StrPath | None) -> Path | None:

@@ -12,13 +12,17 @@ from assay.steps import compare, results
 Row = dict[str, str | int | float | None]
 
 
-def to_rows(records: Iterable[RunRecord | ReportedRun | str | Path]) -> list[Row]:
+Given = RunRecord | ReportedRun | str | Path
+
+
+def to_rows(records: Given | Iterable[Given]) -> list[Row]:
     """A row a batch size with the same keys in each; a figure that there is none of is None.
 
     Throughputs are in images a second, latencies in seconds, accuracies in percent; `_low` and `_high` are the ends of
     a 95 % interval.
     """
-    loaded = [results.load_record(Path(one)) if isinstance(one, (str, Path)) else one for one in records]
+    given = [records] if isinstance(records, (RunRecord, ReportedRun, str, Path)) else records
+    loaded = [results.load_record(Path(one)) if isinstance(one, (str, Path)) else one for one in given]
     rows = [row for record in loaded for row in _rows(record)]
     keys = list(dict.fromkeys(key for row in rows for key in row))
     return [{key: row.get(key) for key in keys} for row in rows]

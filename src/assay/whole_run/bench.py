@@ -105,7 +105,9 @@ class BenchRequest(BuildRequest, TransformChoice):
         )
 
     def check(self) -> None:
-        """Raises `UsageError` if options exclude each other."""
+        """Raises `UsageError` if options exclude each other, or nothing is given to measure."""
+        if not self.subjects:
+            raise UsageError("nothing to measure", remedy=Remedy("give one artifact or model, or more"))
         sources = [name for name in ("data", "images", "synthetic") if getattr(self, name) not in (None, False)]
         if len(sources) != 1:
             raise UsageError(

@@ -113,7 +113,7 @@ class RunRequest(BuildRequest, TransformChoice):
         )
 
     def check(self) -> None:
-        """Raises if an option names what there is not, two exclude each other, or images and labels differ."""
+        """Raises if an option names something unknown, two exclude each other, or images and labels differ."""
         for batch in self.batches or USUAL_BATCHES:
             self.build.check_build(batch)
         if self.no_prepare and self.on_error == "skip":

@@ -111,7 +111,7 @@ def _model(request: RunRequest, out: Path) -> OnnxModel:
             )
         )
     backend = request.backend or USUAL_BACKEND
-    # Of `auto` each backend is tried with what there is; a search is worth the time that one more takes.
+    # Of `auto` each backend is tried on the images as they are; a search is worth the time that one more takes.
     pt2 = request.tune is not None or (not request.is_auto and registry.get(backend).starts_from == "exported program")
     return export(request.export(out / "model.onnx", pt2))
 
