@@ -9,6 +9,7 @@ from pathlib import Path
 from assay import demo
 from assay.data.transform import TransformChoice
 from assay.records import Runnable
+from assay.score.gates import parse
 from assay.steps.adopt import adopt
 from assay.steps.artifact import compile_into
 from assay.steps.build_options import BuildRequest
@@ -39,7 +40,7 @@ def prove() -> list[Claim]:
                 Path(folder) / f"bench-{number}",
                 Measuring(length=Length(seconds=SECONDS)),
             )
-            found[compare_in_turn(records, [GATE]).verdicts[0].checks[0].verdict] += 1
+            found[compare_in_turn(records, [parse(GATE)]).verdicts[0].checks[0].verdict] += 1
     told = ", ".join(f"{count} {word}" for word, count in sorted(found.items()))
     name = f"{GATE} of one artifact against itself, {REPEATS} times"
     return [

@@ -14,7 +14,7 @@ import pytest
 
 import assay
 from assay.cli.main import parser
-from assay.errors import RecordError, UsageError
+from assay.errors import RecordError, UnknownNameError, UsageError
 from assay.records import BenchOutcome, InterleavedOutcome
 from assay.steps import keywords
 from tests.messages import assert_says
@@ -90,6 +90,12 @@ def test_bench_measures_files_a_model_and_records(tmp_path: Path) -> None:
     in_turn = assay.bench([compiled, one], synthetic=True, iterations=4, interleave=True, out=tmp_path / "TURNS")
     assert isinstance(in_turn, InterleavedOutcome)
     assert list(in_turn.outcomes) == ["A", "B"]
+    for option in ({"set": {"threads": "1"}}, {"batch": 4}):
+        with pytest.raises(UsageError, match=f"is compiled already; leave {next(iter(option))} away"):
+            assay.bench(one, synthetic=True, iterations=3, out=tmp_path / "NOTHING", **option)
+    with pytest.raises(UnknownNameError, match="nonsense"):
+        assay.bench([compiled, one], synthetic=True, interleave=True, gate="nonsense>=1", out=tmp_path / "NONE")
+    assert not (tmp_path / "NONE").exists()
 
 
 @pytest.mark.parametrize(

@@ -220,13 +220,12 @@ def compare(request: CompareRequest) -> Comparison:
     )
 
 
-def compare_in_turn(records: Mapping[str, RunRecord], gates: Sequence[str]) -> Comparison:
+def compare_in_turn(records: Mapping[str, RunRecord], gates: Sequence[Gate]) -> Comparison:
     """The first of several runs that were measured in turn, by their letters, beside the others; judged by gates."""
     (name, subject), *others = records.items()
     references = [Reference(name=letter, described=letter, run=run) for letter, run in others]
     # Speeds alone were measured: there is no accuracy that a default gate could be about.
-    asked = [score_gates.parse(text) for text in gates]
-    verdict = judge(subject, asked, references)
+    verdict = judge(subject, gates, references)
     return Comparison(
         records=(name,),
         verdicts=(verdict,),

@@ -15,6 +15,7 @@ from assay.measure.machine import Patience
 from assay.progress import Progress, Silent
 from assay.records import BenchOutcome, CompiledModel, InterleavedOutcome, PreparedDataset, Runnable, RunRecord
 from assay.remote.bench import Spread
+from assay.score import gates as score_gates
 from assay.steps.adopt import describe
 from assay.steps.artifact import find_compiled, load_compiled
 from assay.steps.bench import bench_all
@@ -201,12 +202,13 @@ def bench(request: BenchRequest) -> BenchOutcome | InterleavedOutcome | Scenario
 
 
 def _in_turn(request: BenchRequest, out: Path) -> InterleavedOutcome:
+    gates = [score_gates.parse(text) for text in several(request.gate)]  # before it takes minutes
     data = _data(request)
     with locks.lock(out):
         records = bench_interleaved(_runnables(request, data), data, out, request.measuring, command=request.command)
     return InterleavedOutcome(
         outcomes={letter: _outcome(record) for letter, record in records.items()},
-        comparison=compare_in_turn(records, several(request.gate)),
+        comparison=compare_in_turn(records, gates),
     )
 
 
@@ -247,6 +249,7 @@ def _runnables(request: BenchRequest, data: Data) -> list[Runnable]:
     runnables: list[Runnable] = []
     for given in request.subjects:
         if isinstance(given, Runnable):
+            _refuse_build_options(request, given.compiled.file.path, "set")
             runnables.append(given)
             continue
         compiled = given if isinstance(given, CompiledModel) else _compiled(Path(given))
@@ -273,8 +276,8 @@ def _is_artifact(given: Given) -> bool:
     return Path(given).exists() and find_compiled(Path(given)) is not None
 
 
-def _refuse_build_options(request: BenchRequest, artifact: Path) -> None:
-    """Raises if an option says how to compile what is compiled already, and so would be passed over."""
+def _refuse_build_options(request: BenchRequest, artifact: Path, *settled: str) -> None:
+    """Raises if an option would be passed over: one that says how to compile, or one that is settled otherwise."""
     names = [
         "batch",
         "backend",
@@ -283,8 +286,9 @@ def _refuse_build_options(request: BenchRequest, artifact: Path) -> None:
         "input",
         "output",
         *(one.name for one in fields(TransformChoice)),
+        *settled,
     ]
-    given = [name for name in names if getattr(request, name) is not None]
+    given = [name for name in names if getattr(request, name) not in (None, {})]
     if request.workers is not None and "device" in given:
         # Several devices say who shares the run, and not what to compile for.
         given.remove("device")
