@@ -27,6 +27,9 @@ class Progress(Protocol):
     def note(self, message: str) -> None:
         """Something that the user should know."""
 
+    def warn(self, message: str) -> None:
+        """Something to know before trusting what is made: what an input left open, and how it was read."""
+
 
 class Silent:
     """Tells nothing."""
@@ -43,9 +46,15 @@ class Silent:
     def note(self, message: str) -> None:
         """Nothing."""
 
+    def warn(self, message: str) -> None:
+        """Nothing."""
+
 
 class Lines(Silent):
     """A line a step on standard error."""
+
+    def __init__(self) -> None:
+        self._warned: set[str] = set()
 
     def finish(self, step: str, subject: str, detail: str, seconds: float | None) -> None:
         """Prints the step's line."""
@@ -56,6 +65,12 @@ class Lines(Silent):
         """Prints the message."""
         self._print(f"{'note':<9}{message}")
 
+    def warn(self, message: str) -> None:
+        """Prints the message, once."""
+        if message not in self._warned:
+            self._warned.add(message)
+            self._print(f"{'warning':<9}{message}")
+
     def _print(self, line: str) -> None:
         print(visible(line), file=sys.stderr, flush=True)  # noqa: T201 - this is where progress is printed
 
@@ -64,6 +79,7 @@ class Terminal(Lines):
     """A line a step, and under them a bar for the step that is at work."""
 
     def __init__(self) -> None:
+        super().__init__()
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

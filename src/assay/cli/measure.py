@@ -26,7 +26,6 @@ from assay.cli.options import (
 )
 from assay.cli.scenario import scenario_options
 from assay.errors import EXIT_DONE, EXIT_GATE
-from assay.units import visible
 
 if TYPE_CHECKING:
     from assay.loadgen.records import ScenarioOutcome
@@ -168,5 +167,5 @@ def _measurements(outcome: BenchOutcome) -> list[str]:
         if result.profile is not None:
             parts.append(f"batch {result.batch} · costliest nodes\n{table.profile(result.profile)}")
     if outcome.run.warnings:
-        parts.append("\n".join(f"warning  {visible(warning)}" for warning in outcome.run.warnings))
+        parts.append(table.warnings(outcome.run.warnings))
     return parts

@@ -19,7 +19,8 @@ from PIL import Image
 
 from assay.data import decoder
 from assay.errors import ImageError, Option, Remedy, UnknownNameError, UsageError
-from assay.records import LARGEST_SIDE, ImageTransform, Interpolation
+from assay.progress import Progress
+from assay.records import LARGEST_SIDE, ImageTransform, Interpolation, transform_warnings
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -99,6 +100,15 @@ def choose(
             remedy=Remedy("give {}, or {} and {}", Option("preset"), Option("resize"), Option("crop", side)),
         )
     return transform, source
+
+
+def tell_transform(source: str, progress: Progress) -> None:
+    """Notes where a transform comes from, or warns of one that is assumed."""
+    warnings = transform_warnings(source)
+    for warning in warnings:
+        progress.warn(warning)
+    if not warnings:
+        progress.note(f"transform: {source}")
 
 
 def _three(name: str, values: Sequence[float]) -> tuple[float, float, float]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from assay import units
 from assay.loadgen.records import ScenarioOutcome, ScenarioRecord
+from assay.render import table
 from assay.render.columns import aligned
-from assay.render.table import verdict
 
 _LATENCIES = ("p50", "p90", "p95", "p99", "max")
 
@@ -15,8 +15,8 @@ def scenario(outcome: ScenarioOutcome, place: str) -> str:
     record = outcome.scenario
     parts = [_table(record), "\n".join([*_accuracy(record), *_result(record)])]
     if record.warnings:
-        parts.append("\n".join(f"warning  {warning}" for warning in record.warnings))
-    parts.append(verdict(outcome.verdict, place))
+        parts.append(table.warnings(record.warnings))
+    parts.append(table.verdict(outcome.verdict, place))
     return "\n\n".join(parts)
 
 

@@ -16,7 +16,7 @@ from assay.quantization import layers, qdq, quantize, sensitivity
 from assay.quantization.calibration import STEP_SECONDS, CalibrationData, Pixels, Scheme
 from assay.quantization.quantize import QuantizeRequest
 from assay.records import Calibration, LayerCost, OnnxModel, Sensitivity
-from assay.steps.adopt import describe
+from assay.steps.adopt import describe, tell
 
 SENSITIVITY_IMAGES = 8
 
@@ -76,7 +76,7 @@ def measure_sensitivity(
 def sensitivity_of(request: QuantizeRequest) -> Sensitivity:
     """What each layer of the model of a request costs in 8 bits; nothing is written."""
     model = describe(Path(request.model), request.transform, request.output)
-    request.progress.note(f"transform: {model.transform_source}")
+    tell(model, request.progress)
     data = calibration_step.calibration_data(Path(request.calibration))
     return measure_sensitivity(model, data, request.scheme, progress=request.progress)
 

@@ -27,7 +27,7 @@ from assay.records import (
     Quantization,
 )
 from assay.score import parity as score_parity
-from assay.steps.adopt import describe, record_of, step_of
+from assay.steps.adopt import describe, record_of, step_of, tell
 from assay.steps.check_images import PARITY_IMAGES, normalised_demo_images
 from assay.steps.keywords import StrPath, several, takes
 from assay.steps.parity import open_reference
@@ -82,7 +82,7 @@ class QuantizeRequest(TransformChoice):
 def quantize(request: QuantizeRequest) -> OnnxModel:
     """Quantizes a model to int8 (QDQ), calibrated on images; writes it with its record beside it."""
     model = describe(Path(request.model), request.transform, request.output)
-    request.progress.note(f"transform: {model.transform_source}")
+    tell(model, request.progress)
     data = calibration_step.calibration_data(Path(request.calibration))
     return quantize_to(model, data, Path(request.out), request.scheme, progress=request.progress)
 

@@ -76,6 +76,7 @@ from assay.records.model import (
     Runnable,
     Sensitivity,
     TensorSpec,
+    transform_warnings,
 )
 
 __all__ = [
@@ -150,4 +151,5 @@ __all__ = [
     "VerdictWord",
     "WarmUp",
     "WorkerIdentity",
+    "transform_warnings",
 ]

@@ -38,6 +38,8 @@ class Dataset(Record, frozen=True, kw_only=True):
     """Images left out of `names` because they could not be decoded and the user asked to go on."""
     warnings: tuple[ImageWarning, ...] = ()
     """Images among `names` whose data is damaged: the decoder made up what was missing, and said so."""
+    assumptions: tuple[str, ...] = ()
+    """What the images or their labels left open, and how that was read."""
 
     def __post_init__(self) -> None:
         require(len(self.names) > 0, "images")

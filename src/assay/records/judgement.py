@@ -58,6 +58,8 @@ class Verdict(Record, frozen=True, kw_only=True):
     model_sha256: str | None
     dataset_fingerprint: str | None
     checks: tuple[Check, ...]
+    warnings: tuple[str, ...] = ()
+    """What to know before trusting it: those of the run that was judged."""
 
     @property
     def word(self) -> VerdictWord | None:

@@ -47,6 +47,11 @@ class ImageTransform(Record, frozen=True, kw_only=True):
     std: tuple[Divisor, Divisor, Divisor]
 
 
+def transform_warnings(source: str) -> tuple[str, ...]:
+    """The warning of a transform whose source says that it is assumed; none of any other."""
+    return (f"transform: {source}; give it if the model was trained otherwise",) if "assumed" in source else ()
+
+
 class PublishedAccuracy(Record, frozen=True, kw_only=True):
     """An accuracy in percent that somebody published, and the data set that it belongs to."""
 
@@ -175,11 +180,18 @@ class OnnxModel(Record, frozen=True, kw_only=True):
     """The same network as `torch.export` writes it, for float32 N×3×H×W of any N; where it was asked for."""
     quantization: Quantization | None = None
     """How assay put it into 8 bits; None where it is float, or where another tool did."""
+    assumptions: tuple[str, ...] = ()
+    """What its checkpoint left open, and how that was read."""
 
     def __post_init__(self) -> None:
         require(len(self.input.shape) == 4, "an input of rank 4")
         sides = self.output.shape[1:]
         require(bool(sides) and all(isinstance(side, int) and side > 0 for side in sides), "an output of N×classes")
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before trusting its scores: what was assumed, the transform included."""
+        return (*transform_warnings(self.transform_source), *self.assumptions)
 
     @property
     def classes(self) -> int:

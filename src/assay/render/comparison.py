@@ -9,13 +9,17 @@ from collections.abc import Mapping
 from assay.records import Comparison, SpeedTable
 from assay.render.paired import paired
 from assay.render.speed import speed
-from assay.render.table import verdict
+from assay.render.table import verdict, warnings
 from assay.units import visible
 
 
 def comparison(compared: Comparison, results: Mapping[str, str]) -> str:
     """Each record's own results where it has any, the table of speeds, and the verdicts last."""
-    parts = [f"{visible(name)}\n\n{results[name]}" for name in compared.records if name in results]
+    parts = [
+        "\n\n".join([visible(name), results[name], *([warned] if (warned := warnings(verdict.warnings)) else [])])
+        for name, verdict in zip(compared.records, compared.verdicts, strict=True)
+        if name in results
+    ]
     if compared.table is not None:
         parts.append(speed(compared.table, noted_elsewhere=compared.gated))
     for name, judged in zip(compared.records, compared.verdicts, strict=True):

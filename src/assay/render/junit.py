@@ -28,6 +28,8 @@ def junit(compared: Comparison, allow_inconclusive: bool = False) -> str:
                 _below(case, "system-out", _text(check))
             else:
                 _below(case, outcome, _text(check), message=check.reason, type=check.verdict)
+        if verdict.warnings:
+            _below(suite, "system-out", "\n".join(f"warning {warning}" for warning in verdict.warnings))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -103,6 +103,11 @@ def measurements(measured: Sequence[BatchResult], figures: Sequence[Figures]) ->
     return "\n\n".join(parts)
 
 
+def warnings(told: Sequence[str]) -> str:
+    """A line a warning; empty if there are none."""
+    return "\n".join(f"warning  {visible(warning)}" for warning in told)
+
+
 def verdict(judged: Verdict, place: str) -> str:
     """A line a gate, what is noted beside it, and the verdict."""
     lines = []

@@ -32,6 +32,7 @@ def judge(
         model_sha256=run.model.sha256 if run else None,
         dataset_fingerprint=run.dataset.fingerprint if run and run.dataset else None,
         checks=tuple(_check(gate, subject, references, sides) for gate in ordered),
+        warnings=run.warnings if run else (),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from assay import units
-from assay.data.transform import TransformChoice, choose
+from assay.data.transform import TransformChoice, choose, tell_transform
 from assay.errors import RecordError
 from assay.models import external_data, onnx_file
 from assay.progress import Progress, Silent
@@ -144,8 +144,21 @@ def step_of(name: str, subject: str, out: Path, made_from: str) -> Step[OnnxMode
 
 
 def model_at(step: Step[OnnxModel], work: Callable[[], OnnxModel], progress: Progress) -> OnnxModel:
-    """The model of a step; one that was just made tells its transform."""
-    return step.done(work, progress, lambda model: progress.note(f"transform: {model.transform_source}"))
+    """The model of a step; one that was just made tells its transform, and any warns of what was assumed."""
+    model = step.done(work, progress, lambda model: tell_transform(model.transform_source, progress))
+    _warn(model, progress)
+    return model
+
+
+def tell(model: OnnxModel, progress: Progress) -> None:
+    """Tells a model's transform, and warns of what was assumed."""
+    tell_transform(model.transform_source, progress)
+    _warn(model, progress)
+
+
+def _warn(model: OnnxModel, progress: Progress) -> None:
+    for warning in model.warnings:
+        progress.warn(warning)
 
 
 def _record_beside(source: Path) -> OnnxModel | None:

@@ -149,9 +149,7 @@ def bench_one(runnable: Runnable, data: Data, folder: Path, measuring: Measuring
 
 def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[BatchResult]) -> tuple[str, ...]:
     """What a reader of the record should know before trusting its figures."""
-    warnings = []
-    if "assumed" in classifier.transform_source:
-        warnings.append(f"transform: {classifier.transform_source}")
+    warnings = [*classifier.warnings, *(used.assumptions if used is not None else ())]
     if any(result.accuracy.label_shift for result in results if result.accuracy is not None):
         warnings.append(score_accuracy.SHIFTED)
     if used is not None and used.skipped:

@@ -10,7 +10,7 @@ from assay.errors import Option, Remedy, UsageError
 from assay.progress import Progress, Silent
 from assay.records import BuildOptions, CompiledModel, OnnxModel
 from assay.steps import artifact
-from assay.steps.adopt import describe
+from assay.steps.adopt import describe, tell
 from assay.steps.build_options import BuildRequest, batch_sizes
 from assay.steps.choose_backend import Wanted, resolve
 from assay.steps.keywords import StrPath, takes
@@ -42,7 +42,7 @@ class CompileRequest(BuildRequest, TransformChoice):
                 remedy=Remedy("give one {}; several are for run and bench", Option("device")),
             )
         model = describe(Path(self.model), self.transform, self.output)
-        self.progress.note(f"transform: {model.transform_source}")
+        tell(model, self.progress)
         asked = None if self.batch is None else [self.batch]
         (batch,) = batch_sizes(model, asked, [USUAL_BATCH], self.progress)
         return model, batch

@@ -47,7 +47,9 @@ def describe(
 
 
 def tell(dataset: Dataset, progress: Progress) -> None:
-    """Says what was passed over and what failed."""
+    """Says what was assumed, what was passed over and what failed."""
+    for assumption in dataset.assumptions:
+        progress.warn(assumption)
     if dataset.skipped:
         progress.note(f"skipped {len(dataset.skipped)} files, no images by their names: {units.names(dataset.skipped)}")
     if dataset.failures:

@@ -14,7 +14,7 @@ from assay.errors import DatasetError, UsageError
 from assay.progress import Progress, Silent
 from assay.records import ImagePrediction, OnnxModel, PredictionList
 from assay.score.accuracy import best
-from assay.steps.adopt import describe
+from assay.steps.adopt import describe, tell
 from assay.steps.keywords import StrPath, path, paths, takes
 from assay.steps.parity import Rows, open_reference
 
@@ -40,7 +40,7 @@ def predict(request: PredictRequest) -> PredictionList:
     names = _class_names(path(request.classes), classifier)
     with open_reference(classifier) as score:
         images = tuple(_predicted(Path(image), classifier, names, score) for image in paths(request.images))
-    request.progress.note(f"transform: {classifier.transform_source}")
+    tell(classifier, request.progress)
     return PredictionList(model=classifier, images=images)
 
 

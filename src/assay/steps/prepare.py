@@ -13,7 +13,7 @@ from assay.data import prepared as preparation
 from assay.data import sources
 from assay.data.prepared import RECORD, OnError, Shard
 from assay.data.sources import Source
-from assay.data.transform import TransformChoice, choose
+from assay.data.transform import TransformChoice, choose, tell_transform
 from assay.errors import Option, Remedy, UsageError
 from assay.progress import Progress, Silent
 from assay.records import ImageTransform, PreparedDataset
@@ -60,7 +60,7 @@ def prepare(request: PrepareRequest) -> PreparedDataset:
         transform, transform_source = transform_of(Path(request.like), request.transform)
     else:
         transform, transform_source = choose(request.transform, None, None)
-    request.progress.note(f"transform: {transform_source}")
+    tell_transform(transform_source, request.progress)
     return prepare_with(request, transform)
 
 

@@ -18,7 +18,7 @@ from assay.quantization.calibration import Scheme
 from assay.records import OnnxModel, Performance, Predictions, PreparedDataset, RunRecord
 from assay.score import accuracy
 from assay.steps import artifact, interleave, pair, prepare
-from assay.steps.adopt import describe
+from assay.steps.adopt import describe, tell
 from assay.steps.bench import check_labels, record_of
 from assay.steps.keywords import takes
 from assay.steps.measurement import MEASUREMENTS
@@ -73,7 +73,7 @@ def tune(request: TuneRequest) -> Tuning:
     """
     out, progress = Path(request.out), request.progress
     model = describe(Path(request.model), request.transform, request.output)
-    progress.note(f"transform: {model.transform_source}")
+    tell(model, progress)
     calibration = None
     if request.calibration is not None:
         # A search that is at work there is not to find other images in the place of its own.

@@ -16,7 +16,7 @@ from assay.progress import Progress, Silent
 from assay.records import BenchOutcome, CompiledModel, InterleavedOutcome, PreparedDataset, Runnable, RunRecord
 from assay.remote.bench import Spread
 from assay.score import gates as score_gates
-from assay.steps.adopt import describe
+from assay.steps.adopt import describe, tell
 from assay.steps.artifact import find_compiled, load_compiled
 from assay.steps.bench import bench_all
 from assay.steps.build_options import BuildRequest, batch_sizes, run_settings_of
@@ -258,7 +258,7 @@ def _runnables(request: BenchRequest, data: Data) -> list[Runnable]:
             runnables.append(Runnable(compiled, run_settings_of(compiled, request.set)))
             continue
         model = describe(Path(str(given)), request.transform, request.output)
-        request.progress.note(f"transform: {model.transform_source}")
+        tell(model, request.progress)
         batches = batch_sizes(model, sizes(request.batch), USUAL_BATCHES, request.progress)
         runnables += compiled_for(model, request.build, batches, Path(request.out), data, request.progress)
     return runnables

@@ -6,7 +6,6 @@ from assay.records import Figures, Record, RunRecord, Verdict, VerdictWord
 from assay.render import table
 from assay.render.paired import line
 from assay.tuning.records import Tuning
-from assay.units import visible
 
 
 class Outcome(Record, frozen=True, kw_only=True):
@@ -23,9 +22,7 @@ class Outcome(Record, frozen=True, kw_only=True):
 
 def text(outcome: Outcome, place: str) -> str:
     """What `assay run` ends with."""
-    warnings = [f"warning  {visible(warning)}" for warning in outcome.run.warnings]
     results = table.results(outcome.run.results, outcome.figures)
     pairs = [line(result.batch, result.paired) for result in outcome.run.results if result.paired is not None]
-    return "\n".join(
-        ["", results, "", *([*pairs, ""] if pairs else []), *warnings, table.verdict(outcome.verdict, place)]
-    )
+    ending = [*filter(None, [table.warnings(outcome.run.warnings)]), table.verdict(outcome.verdict, place)]
+    return "\n".join(["", results, "", *([*pairs, ""] if pairs else []), *ending])
