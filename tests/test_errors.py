@@ -23,7 +23,7 @@ from assay.processes import child
         ("RecordError", 1),
         ("MissingExtraError", 1),
         ("UsageError", 2),
-        ("UnknownNameError", 1),
+        ("UnknownNameError", 2),
     ],
 )
 def test_every_branch_of_the_tree_has_its_exit_status(kind: str, status: int) -> None:

@@ -70,11 +70,11 @@ def test_every_option_of_a_command_is_an_argument_of_its_function(name: str) -> 
 def test_a_run_takes_strings_and_returns_what_the_command_prints(tmp_path: Path) -> None:
     out = str(tmp_path / "RUN")
     given: dict[str, Any] = {"images": str(SAMPLES / "images"), "labels": str(SAMPLES / "labels.txt"), **TINY}
-    outcome = assay.run(str(SAMPLES / "tiny.onnx"), batch=[1, 4], gate="top5>=0", out=out, **given)
+    outcome = assay.run(str(SAMPLES / "tiny.onnx"), batch=[1, 4], gate="top5>=0%", out=out, **given)
     assert [result.batch for result in outcome.run.results] == [1, 4]
     assert outcome.verdict.checks[-1].verdict == "PASS"
     assert assay.load(out).results == outcome.run.results
-    request = assay.RunRequest(str(SAMPLES / "tiny.onnx"), batch=[1, 4], gate="top5>=0", out=out, **given)
+    request = assay.RunRequest(str(SAMPLES / "tiny.onnx"), batch=[1, 4], gate="top5>=0%", out=out, **given)
     assert assay.run(request).run == outcome.run
     assert [row["batch"] for row in assay.to_rows([out, "guide:T4"])][:2] == [1, 4]
 

@@ -2,7 +2,7 @@
 
     AssayError                 exit 1   a fault of the input or the machine
     ├── UsageError             exit 2   a command line or a call that cannot be understood
-    ├── UnknownNameError                a name that is not among the known ones
+    │   └── UnknownNameError            a name that is not among the known ones
     ├── MissingExtraError               an optional package is not installed
     ├── CheckpointError                 a file of weights that cannot be used
     ├── ModelError                      an ONNX file that cannot be used
@@ -127,7 +127,7 @@ class UsageError(AssayError):
     exit_code = EXIT_USAGE
 
 
-class UnknownNameError(AssayError):
+class UnknownNameError(UsageError):
     """A name that is not among the known ones; the message lists those, the nearest first."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], remedy: Remedy | None = None) -> None:

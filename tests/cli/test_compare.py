@@ -217,14 +217,14 @@ def test_a_record_of_speed_alone_is_held_to_no_accuracy_unless_asked(capsys: pyt
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["guide:T5"], 1, "unknown record of the guide 'guide:T5'; known: "),
-        (["guide:T4", "--against", "guide:311"], 1, "guide:310, "),
+        (["guide:T5"], 2, "unknown record of the guide 'guide:T5'; known: "),
+        (["guide:T4", "--against", "guide:311"], 2, "guide:310, "),
         (
             ["guide:T4", "--against", "guide:310", "--against", "guide:310"],
             2,
             "compare against are called guide:310",
         ),
-        (["guide:T4", "--gate", "throughput/guide:310>=1"], 1, "unknown reference in gate"),
+        (["guide:T4", "--gate", "throughput/guide:310>=1"], 2, "unknown reference in gate"),
         (["{tmp}/verdict.json"], 1, "holds a record of type Verdict, not RunRecord"),
         (["{tmp}/figures.txt"], 1, "is no assay record"),
     ],

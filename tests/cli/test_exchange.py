@@ -69,7 +69,7 @@ def test_a_scenario_and_a_verdict_of_loadgen_are_shown(tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("options", "status", "said"),
     [
-        (["--set", "die=4"], 1, "unknown setting 'die'; known: dies"),
+        (["--set", "die=4"], 2, "unknown setting 'die'; known: dies"),
         (["--set", "dies=some"], 2, "whole number"),
         (["--set", "dies=1", "--set", "dies=4"], 2, "--set dies is given twice"),
         (["--set", "batch=8"], 1, "the setting says batch 8, but its rates say 16"),

@@ -46,7 +46,7 @@ def test_the_dearest_layers_are_listed(images: Path, capsys: pytest.CaptureFixtu
     ("options", "status", "said"),
     [
         (["--sensitivity", "--keep-float", "first"], 2, "leave --keep-float away"),
-        (["--keep-float", "/conv1/Cnv", "-o", "m.onnx"], 1, "known: /conv1/Conv"),
+        (["--keep-float", "/conv1/Cnv", "-o", "m.onnx"], 2, "known: /conv1/Conv"),
         (["--images", "0", "-o", "m.onnx"], 2, "give --images of 1 or more"),
     ],
 )

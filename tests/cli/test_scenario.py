@@ -19,7 +19,7 @@ BENCH = ["bench", str(demo.ONNX), *TRANSFORM, "--backend", "null"]
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (["--scenario", "online"], 1, "unknown scenario 'online'; known: offline"),
+        (["--scenario", "online"], 2, "unknown scenario 'online'; known: offline"),
         (["--scenario", "server"], 2, "give --target-qps"),
         (["--scenario", "server", "--target-qps", "0"], 2, "give a --target-qps of more than 0"),
         (
@@ -44,8 +44,8 @@ BENCH = ["bench", str(demo.ONNX), *TRANSFORM, "--backend", "null"]
         (["--scenario", "offline", "--iterations", "3"], 2, "--iterations"),
         (["--scenario", "offline", "--duration", "0"], 2, "give a --duration of more than 0"),
         (["--scenario", "offline", "--cluster", "local"], 2, "--cluster"),
-        (["--scenario", "offline", "--gate", "valid>=1"], 1, "unknown metric"),
-        (["--scenario", "offline", "--gate", "scenario/OTHER>=1"], 1, "unknown reference"),
+        (["--scenario", "offline", "--gate", "valid>=1"], 2, "unknown metric"),
+        (["--scenario", "offline", "--gate", "scenario/OTHER>=1"], 2, "unknown reference"),
         (["--scenario", "offline", "--mlperf"], 2, "MLPerf's way runs the accuracy mode too"),
         (["--mlperf"], 2, "give --mlperf with --scenario"),
         (["--target-qps", "9"], 2, "give --target-qps with --scenario"),

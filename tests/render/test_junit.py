@@ -23,7 +23,7 @@ def _judged(folder: Path, *texts: str, asked: bool = True, name: str = "RUN") ->
     return Comparison(records=(name,), verdicts=(verdict,), words=(verdict.word,))
 
 
-ALL_FOUR = ("top1-drop<=1", "top1>=48", "throughput@4>=1", "latency.p99@7<=1s")
+ALL_FOUR = ("top1-drop<=1", "top1>=48%", "throughput@4>=1", "latency.p99@7<=1s")
 """A gate that passes, one that fails, one in doubt, and one of a batch size that was not measured."""
 
 
@@ -35,7 +35,7 @@ def test_a_test_case_a_gate_valid_by_the_schema(tmp_path: Path) -> None:
     outcomes = {case.name: [type(one).__name__ for one in case.result] for case in suite}
     assert outcomes == {
         "top1-drop<=1": [],
-        "top1>=48": ["Failure"],
+        "top1>=48%": ["Failure"],
         "throughput@4>=1": ["Error"],
         "latency.p99@7<=1s": ["Error"],
     }
@@ -50,7 +50,7 @@ def test_what_nobody_asked_for_or_may_be_in_doubt_is_skipped(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ['a "b" <c> & d', "]]>", "a\x00b\x1b[31m"])
 def test_hostile_names_are_text(name: str, tmp_path: Path) -> None:
-    text = junit(_judged(tmp_path, "top1>=48", name=name))
+    text = junit(_judged(tmp_path, "top1>=48%", name=name))
     xmlschema.validate(text, schema=SCHEMA)
     (suite,) = JUnitXml.fromstring(text.encode())
     assert suite.name.replace("�", "") == name.replace("\x00", "").replace("\x1b", "")

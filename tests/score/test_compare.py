@@ -136,9 +136,9 @@ def test_an_unknown_reference_lists_the_known_ones(tmp_path: Path) -> None:
     ("gate", "word", "measured"),
     [
         ("top1>=46%", "FAIL", 45.0),
-        ("top1>=45", "PASS", 45.0),
-        ("top1>45", "FAIL", 45.0),
-        ("top1<=46", "FAIL", 47.0),
+        ("top1>=45%", "PASS", 45.0),
+        ("top1>45%", "FAIL", 45.0),
+        ("top1<=46%", "FAIL", 47.0),
         ("top1@1>=47%", "PASS", 47.0),
         ("top5>=50%", "PASS", 50.0),
     ],
@@ -156,7 +156,7 @@ def test_an_accuracy_is_no_ratio(tmp_path: Path) -> None:
 
 def test_a_model_of_few_classes_has_no_top_5(tmp_path: Path) -> None:
     run = factories.run_record([factories.result(tmp_path, correct_at=(1, 2, 2), count=2, classes=3)])
-    for gate in ("top5>=50", "top5-drop<=1"):
+    for gate in ("top5>=50%", "top5-drop<=1"):
         check = _check(run, gate, _given(top1=50.0, top5=50.0))
         assert (check.verdict, check.reason) == ("NOT COMPARABLE", "the model has fewer than 5 classes")
 
@@ -164,7 +164,7 @@ def test_a_model_of_few_classes_has_no_top_5(tmp_path: Path) -> None:
 # Accuracy that cannot be counted.
 
 
-@pytest.mark.parametrize("gate", ["top1-drop<=1.0", "top1>=1"])
+@pytest.mark.parametrize("gate", ["top1-drop<=1.0", "top1>=1%"])
 def test_a_run_that_skipped_images_is_not_comparable_with_how_many(tmp_path: Path, gate: str) -> None:
     run = _run(tmp_path, 94, dataset=factories.dataset(failed=["broken.png"]))
     check = _check(run, gate, _given(top1=47.0))
@@ -184,7 +184,7 @@ def test_random_weights_have_no_accuracy(tmp_path: Path, references: list[Refere
 def test_images_without_labels_ask_for_them(tmp_path: Path) -> None:
     speed = factories.result(tmp_path, correct_at=None)
     scored = msgspec.structs.replace(speed, predictions=factories.predictions(tmp_path, [[0.0] * 1000] * 2))
-    for gate in ("top1-drop<=1", "top1>=1"):
+    for gate in ("top1-drop<=1", "top1>=1%"):
         check = _check(factories.run_record([scored]), gate, _given(top1=47.0))
         assert check.verdict == "NOT COMPARABLE"
         assert check.reason.startswith("the images have no labels; ")
@@ -678,7 +678,7 @@ def _gates(*texts: str) -> list[Gate]:
 def test_the_verdict_holds_what_it_judged_and_accuracy_comes_first(tmp_path: Path) -> None:
     run = _run(tmp_path, 94, 94)
     verdict = compare.judge(
-        run, _gates("throughput>=1", "top1-drop<=1", "latency.max<=9s", "top5>=1"), [_given(top1=47.0)]
+        run, _gates("throughput>=1", "top1-drop<=1", "latency.max<=9s", "top5>=1%"), [_given(top1=47.0)]
     )
     assert [check.gate.metric for check in verdict.checks] == ["top1-drop", "top5", "throughput", "latency.max"]
     assert verdict.artifact_sha256 == tuple(result.compiled.file.sha256 for result in run.results)

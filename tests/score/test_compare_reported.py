@@ -281,10 +281,10 @@ def test_another_model_is_noted_beside_a_drop() -> None:
 
 def test_a_reported_accuracy_is_judged_by_itself_and_against_given_figures() -> None:
     ours = _accuracy({1: 70.0, 3: 80.0}, {1: 69.0})
-    assert _check(ours, "top1>=69.5").measured == 69.0
-    assert _check(ours, "top1@1>=69.5").verdict == "PASS"
-    assert _check(ours, "top3>=80").detail == POINT
-    missing = _check(ours, "top2>=1")
+    assert _check(ours, "top1>=69.5%").measured == 69.0
+    assert _check(ours, "top1@1>=69.5%").verdict == "PASS"
+    assert _check(ours, "top3>=80%").detail == POINT
+    missing = _check(ours, "top2>=1%")
     assert (missing.verdict, missing.reason) == ("NOT COMPARABLE", "theirs has no top-2 figure")
     given = Reference(name="given", described="given", top1=70.0)
     assert _check(ours, "top1-drop<=1", given).measured == 1.0

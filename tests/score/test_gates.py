@@ -66,7 +66,7 @@ def test_a_default_gate_is_not_asked_for() -> None:
 def test_what_is_no_gate_is_answered_with_an_example(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         gates.parse(text)
-    assert_says(caught, f"gate {text!r}", "METRIC[@BATCH][/REFERENCE] OP NUMBER", "top1-drop<=1.0")
+    assert_says(caught, f"gate {text!r}", "METRIC[@BATCH][/REFERENCE] OP NUMBER[UNIT]", "top1-drop<=1.0")
 
 
 @pytest.mark.parametrize("metric", ["top6", "top2-drop", "latency", "latency.p98", "speed", "troughput"])
@@ -85,6 +85,10 @@ def test_an_unknown_metric_lists_the_known_ones(metric: str) -> None:
         ("throughput>=100ms", "throughput takes none"),
         ("top1-drop<=1%", "top1-drop takes none"),
         ("top1>=47s", "the unit is wrong"),
+        ("top1>0.5", "the unit is missing; top1 needs %, as in top1>75%"),
+        ("top5<=90", "the unit is missing; top5 needs %"),
+        ("top1>=147%", "top1 is 100% at most"),
+        ("latency.p99<=250", "the unit is missing"),
     ],
 )
 def test_a_wrong_unit_says_which_is_wanted(text: str, wanted: str) -> None:

@@ -85,6 +85,11 @@ class RunReport:
     """None where nothing was searched."""
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before trusting the figures, and the verdict where there is one."""
+        return tuple(dict.fromkeys((*self.record.warnings, *(self.verdict.warnings if self.verdict else ()))))
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The batch size of each result, with its role where a search gave it one."""
         roles = self.search.roles if self.search is not None else ("",) * len(self.figures)

@@ -19,6 +19,8 @@ def markdown(compared: Comparison) -> str:
         parts.append(f"### {_escaped(name)}: {f'{_SIGNS[word]} {word}' if word else 'nothing to judge'}")
         if verdict.checks:
             parts.append(_table(["verdict", "gate", "found"], [_gate(check) for check in verdict.checks]))
+        if verdict.warnings:
+            parts.append("\n".join(f"- ⚠️ warning: {_escaped(warning)}" for warning in verdict.warnings))
     if compared.table is not None:
         parts.append(_speed(compared.table, compared.gated))
     if compared.paired:

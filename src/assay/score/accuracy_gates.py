@@ -15,6 +15,9 @@ from assay.score.gates import ACCURACIES, DROPS
 from assay.score.points import POINT_DECIDES
 from assay.score.sides import SUBJECT, Side
 
+_SUSPICIOUS_GAIN = 10.0
+"""Points: no deployment makes a model so much better."""
+
 
 @dataclass(frozen=True)
 class _Expected:
@@ -65,6 +68,19 @@ def drop(gate: Gate, subject: Side, reference: Reference | None, other: Side | N
     if expected.whole is None:
         return check
     return msgspec.structs.replace(check, detail=f"{detail}; {_of_sample(check, fallen, subject, expected.whole)}")
+
+
+def suspicion(check: Check) -> str | None:
+    """What is odd about a drop that was judged: an accuracy far above its reference; None if nothing is."""
+    if check.gate.metric not in DROPS or check.measured is None or check.reference is None:
+        return None
+    if check.measured > -_SUSPICIOUS_GAIN:
+        return None
+    name = check.gate.metric.removesuffix("-drop").replace("top", "top-")
+    return (
+        f"{name} is {units.points(-check.measured)} above its reference of {units.percent(check.reference)}: "
+        "check that the reference is a percentage, and of this model on these images"
+    )
 
 
 def by_itself(gate: Gate, subject: Side) -> Check:

@@ -27,12 +27,13 @@ def judge(
     name = SUBJECT if isinstance(record, RunRecord) else record.name
     subject = of(record, name, name, weights_md5)
     sides = {reference.name: of_reference(reference, weights_md5) for reference in references}
+    checks = tuple(_check(gate, subject, references, sides) for gate in ordered)
     return Verdict(
         artifact_sha256=tuple(result.compiled.file.sha256 for result in run.results) if run else (),
         model_sha256=run.model.sha256 if run else None,
         dataset_fingerprint=run.dataset.fingerprint if run and run.dataset else None,
-        checks=tuple(_check(gate, subject, references, sides) for gate in ordered),
-        warnings=run.warnings if run else (),
+        checks=checks,
+        warnings=(*(run.warnings if run else ()), *dict.fromkeys(filter(None, map(accuracy_gates.suspicion, checks)))),
     )
 
 

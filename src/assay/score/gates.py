@@ -1,8 +1,9 @@
-"""Gates, `METRIC[@BATCH][/REFERENCE] OP NUMBER`: reading them, and what they may ask.
+"""Gates, `METRIC[@BATCH][/REFERENCE] OP NUMBER[UNIT]`: reading them, and what they may ask.
 
-Metrics: `top1` … `top5` and `top1-drop`, `top5-drop` (percent and points), `throughput` (also `interface`),
-`end-to-end` and `scenario` (images/s), `latency.min|mean|median|p50|p90|p95|p99|max` (with `ms` or `s`). `/REFERENCE`
-divides by the same figure of a reference, or by another throughput of the run itself: `end-to-end/interface>=0.95`.
+Metrics: `top1` … `top5` (with `%`), `top1-drop` and `top5-drop` (points), `throughput` (also `interface`), `end-to-end`
+and `scenario` (images/s), `latency.min|mean|median|p50|p90|p95|p99|max` (with `ms` or `s`). A metric that can be read
+in two units must name its own: 0.5 of `top1` may be half or half a percent. `/REFERENCE` divides by the same figure of
+a reference, or by another throughput of the run itself: `end-to-end/interface>=0.95`.
 
 Without `@BATCH` an accuracy or a latency must hold at every batch size; a throughput is that of the best one.
 """
@@ -27,6 +28,9 @@ ACCURACIES = {f"top{k}": k for k in range(1, 6)}
 DROPS = {"top1-drop": 1, "top5-drop": 5}
 METRICS = (*THROUGHPUTS, *LATENCIES, *ACCURACIES, *DROPS)
 
+_PERCENT = frozenset(ACCURACIES)
+"""Metrics whose bound is a percentage."""
+
 _PATTERN = re.compile(
     r"(?P<metric>[a-z0-9.-]+?)(@(?P<batch>\d+))?(/(?P<reference>[^<>=]+?))?\s*(?P<operator><=|>=|<|>)\s*"
     r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|%)?"
@@ -37,14 +41,11 @@ def parse(text: str, asked: bool = True) -> Gate:
     """Reads a gate; raises where it is not one."""
     match = _PATTERN.fullmatch(text.strip())
     if match is None:
-        raise UsageError(f"gate {text!r} is not METRIC[@BATCH][/REFERENCE] OP NUMBER, as in top1-drop<=1.0")
-    metric, unit = match["metric"], match["unit"]
+        raise UsageError(f"gate {text!r} is not METRIC[@BATCH][/REFERENCE] OP NUMBER[UNIT], as in top1-drop<=1.0")
+    metric = match["metric"]
     if metric not in METRICS:
         raise UnknownNameError(f"metric in gate {text!r}", metric, METRICS)
-    is_latency = metric in LATENCIES and match["reference"] is None
-    if is_latency != (unit in ("ms", "s")) or (unit == "%" and metric not in ACCURACIES):
-        wanted = "a latency needs ms or s, as in latency.p99@1<=250ms" if is_latency else f"{metric} takes none"
-        raise UsageError(f"gate {text!r}: the unit is wrong; {wanted}")
+    _check_unit(text, match)
     return Gate(
         text=text.strip(),
         metric=metric,
@@ -52,9 +53,25 @@ def parse(text: str, asked: bool = True) -> Gate:
         # A folder may be written with a slash at its end; a reference is named without.
         reference=match["reference"].rstrip("/") if match["reference"] else None,
         operator=match["operator"],  # type: ignore[arg-type]  # the pattern admits no other
-        bound=float(match["number"]) / (1000.0 if unit == "ms" else 1.0),
+        bound=float(match["number"]) / (1000.0 if match["unit"] == "ms" else 1.0),
         asked=asked,
     )
+
+
+def _check_unit(text: str, match: re.Match[str]) -> None:
+    """Raises `UsageError` if a bound lacks its metric's unit, has another, or is a percentage above 100."""
+    metric, unit, number = match["metric"], match["unit"], match["number"]
+    divided = match["reference"] is not None
+    units: tuple[str | None, ...] = (None,)
+    wanted = f"{metric} takes none"
+    if metric in LATENCIES and not divided:
+        wanted, units = "a latency needs ms or s, as in latency.p99@1<=250ms", ("ms", "s")
+    elif metric in _PERCENT and not divided:
+        wanted, units = f"{metric} needs %, as in {metric}{match['operator']}75%", ("%",)
+    if unit not in units:
+        raise UsageError(f"gate {text!r}: the unit is {'missing' if unit is None else 'wrong'}; {wanted}")
+    if unit == "%" and float(number) > 100:
+        raise UsageError(f"gate {text!r}: {metric} is 100% at most")
 
 
 def check(gate: Gate, references: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -125,22 +126,38 @@ def paired(run: RunRecord, name: str, reference: Reference) -> tuple[Pairing, ..
 
 
 def given_reference(text: str) -> Reference:
-    """Reads `top1=47.0[,top5=78.0]`, in percent."""
+    """Reads `top1=47.0[,top5=78.0]`, in percent; raises `UsageError` for anything else, a share of 1 included."""
     figures: dict[str, float] = {}
     for part in text.split(","):
         key, _, value = part.strip().partition("=")
-        try:
-            figures[key] = float(value)
-        except ValueError:
-            figures[key] = -1.0
-        if key not in ("top1", "top5") or not 0 <= figures[key] <= 100:
-            raise UsageError(
-                f"reference {text!r} is not percentages",
-                remedy=Remedy("give {}", Option("reference", "top1=47.0[,top5=78.0]")),
-            )
+        if key in figures:
+            raise UsageError(f"reference {text!r} gives {key} twice", remedy=Remedy("give each figure once"))
+        figures[key] = _percentage(text, key, value)
     if "top1" not in figures:
         raise UsageError(f"reference {text!r}: top1=… is missing")
+    if figures.get("top5", 100.0) < figures["top1"]:
+        raise UsageError(f"reference {text!r}: top-5 is never below top-1")
     return Reference(name="given", described="given", top1=figures["top1"], top5=figures.get("top5"))
+
+
+def _percentage(text: str, key: str, value: str) -> float:
+    """One figure of a reference, from 1 to 100: less is a share that was not multiplied by 100."""
+    try:
+        figure = float(value)
+    except ValueError:
+        figure = math.nan
+    if key not in ("top1", "top5") or not 0 <= figure <= 100:
+        raise UsageError(
+            f"reference {text!r} is not percentages",
+            remedy=Remedy("give {}", Option("reference", "top1=47.0[,top5=78.0]")),
+        )
+    if figure < 1:
+        meant = f"{key}={100 * figure:g}" if figure else "top1=47.0"
+        raise UsageError(
+            f"reference {text!r}: {key} of {figure:g} would be {figure:g} %",
+            remedy=Remedy("give a percentage from 1 to 100: {}", Option("reference", meant)),
+        )
+    return figure
 
 
 def _published_reference(run: RunRecord) -> list[Reference]:
@@ -168,7 +185,7 @@ def references_of(given: str | None, records: Sequence[Path]) -> list[Reference]
                 f"two records to compare against are called {name}, and a gate means one",
                 remedy=Remedy("leave one of them away, or import it again with {}", Option("set", "name=…")),
             )
-    return [*([given_reference(given)] if given else []), *references]
+    return [*([given_reference(given)] if given is not None else []), *references]
 
 
 @dataclass(frozen=True)

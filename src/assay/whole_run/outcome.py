@@ -24,5 +24,5 @@ def text(outcome: Outcome, place: str) -> str:
     """What `assay run` ends with."""
     results = table.results(outcome.run.results, outcome.figures)
     pairs = [line(result.batch, result.paired) for result in outcome.run.results if result.paired is not None]
-    ending = [*filter(None, [table.warnings(outcome.run.warnings)]), table.verdict(outcome.verdict, place)]
+    ending = [*filter(None, [table.warnings(outcome.verdict.warnings)]), table.verdict(outcome.verdict, place)]
     return "\n".join(["", results, "", *([*pairs, ""] if pairs else []), *ending])
