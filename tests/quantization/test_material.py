@@ -16,8 +16,8 @@ from assay.records import OnnxModel, PreparedDataset, Runnable
 from assay.score import accuracy
 from assay.steps.adopt import describe
 from assay.steps.artifact import compile_into
-from assay.steps.bench import require_apart
 from assay.steps.build_options import BuildRequest
+from assay.steps.fit_labels import require_apart
 from assay.steps.measurement import measure
 from assay.steps.prepare import PrepareRequest, prepare_with
 from assay.storage import store

@@ -9,8 +9,9 @@ from assay import demo
 from assay.errors import DatasetError
 from assay.records import OnnxModel, PreparedDataset, Runnable
 from assay.steps.artifact import compile_to
-from assay.steps.bench import bench_all, require_apart
+from assay.steps.bench import bench_all
 from assay.steps.build_options import BuildRequest
+from assay.steps.fit_labels import require_apart
 from assay.steps.pixel_sources import Images
 from tests import factories
 from tests.messages import assert_says

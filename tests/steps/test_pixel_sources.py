@@ -309,7 +309,7 @@ def test_workers_are_sent_the_bytes_that_an_archive_holds(
     assert _same(shared.predictions, expected)
     assert len(shared.performance.shares) == 2
     assert shared.dataset is not None
-    assert shared.dataset.labels == images.classes
+    assert shared.dataset.labels == images.labelling.classes
 
 
 def test_predictions_are_evaluated_with_the_labels_of_the_devkit(compiled: CompiledModel, tmp_path: Path) -> None:

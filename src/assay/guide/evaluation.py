@@ -11,6 +11,7 @@ from assay.guide import dumps, formats
 from assay.progress import Progress, Silent
 from assay.records import Accuracy
 from assay.score import accuracy as score_accuracy
+from assay.score import label_checks
 from assay.storage import store
 
 
@@ -36,8 +37,8 @@ def evaluate(folder: Path, labels: Path, out: Path, progress: Progress = Silent(
             [f"line {label.line}: {name}, expected {dumps.file_name(name, binary=False)}" for name, label in missing],
         )
     accuracy = score_accuracy.count(images, scores, [classes[name].number for name in images])
-    if accuracy.label_shift:
-        progress.note(score_accuracy.SHIFTED)
+    for warning in label_checks.warnings(accuracy):
+        progress.warn(warning)
     store.write_bytes(out, formats.result_json(accuracy).encode())
     return accuracy
 

@@ -25,7 +25,8 @@ from assay.published import guide
 from assay.records import Accuracy, CompiledModel, Dataset, Machine, Predictions, PreparedDataset, Runnable, Verdict
 from assay.records.reported import ReportedResult, ReportedRun
 from assay.score import accuracy as score_accuracy
-from assay.steps import bench, measurement, pixel_sources, results
+from assay.steps import measurement, pixel_sources, results
+from assay.steps.fit_labels import fit_labels
 from assay.steps.measurement import Measuring
 from assay.storage import files, store
 from assay.storage.layout import Folder, Place
@@ -76,7 +77,7 @@ def bench_scenario(
             remedy=Remedy("give {} or {}, or leave out {}", Option("data"), Option("images"), Option("mlperf")),
         )
     if data is not None:
-        bench.check_labels(compiled.model, data, progress)
+        data = fit_labels(compiled.model, data, progress)
         # Raises where the pixels are not what the artifact takes, or damaged.
         pixel_sources.source_of(data).stages(compiled, once=True)
     with results.held(folder, "scenario", again=True):

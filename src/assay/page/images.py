@@ -94,8 +94,11 @@ class _Shower:
 
     def confidently_wrong(self, result: BatchResult, predictions: Predictions) -> list[Gallery]:
         """The images whose wrong first class has the highest share of the scores."""
-        labels, _ = score_accuracy.fit(self.dataset.names, self.dataset.labels or (), self.record.model.classes)
-        mistakes = surest_mistakes(np.asarray(predictions.scores.load()), labels, MOST)
+        scores = np.asarray(predictions.scores.load())
+        fitted = score_accuracy.fit(
+            self.dataset.names, self.dataset.labels or (), self.record.model.classes, scores.argmax(axis=1)
+        )
+        mistakes = surest_mistakes(scores, fitted.labels, MOST)
         if not mistakes.mistakes:
             return []
         pictures = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from assay.records.base import TOP_K, ArrayFile, Count, Natural, Record, require
@@ -38,6 +39,10 @@ class Dataset(Record, frozen=True, kw_only=True):
     """Images left out of `names` because they could not be decoded and the user asked to go on."""
     warnings: tuple[ImageWarning, ...] = ()
     """Images among `names` whose data is damaged: the decoder made up what was missing, and said so."""
+    class_folders: Mapping[str, int] | None = None
+    """The class of each class folder, if the folders' names alone say the classes."""
+    listed_classes: int | None = None
+    """How many classes the list has that numbered them; None where there was none."""
     assumptions: tuple[str, ...] = ()
     """What the images or their labels left open, and how that was read."""
 
@@ -81,6 +86,12 @@ class Accuracy(Record, frozen=True, kw_only=True):
     correct_at: tuple[Natural, ...]
     label_shift: int = 0
     """What was added to every label: 1 where the model's first class is the background, and the labels know none."""
+    shift_by_score: bool = False
+    """Whether the labels left that open, so that the better score decided."""
+    correct_beside: tuple[Natural, Natural] | None = None
+    """How many images would be right if 1 were taken from every label, and if 1 were added."""
+    correct_by_chance: float | None = None
+    """How many images would be right if classes were guessed as often as they are, with no regard to the image."""
 
     def __post_init__(self) -> None:
         correct = self.correct_at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -48,8 +49,8 @@ def best(scores: Scores, k: int = TOP_K) -> tuple[Classes, Scores]:
 def ranked(predictions: Predictions, labels: Sequence[int]) -> Iterator[ScoredImage]:
     """Every image with its class as the model counts it and its best classes, in the order of the predictions."""
     scores = np.asarray(predictions.scores.load())
-    labels, _ = fit(predictions.names, labels, scores.shape[1])
     order, values = best(scores)
+    labels = fit(predictions.names, labels, scores.shape[1], order[:, 0]).labels
     for name, label, classes, scores in zip(predictions.names, labels, order.tolist(), values.tolist(), strict=True):
         yield ScoredImage(name=name, label=label, classes=tuple(classes), scores=tuple(scores))
 
@@ -66,28 +67,57 @@ def evaluate(predictions: Predictions, labels: Sequence[int]) -> Accuracy:
 def count(names: Sequence[str], scores: Scores, labels: Sequence[int]) -> Accuracy:
     """As `evaluate`, from the scores themselves, [images, classes] in the order of the names and labels."""
     classes = scores.shape[1]
-    labels, shift = fit(names, labels, classes)
+    fit(names, labels, classes)
     order, values = best(scores)
     broken = [name for name, row in zip(names, values, strict=True) if np.isnan(row).any()]
     if broken:
         raise DatasetError(f"the scores of {len(broken)} images are not numbers (NaN); the model is broken", broken)
-    hits = order == np.asarray(labels, dtype=np.int64)[:, np.newaxis]
-    correct_at = tuple(int(n) for n in hits.sum(axis=0).cumsum())
-    return Accuracy(count=len(labels), classes=classes, correct_at=correct_at, label_shift=shift)
+    first = order[:, 0]
+    fitted = fit(names, labels, classes, first)
+    wanted = np.asarray(fitted.labels, dtype=np.int64)
+    hits = order == wanted[:, np.newaxis]
+    met = np.bincount(first, minlength=classes) * np.bincount(wanted, minlength=classes)
+    return Accuracy(
+        count=len(labels),
+        classes=classes,
+        correct_at=tuple(int(n) for n in hits.sum(axis=0).cumsum()),
+        label_shift=fitted.shift,
+        shift_by_score=fitted.by_score,
+        correct_beside=(int((first == wanted - 1).sum()), int((first == wanted + 1).sum())),
+        correct_by_chance=float(met.sum() / len(labels)),
+    )
 
 
-def fit(names: Sequence[str], labels: Sequence[int], classes: int) -> tuple[Sequence[int], int]:
-    """The labels as a model of so many classes counts them, and what was added to each.
+class Fitted(NamedTuple):
+    """Labels as a model counts its classes."""
+
+    labels: Sequence[int]
+    shift: int
+    """What was added to each."""
+    by_score: bool
+    """Whether the labels leave open if they count the background, so that the better score decided."""
+
+
+def fit(names: Sequence[str], labels: Sequence[int], classes: int, first: Classes | None = None) -> Fitted:
+    """The labels as a model of so many classes counts them.
 
     1001 classes are ImageNet's 1000 behind a class for the background, so labels that know none are shifted by one.
-    Raises `DatasetError` with the images whose label is outside the model's classes.
+    Labels that name neither the first nor the last of the 1001 may be of either kind: with each image's `first` class
+    given, the kind that scores better is taken. Raises `DatasetError` with the images whose label is outside the
+    model's classes.
     """
-    shift = int(classes == WITH_BACKGROUND and max(labels, default=0) < classes - 1)
     outside = [f"{name}: class {label}" for name, label in zip(names, labels, strict=True) if not 0 <= label < classes]
     if outside:
+        counted = "; the labels seem to count from 1" if min(labels) == 1 and max(labels) == classes else ""
         raise DatasetError(
-            f"{len(outside)} of {len(labels)} labels are outside the model's classes 0 to {classes - 1}; "
+            f"{len(outside)} of {len(labels)} labels are outside the model's classes 0 to {classes - 1}{counted}; "
             "give the labels that belong to this model",
             outside,
         )
-    return [label + shift for label in labels], shift
+    if classes != WITH_BACKGROUND or max(labels, default=0) == classes - 1:
+        return Fitted(labels, 0, False)
+    shifted = [label + 1 for label in labels]
+    if min(labels, default=0) == 0 or first is None:
+        return Fitted(shifted, 1, False)
+    as_given, with_background = (int((first == np.asarray(one)).sum()) for one in (labels, shifted))
+    return Fitted(labels, 0, True) if as_given > with_background else Fitted(shifted, 1, True)

@@ -43,7 +43,7 @@ def compare(ours: Predictions, theirs: Predictions, labels: Sequence[int] | None
     )
     if labels is None:
         return plain
-    wanted = np.asarray(accuracy.fit(ours.names, labels, ours.scores.shape[1])[0])
+    wanted = np.asarray(accuracy.fit(ours.names, labels, ours.scores.shape[1], other).labels)
     lost = np.flatnonzero((other == wanted) & (first != wanted))
     won = np.flatnonzero((other != wanted) & (first == wanted))
     return msgspec.structs.replace(

@@ -10,33 +10,23 @@ import msgspec
 
 from assay import environment, units
 from assay.data import transform_fingerprint
-from assay.errors import DatasetError, UsageError
+from assay.errors import UsageError
 from assay.measure import machine, processes
-from assay.progress import Progress, Silent, Stopwatch
-from assay.records import BatchResult, Dataset, OnnxModel, PreparedDataset, Runnable, RunRecord, Verdict
+from assay.progress import Stopwatch
+from assay.records import BatchResult, Dataset, OnnxModel, Runnable, RunRecord, Verdict
 from assay.score import accuracy as score_accuracy
+from assay.score import label_checks
 from assay.steps import dataset as datasets
 from assay.steps import profile
+from assay.steps.fit_labels import fit_labels, require_apart
 from assay.steps.measurement import MEASUREMENTS, Measuring, measure
-from assay.steps.pixel_sources import Data, Images, source_of
+from assay.steps.pixel_sources import Data, Images
 from assay.steps.results import RUN_RECORD, VERDICT_RECORD, held
 from assay.storage import store
 from assay.storage.layout import Folder, Place
 
 LAYOUT = Folder((Place(RUN_RECORD, RunRecord), Place(VERDICT_RECORD, Verdict)), {"bench": MEASUREMENTS})
 """What measuring leaves in the folder of a run."""
-
-
-def check_labels(classifier: OnnxModel, data: Data, progress: Progress = Silent()) -> None:
-    """Raises `DatasetError` with images whose class the model does not have, or that it was calibrated on.
-
-    Says where labels are shifted.
-    """
-    if isinstance(data, PreparedDataset):
-        require_apart(classifier, data.dataset)
-    source = source_of(data)
-    if source.labels is not None and score_accuracy.fit(source.names, source.labels, classifier.classes)[1]:
-        progress.note(score_accuracy.SHIFTED)
 
 
 def bench_each(
@@ -86,7 +76,7 @@ def bench_all(
             f"these artifacts are of {len(names)} models ({', '.join(names.values())}); bench one at a time"
         )
     if measuring.length.once:
-        check_labels(artifacts[0].model, data, measuring.progress)
+        data = fit_labels(artifacts[0].model, data, measuring.progress)
     if measuring.workers is not None:
         measuring.workers.check(compiled.options.backend for compiled in artifacts)
     if measuring.profile:
@@ -150,8 +140,9 @@ def bench_one(runnable: Runnable, data: Data, folder: Path, measuring: Measuring
 def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[BatchResult]) -> tuple[str, ...]:
     """What a reader of the record should know before trusting its figures."""
     warnings = [*classifier.warnings, *(used.assumptions if used is not None else ())]
-    if any(result.accuracy.label_shift for result in results if result.accuracy is not None):
-        warnings.append(score_accuracy.SHIFTED)
+    trained = classifier.checkpoint is None or classifier.checkpoint.file is not None
+    counted = [result.accuracy for result in results if result.accuracy is not None]
+    warnings += dict.fromkeys(one for accuracy in counted for one in label_checks.warnings(accuracy, trained=trained))
     if used is not None and used.skipped:
         warnings.append(f"{len(used.skipped)} files are no images by their names: {units.names(used.skipped)}")
     if used is not None and used.failures:
@@ -191,18 +182,3 @@ def _busy(results: Sequence[BatchResult]) -> str | None:
     users = processes.merged(user for result in busy for user in result.performance.machine.users)
     who = machine.named(users) or "no process that can be seen from here"
     return f"the machine was busy while measuring ({', '.join(shares)}) with {who}"
-
-
-def require_apart(model: OnnxModel, dataset: Dataset) -> None:
-    """Raises `DatasetError` with the images of a data set whose bytes are those of a calibration image."""
-    if model.quantization is None:
-        return
-    seen = set(model.quantization.calibration_image_sha256)
-    shared = [name for name, sha256 in zip(dataset.names, dataset.image_sha256, strict=True) if sha256 in seen]
-    if shared:
-        raise DatasetError(
-            f"{len(shared)} of {len(dataset.names)} images in {dataset.source} are among those that {model.name} was "
-            "calibrated on, so it would look better than it is; evaluate it on others, or quantize it again with "
-            "others",
-            shared,
-        )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from assay import units
 from assay.data import class_list as class_lists
@@ -14,35 +16,70 @@ from assay.records import Dataset, ImageFailure, ImageWarning
 from assay.storage import store
 
 
-def classes_of(source: Source, labels: Path | None, class_list: Path | None = None) -> tuple[int, ...] | None:
+@dataclass(frozen=True)
+class Labelling:
+    """The classes of images, and what said so."""
+
+    classes: tuple[int, ...] | None = None
+    """Every image's class, in the order of the names; None where they have none."""
+    class_folders: Mapping[str, int] | None = None
+    """The class of each class folder, if its name alone says which it is: by its place, until a model is known."""
+    listed_classes: int | None = None
+    """How many classes the list has that numbered them."""
+    assumptions: tuple[str, ...] = ()
+    """What was left open, and how it was read."""
+
+    @property
+    def of_dataset(self) -> dict[str, Any]:
+        """The fields of a data set's record."""
+        return {
+            "labels": self.classes,
+            "class_folders": self.class_folders,
+            "listed_classes": self.listed_classes,
+            "assumptions": self.assumptions,
+        }
+
+
+def labelling_of(source: Source, labels: Path | None, class_list: Path | None = None) -> Labelling:
     """Every image's class: from the label file, or else as the source itself has it, or else unknown.
 
     Names of classes, in the label file or of folders, are numbered by the class list; without one, folders are
     numbered in their own order. Raises `DatasetError` with what has no class or no image.
     """
     known = class_lists.read(class_list) if class_list is not None else None
-    return label_files.classes_of(source.names, labels, known) if labels is not None else source.classes(known)
+    listed = known.count if known is not None else None
+    if labels is not None:
+        return Labelling(label_files.classes_of(source.names, labels, known), listed_classes=listed)
+    classes = source.classes(known)
+    if known is not None or source.folders is None:
+        return Labelling(classes, listed_classes=listed)
+    return Labelling(classes, class_folders={folder: place for place, folder in enumerate(source.folders)})
 
 
-def describe(
-    source: Source,
-    names: Sequence[str],
-    image_sha256: Sequence[str],
-    classes: Sequence[int] | None,
-    failures: tuple[ImageFailure, ...] = (),
-    warnings: tuple[ImageWarning, ...] = (),
-) -> Dataset:
-    """The record of the images that were used, once the bytes of each were read; `classes` are of all in `source`."""
+@dataclass(frozen=True)
+class Used:
+    """The images of a source that were used, once the bytes of each were read."""
+
+    names: Sequence[str]
+    image_sha256: Sequence[str]
+    failures: tuple[ImageFailure, ...] = ()
+    warnings: tuple[ImageWarning, ...] = ()
+
+
+def describe(source: Source, used: Used, labelling: Labelling) -> Dataset:
+    """The record of the images that were used; the classes are of all in `source`."""
+    classes = labelling.classes
     of_name = dict(zip(source.names, classes, strict=True)) if classes is not None else None
+    labels = tuple(of_name[name] for name in used.names) if of_name is not None else None
     return Dataset(
         source=source.path.resolve(),
-        names=tuple(names),
-        labels=tuple(of_name[name] for name in names) if of_name is not None else None,
-        image_sha256=tuple(image_sha256),
-        fingerprint=store.hash_of(list(names), list(image_sha256)),
+        names=tuple(used.names),
+        image_sha256=tuple(used.image_sha256),
+        fingerprint=store.hash_of(list(used.names), list(used.image_sha256)),
         skipped=source.skipped,
-        failures=failures,
-        warnings=warnings,
+        failures=used.failures,
+        warnings=used.warnings,
+        **replace(labelling, classes=labels).of_dataset,
     )
 
 

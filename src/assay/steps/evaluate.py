@@ -10,6 +10,7 @@ from assay.data import labels as label_files
 from assay.progress import Progress, Silent
 from assay.records import Accuracy, Evaluation, NamedAccuracy, Predictions, ScoredImage
 from assay.score import accuracy as score_accuracy
+from assay.score import label_checks
 from assay.steps.keywords import StrPath, path, takes
 from assay.steps.results import load_predictions
 from assay.storage import store
@@ -46,8 +47,8 @@ def evaluate(request: EvaluateRequest) -> Evaluation:
         NamedAccuracy(name=name, accuracy=accuracy_of(one, Path(request.labels), path(request.class_list)))
         for name, one in request.named()
     )
-    if any(result.accuracy.label_shift for result in results):
-        request.progress.note(score_accuracy.SHIFTED)
+    for warning in dict.fromkeys(one for result in results for one in label_checks.warnings(result.accuracy)):
+        request.progress.warn(warning)
     return Evaluation(results=results)
 
 

@@ -18,6 +18,7 @@ from assay.measure.pipeline import Stage
 from assay.measure.stages import Slot
 from assay.records import ArrayFile, CompiledModel, Dataset, ImageWarning, OnnxModel, PixelSource, PreparedDataset
 from assay.steps import dataset as datasets
+from assay.steps.dataset import Labelling, Used
 from assay.steps.keywords import StrPath, path
 from assay.storage import store
 
@@ -27,14 +28,14 @@ class Images:
     """Images that are decoded on the way, in place of a prepared data set."""
 
     source: sources.Source
-    classes: tuple[int, ...] | None
-    """Every image's class, in the order of the source's names; None where they have none."""
+    labelling: Labelling
+    """Of every image, in the order of the source's names."""
 
     @staticmethod
     def of(images: StrPath, labels: StrPath | None, class_list: StrPath | None = None) -> Images:
         """The images at a path; raises `DatasetError` where labels and images do not match."""
         source = sources.find(Path(images))
-        return Images(source, datasets.classes_of(source, path(labels), path(class_list)))
+        return Images(source, datasets.labelling_of(source, path(labels), path(class_list)))
 
 
 Data = PreparedDataset | Images | InfoFile | None
@@ -160,7 +161,7 @@ class _Files:
     array_files: tuple[ArrayFile, ...] | None = None
 
     def __init__(self, images: Images) -> None:
-        self._source, self.labels = images.source, images.classes
+        self._source, self._labelling, self.labels = images.source, images.labelling, images.labelling.classes
         self.names = images.source.names
         self._hashes = [""] * len(self.names)
         self._warnings: dict[str, str] = {}
@@ -178,10 +179,10 @@ class _Files:
         """Each image is decoded to what the artifact takes."""
 
     def dataset(self) -> Dataset:
-        return self._described(self.names, self._hashes, self._image_warnings())
+        return self._described(Used(self.names, self._hashes, warnings=self._image_warnings()))
 
     def relabelled(self, kept: Dataset) -> Dataset:
-        return self._described(kept.names, kept.image_sha256, kept.warnings)
+        return self._described(Used(kept.names, kept.image_sha256, warnings=kept.warnings))
 
     def shard(self, first: int, images: int) -> Content:
         return [self._source.read(name) for name in self.names[first : first + images]]
@@ -190,8 +191,8 @@ class _Files:
         self._hashes[first : first + len(hashes)] = hashes
         self._warnings.update({warning.name: warning.reason for warning in warnings})
 
-    def _described(self, names: Sequence[str], hashes: Sequence[str], warnings: tuple[ImageWarning, ...]) -> Dataset:
-        return datasets.describe(self._source, names, hashes, self.labels, warnings=warnings)
+    def _described(self, used: Used) -> Dataset:
+        return datasets.describe(self._source, used, self._labelling)
 
     def _image_warnings(self) -> tuple[ImageWarning, ...]:
         return tuple(

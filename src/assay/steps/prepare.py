@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from assay.progress import Progress, Silent
 from assay.records import ImageTransform, PreparedDataset
 from assay.steps import dataset as datasets
 from assay.steps.adopt import transform_of
+from assay.steps.dataset import Labelling, Used
 from assay.steps.keywords import StrPath, path, takes
 from assay.steps.step import Step
 from assay.storage import store
@@ -68,7 +68,7 @@ def prepare_with(request: PrepareRequest, transform: ImageTransform) -> Prepared
     """Prepares images with a transform that is settled already."""
     images, out, progress = Path(request.images), Path(request.out), request.progress
     source = sources.find(images)
-    classes = datasets.classes_of(source, path(request.labels), path(request.class_list))
+    labelling = datasets.labelling_of(source, path(request.labels), path(request.class_list))
     stamps = [(name, source.stamp(name)) for name in source.names]
     step = Step(
         name="prepare",
@@ -95,14 +95,13 @@ def prepare_with(request: PrepareRequest, transform: ImageTransform) -> Prepared
     def made() -> PreparedDataset:
         written, failures = preparation.prepare(source, transform, out, progress, request.on_error, request.timeout)
         shards.extend(written)
-        dataset = datasets.describe(
-            source,
-            [name for shard in shards for name in shard.names],
-            [sha256 for shard in shards for sha256 in shard.image_sha256],
-            classes,
-            failures,
-            tuple(warning for shard in shards for warning in shard.warnings),
+        used = Used(
+            names=[name for shard in shards for name in shard.names],
+            image_sha256=[sha256 for shard in shards for sha256 in shard.image_sha256],
+            failures=failures,
+            warnings=tuple(warning for shard in shards for warning in shard.warnings),
         )
+        dataset = datasets.describe(source, used, labelling)
         return PreparedDataset(dataset=dataset, transform=transform, shards=tuple(shard.pixels for shard in shards))
 
     def tell_and_clean_up(prepared: PreparedDataset) -> None:
@@ -110,16 +109,17 @@ def prepare_with(request: PrepareRequest, transform: ImageTransform) -> Prepared
         datasets.tell(prepared.dataset, progress)
 
     prepared = step.done(made, progress, tell_and_clean_up)
-    labelled = _labelled(prepared, source, classes)
+    labelled = _labelled(prepared, source, labelling)
     if labelled != prepared:
         store.write(out / RECORD, labelled, step.made_from)
     return labelled
 
 
-def _labelled(prepared: PreparedDataset, source: Source, classes: Sequence[int] | None) -> PreparedDataset:
-    """The prepared set with these classes of all images in `source`."""
+def _labelled(prepared: PreparedDataset, source: Source, labelling: Labelling) -> PreparedDataset:
+    """The prepared set with these labels of all images in `source`."""
     dataset = prepared.dataset
-    given = datasets.describe(source, dataset.names, dataset.image_sha256, classes, dataset.failures, dataset.warnings)
+    used = Used(dataset.names, dataset.image_sha256, dataset.failures, dataset.warnings)
+    given = datasets.describe(source, used, labelling)
     return msgspec.structs.replace(prepared, dataset=given)
 
 

@@ -19,7 +19,8 @@ from assay.records import OnnxModel, Performance, Predictions, PreparedDataset, 
 from assay.score import accuracy
 from assay.steps import artifact, interleave, pair, prepare
 from assay.steps.adopt import describe, tell
-from assay.steps.bench import check_labels, record_of
+from assay.steps.bench import record_of
+from assay.steps.fit_labels import fit_labels
 from assay.steps.keywords import takes
 from assay.steps.measurement import MEASUREMENTS
 from assay.steps.results import RUN_RECORD, held
@@ -98,7 +99,7 @@ def find_fastest(
             return kept
         # What is refused leaves an earlier search as it is.
         require_study(place.out / STUDY, interest)
-        check_labels(model, data, progress)
+        data = fit_labels(model, data, progress)
         if goal.objective == "latency" and len(set(goal.batches)) > 1 and goal.batches != TUNED_BATCHES:
             given_sizes = ", ".join(map(str, sorted(set(goal.batches))))
             progress.note(f"a search for latency is at the smallest batch size, {space.batches[0]} of {given_sizes}")

@@ -56,11 +56,13 @@ class Yardstick:
     def judged(self, images: npt.NDArray[np.int64], scores: npt.NDArray[np.float32]) -> tuple[float, str | None]:
         """The share of a sample with the reference's first class; what is wrong where it cannot be within the gate."""
         first = scores.argmax(axis=1)
-        expected = np.asarray(self.reference.scores.load()[images]).argmax(axis=1)
+        of_reference = np.asarray(self.reference.scores.load()).argmax(axis=1)
+        expected = of_reference[images]
         lost, won = first != expected, np.zeros(len(images), bool)
         if self.labels is not None:
             names = self.data.dataset.names
-            labels = np.asarray(accuracy.fit(names, self.labels, scores.shape[1])[0])[images]
+            fitted = accuracy.fit(names, self.labels, scores.shape[1], of_reference)
+            labels = np.asarray(fitted.labels)[images]
             lost, won = (first != labels) & (expected == labels), (first == labels) & (expected != labels)
         net = float(lost.mean() - won.mean())
         doubt = _DOUBT * float(np.sqrt(lost.sum() + won.sum())) / len(images)

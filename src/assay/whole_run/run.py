@@ -17,9 +17,10 @@ from assay.records import OnnxModel, PreparedDataset, Runnable
 from assay.steps import artifact, compare, pair
 from assay.steps.adopt import AdoptRequest, adopt
 from assay.steps.adopt import record_of as model_record
-from assay.steps.bench import bench_each, check_labels, record_of
+from assay.steps.bench import bench_each, record_of
 from assay.steps.build_options import USUAL_BACKEND, batch_sizes
 from assay.steps.export import export
+from assay.steps.fit_labels import fit_labels
 from assay.steps.keywords import several, takes
 from assay.steps.measurement import Length, Measuring
 from assay.steps.pixel_sources import Data, Images
@@ -49,8 +50,7 @@ def run(request: RunRequest) -> Outcome:
         if not request.is_auto:  # trying each backend says so of its own
             artifact.require_start(model, registry.get(request.backend or USUAL_BACKEND))
         batches = batch_sizes(model, request.batches, USUAL_BATCHES, progress)
-        data = _data(request, model, out)
-        check_labels(model, data, progress)
+        data = fit_labels(model, _data(request, model, out), progress)
         search = _search(request, model, data, out)
         tuned = _tuned(search, progress)
         # A search that found nothing leaves the reference, which is computed by the usual backend.

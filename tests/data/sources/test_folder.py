@@ -19,7 +19,7 @@ def test_images_of_a_flat_folder_are_sorted_by_name(tmp_path: Path) -> None:
     _touch(tmp_path / "b.png", tmp_path / "a.jpg", tmp_path / "C.JPEG")
     found = folder.find(tmp_path)
     assert found.names == ("C.JPEG", "a.jpg", "b.png")
-    assert found.class_of is None
+    assert found.folders is None
 
 
 @pytest.mark.parametrize("suffix", ["bmp", "gif", "jpeg", "jpg", "JPEG", "png", "ppm", "tif", "TIFF", "webp"])
@@ -39,14 +39,15 @@ def test_class_folders_number_their_classes_by_name(tmp_path: Path) -> None:
     _touch(tmp_path / "dog/1.png", tmp_path / "cat/2.png", tmp_path / "cat/1.png", tmp_path / "cat/note.txt")
     found = folder.find(tmp_path)
     assert found.names == ("cat/1.png", "cat/2.png", "dog/1.png")
-    assert found.class_of == {"cat/1.png": 0, "cat/2.png": 0, "dog/1.png": 1}
+    assert found.classes(None) == (0, 0, 1)
     assert found.skipped == ("cat/note.txt",)
 
 
 def test_a_class_folder_without_an_image_keeps_its_number(tmp_path: Path) -> None:
     (tmp_path / "bird").mkdir()
     _touch(tmp_path / "cat/1.png", tmp_path / ".hidden/1.png")
-    assert folder.find(tmp_path).class_of == {"cat/1.png": 1}
+    found = folder.find(tmp_path)
+    assert (found.folders, found.classes(None)) == (("bird", "cat"), (1,))
 
 
 @pytest.mark.parametrize(

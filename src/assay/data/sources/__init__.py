@@ -27,6 +27,10 @@ class Source(Protocol):
     def skipped(self) -> tuple[str, ...]:
         """Files that are no images by their name."""
 
+    @property
+    def folders(self) -> tuple[str, ...] | None:
+        """The class folders in alphabetical order; None where none say the classes."""
+
     def read(self, name: str) -> bytes:
         """The bytes of one image; raises `ImageError` where it can be none, and `DatasetError` where reading fails."""
 

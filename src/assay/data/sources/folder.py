@@ -27,8 +27,8 @@ class ImageFolder:
     path: Path
     names: tuple[str, ...]
     """The file's name; in class folders `class/file`."""
-    class_of: dict[str, int] | None
-    """Every name's class by the order of the class folders; None in a flat folder."""
+    folders: tuple[str, ...] | None
+    """The class folders in alphabetical order, empty ones too; None in a flat folder."""
     skipped: tuple[str, ...]
     """Files that are no images by their name."""
 
@@ -60,7 +60,7 @@ class ImageFolder:
 
     def classes(self, class_list: ClassList | None) -> tuple[int, ...] | None:
         """Every image's class by its folder."""
-        return class_folders.numbered(self.names, self.class_of, self.path, class_list)
+        return class_folders.numbered(self.names, self.folders, self.path, class_list)
 
 
 def is_image(name: str) -> bool:
@@ -108,18 +108,18 @@ def _look(path: Path) -> ImageFolder | None:
     if images:
         _require_none_deeper(path, folders)
         return ImageFolder(path, tuple(sorted(images)), None, tuple(sorted(skipped)))
-    class_of: dict[str, int] = {}
+    labelled: list[str] = []
     deeper: list[str] = []
-    for number, folder in enumerate(sorted(folders)):
+    for folder in sorted(folders):
         files, inside = _entries(path / folder)
         images, not_images = _split(files, f"{folder}/")
-        class_of.update(dict.fromkeys(images, number))
+        labelled += images
         skipped += not_images
         deeper += [f"{folder}/{name}" for name in inside]
-    if not class_of:
+    if not labelled:
         return None
     _require_none_deeper(path, deeper)
-    return ImageFolder(path, tuple(sorted(class_of)), class_of, tuple(sorted(skipped)))
+    return ImageFolder(path, tuple(sorted(labelled)), tuple(sorted(folders)), tuple(sorted(skipped)))
 
 
 def _require_none_deeper(path: Path, folders: Sequence[str]) -> None:

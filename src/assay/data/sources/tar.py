@@ -21,8 +21,8 @@ class TarImages:
     top: str
     """The folders that everything lies in, with their last slash; they are no part of a name."""
     names: tuple[str, ...]
-    class_of: dict[str, int] | None
-    """Every name's class by the order of the class folders; None in a flat archive."""
+    folders: tuple[str, ...] | None
+    """The class folders in alphabetical order; None in a flat archive."""
     skipped: tuple[str, ...]
 
     @property
@@ -40,7 +40,7 @@ class TarImages:
 
     def classes(self, class_list: ClassList | None) -> tuple[int, ...] | None:
         """Every image's class by its folder."""
-        return class_folders.numbered(self.names, self.class_of, self.path, class_list)
+        return class_folders.numbered(self.names, self.folders, self.path, class_list)
 
 
 def laid_out(archive: Archive) -> TarImages:
@@ -62,9 +62,7 @@ def laid_out(archive: Archive) -> TarImages:
         )
     if depth == 0:
         return TarImages(archive, top, tuple(images), None, tuple(others))
-    numbers = {folder: number for number, folder in enumerate(sorted(_folders(archive, top)))}
-    class_of = {name: numbers[name.partition("/")[0]] for name in images}
-    return TarImages(archive, top, tuple(images), class_of, tuple(others))
+    return TarImages(archive, top, tuple(images), tuple(sorted(_folders(archive, top))), tuple(others))
 
 
 def _top(archive: Archive) -> str:

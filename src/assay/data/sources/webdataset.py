@@ -32,6 +32,10 @@ class Shards:
     skipped: tuple[str, ...]
 
     @property
+    def folders(self) -> None:
+        """A sample has its class beside it."""
+
+    @property
     def path(self) -> Path:
         """Where the shards lie."""
         return self.archive.path
