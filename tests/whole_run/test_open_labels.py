@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def _folders(root: Path, name_of: Callable[[int], str], classes: range) -> Path:
 
 
 def _run(images: Path, choice: TransformChoice, **options: object) -> Outcome:
-    given = {"out": images.parent / "out", "batch": 16, "no_images": True, **vars(choice), **options}
+    given: dict[str, Any] = {"out": images.parent / "out", "batch": 16, "no_images": True, **vars(choice), **options}
     return assay.run(demo.ONNX, images=images, **given)
 
 
