@@ -259,6 +259,17 @@ def test_a_sample_of_the_validation_images_is_judged_with_its_interval(tmp_path:
     assert check.detail.endswith("would settle it") == (word == "INCONCLUSIVE")
 
 
+def test_some_validation_images_of_one_class_say_nothing_of_them_all(tmp_path: Path) -> None:
+    names = [name for name, label in zip(VALIDATION, FIFTY_A_CLASS, strict=True) if label == 7]
+    images = factories.dataset(names, [7] * 50)
+    checkpoint = factories.checkpoint(factories.file_reference())
+    result = factories.result(tmp_path, 1, (40, 40, 40, 40, 45), 50)
+    run = factories.run_record([result], dataset=images, model=factories.model(checkpoint=checkpoint))
+    check = _check(run, "top1-drop<=1.0", _published())
+    assert (check.verdict, check.measured) == ("NOT COMPARABLE", None)
+    assert "these 50 of them are of 1 class, which is no random sample" in check.reason
+
+
 @pytest.mark.parametrize(
     ("names", "labels"),
     [

@@ -45,6 +45,9 @@ def drop(gate: Gate, subject: Side, reference: Reference | None, other: Side | N
         return not_comparable(gate, f"{reference.described} has no {name} figure")
     values = {point.batch: value for point in subject.points if (value := point.top(k)) is not None}
     worst = min(values.values(), key=lambda value: value.value)
+    if expected.whole is not None:
+        count = len(_names(subject.run)) if subject.run is not None else 0
+        worst = imagenet.of_sample(worst.value / 100 * count, count)
     fallen = _fallen(expected.figure, worst)
     relative = f" ({units.percent(100 * fallen.value / expected.figure)} relative)" if expected.figure else ""
     where = batches(batch for batch, value in values.items() if value.value == worst.value)
@@ -176,7 +179,9 @@ def _of_the_runs(of: ReportedRun, reported: Side, run: RunRecord, measured: Side
     """Reported figures beside a run: they bind only the same images or a sample of them, and the same weights."""
     known = (of.dataset or "").casefold() == IMAGENET_VALIDATION.casefold()
     # A sample has an interval where it is judged; as a reference it has none.
-    sample = known and reported.reported is not None and measured.said == SUBJECT and imagenet.is_sample(run)
+    sample = known and reported.reported is not None and measured.said == SUBJECT and imagenet.is_part(run)
+    if sample and (obstacle := _not_random(run, k)) is not None:
+        return _Expected(None, f"{reported.said} is of {_images(of)}; {obstacle}")
     if not known or not (sample or (len(_names(run)) == of.images and imagenet.is_validation(run))):
         how = "others" if known else f"not known to be those; a run's are known only of {IMAGENET_VALIDATION}"
         return _Expected(
@@ -252,7 +257,9 @@ def _of_published(published: PublishedAccuracy, run: RunRecord, k: int, expected
     """A published figure beside a run: it binds only its own images or a sample of them, and the same weights."""
     figure = f"published top-{k} {units.percent(expected)}" if expected is not None else f"no top-{k} is published"
     whole = len(_names(run)) == published.images and imagenet.is_validation(run)
-    if not whole and not imagenet.is_sample(run):
+    if not whole and imagenet.is_part(run) and (obstacle := _not_random(run, k)) is not None:
+        return _Expected(expected, f"{figure} ({published.source}) is of {published.dataset}; {obstacle}")
+    if not whole and not imagenet.is_part(run):
         return _Expected(
             expected,
             f"{figure} ({published.source}) is of {published.dataset}; these {len(_names(run)):,} are others. "
@@ -265,6 +272,18 @@ def _of_published(published: PublishedAccuracy, run: RunRecord, k: int, expected
             f"Give their published entry if they are, or a reference top{k}=…",
         )
     return _Expected(expected, whole=None if whole else published.images)
+
+
+def _not_random(run: RunRecord, k: int) -> str | None:
+    """Why some of the ImageNet validation images say nothing of them all; None where they look drawn at random."""
+    labels = run.dataset.labels if run.dataset is not None and run.dataset.labels is not None else ()
+    if imagenet.looks_random(labels):
+        return None
+    classes = len(set(labels))
+    return (
+        f"these {len(labels):,} of them are of {classes} class{'' if classes == 1 else 'es'}, which is no random "
+        f"sample. Draw one at random, or give a reference top{k}=… to judge them."
+    )
 
 
 def _names(run: RunRecord) -> tuple[str, ...]:

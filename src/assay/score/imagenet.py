@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 
-from assay.records import RunRecord
+from assay.records import Estimate, RunRecord
+from assay.score import statistics
 
 IMAGES = 50_000
 CLASSES = 1000
 
 FIRST_LABEL = 65
 """Of image 1, a sea snake, where classes are in the order of their synsets."""
+_NOT_BY_CHANCE = 1e-4
 _NAME = re.compile(r"ILSVRC2012_val_(\d{8})")
 
 
@@ -25,10 +29,38 @@ def is_validation(run: RunRecord) -> bool:
     return set(counts) == {IMAGES // CLASSES}
 
 
-def is_sample(run: RunRecord) -> bool:
+def is_part(run: RunRecord) -> bool:
     """Whether a run's images are some of the 50,000, each once, with labels of the 1,000 classes."""
     numbers = _numbers(run)
     return numbers is not None and 0 < len(numbers) < IMAGES
+
+
+def looks_random(labels: Sequence[int]) -> bool:
+    """Whether some of the 50,000 have classes as if they were drawn at random, or more evenly.
+
+    Counted are the pairs of images of one class. Of n images drawn without replacement from 50 of each class, the
+    expected count is n(n-1)/2 · 49/49,999, and where classes are drawn at random the count is close to Poisson's, or
+    spread less (Arratia, Goldstein and Gordon, Poisson approximation and the Chen-Stein method, 1990). Few classes or
+    runs of one class give more pairs than chance does once in ten thousand samples.
+    """
+    from scipy import special
+
+    count = len(labels)
+    pairs = sum(one * (one - 1) // 2 for one in Counter(labels).values())
+    expected = count * (count - 1) / 2 * (IMAGES // CLASSES - 1) / (IMAGES - 1)
+    return pairs == 0 or float(special.pdtrc(pairs - 1, expected)) > _NOT_BY_CHANCE
+
+
+def of_sample(correct: float, count: int) -> Estimate:
+    """The accuracy in percent of all 50,000 images, with the interval of a sample drawn from them.
+
+    Wilson's, of as many independent images as tell as much as a sample without replacement does: n(N-1)/(N-n).
+    (Cochran, Sampling Techniques, 3rd edition, section 3.5.)
+    """
+    weight = (IMAGES - 1) / (IMAGES - count)
+    share = statistics.share(correct * weight, count * weight)
+    low, high = share.interval or (0.0, 1.0)
+    return Estimate(value=100 * share.value, low=100 * low, high=100 * high)
 
 
 def _numbers(run: RunRecord) -> set[int] | None:

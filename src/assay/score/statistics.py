@@ -89,7 +89,7 @@ def calls_for(percent: float) -> int:
     return math.ceil(math.log(TAIL) / math.log(share_of_the_longer_side))
 
 
-def share(successes: int, total: int) -> Estimate:
+def share(successes: float, total: float) -> Estimate:
     """A share, 0 to 1, with Wilson's score interval.
 
     (Wilson, Probable inference, the law of succession, and statistical inference, 1927.)
