@@ -81,9 +81,16 @@ def decoders() -> tuple[str | None, ...]:
     return version("pillow"), version("simplejpeg")
 
 
+def usable_processors() -> frozenset[int]:
+    """The numbers of the processors that this process may run on; all of them where the system binds none."""
+    if hasattr(psutil.Process, "cpu_affinity"):
+        return frozenset(psutil.Process().cpu_affinity())
+    return frozenset(range(psutil.cpu_count() or 1))
+
+
 def cores() -> int:
-    """The processors that this process may use."""
-    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
+    """How many processors this process may use."""
+    return len(usable_processors())
 
 
 def processor_name() -> str:
@@ -111,8 +118,10 @@ def has_vnni() -> bool:
 
 
 def busy_share(seconds: float = 0.3) -> float:
-    """The share of the processors' time in use by everything on the machine, 0 to 1, over a short look."""
-    return float(psutil.cpu_percent(interval=seconds)) / 100.0
+    """The share of the time of the processors that this process may use, in use by anything, 0 to 1; a short look."""
+    each = psutil.cpu_percent(interval=seconds, percpu=True)
+    mine = [float(each[number]) for number in usable_processors() if number < len(each)] or [0.0]
+    return sum(mine) / len(mine) / 100.0
 
 
 @cache

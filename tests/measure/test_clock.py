@@ -58,6 +58,20 @@ def test_a_slow_beginning_is_waited_for(warmed_up: WarmedUp) -> None:
     assert made.calls > 100
 
 
+@pytest.mark.parametrize("decline", [0.004, 0.03])
+def test_times_that_fall_slowly_are_waited_for_until_they_stop(decline: float, warmed_up: WarmedUp) -> None:
+    """Two neighbouring windows differ by less than 5 % all the time."""
+    down = [0.01 * (1 - decline) ** (number / 25) for number in range(1000)]
+    made = warmed_up(chain(down, repeat(down[-1])))
+    assert made.steady
+    assert made.calls >= 1000
+
+
+def test_a_decline_without_end_is_not_steady(warmed_up: WarmedUp) -> None:
+    made = warmed_up(0.01 * (1 - number / 6000) for number in range(5000))
+    assert not made.steady
+
+
 def test_one_slow_first_call_does_not_stand_for_the_others(warmed_up: WarmedUp) -> None:
     made = warmed_up(chain([2.0], repeat(1.0)))
     assert made.steady

@@ -18,9 +18,9 @@ from typing import Self
 
 import psutil
 
-from assay import units
+from assay import environment, units
 from assay.environment import BUSY_SHARE
-from assay.measure import accelerators, processes
+from assay.measure import accelerators, cgroup, processes
 from assay.measure.clock import now
 from assay.measure.memory import PeakMemory
 from assay.measure.processes import Account, Key, Process
@@ -47,18 +47,26 @@ class Counters:
     busy: float
     stolen: float | None
     context_switches: int
+    limit: cgroup.Limit | None = None
 
     @staticmethod
     def now() -> Counters:
-        """As they stand."""
-        times = psutil.cpu_times()._asdict()
+        """As they stand, of the processors that this process may use: what goes on beside those takes nothing away."""
+        times = _processor_times()
         # What guests of this machine use is among what its users use.
         guests = times.get("guest", 0.0) + times.get("guest_nice", 0.0)
         total = sum(times.values()) - guests
         stolen = times.get("steal")
         resting = times.get("idle", 0.0) + times.get("iowait", 0.0) + (stolen or 0.0)
         switches = psutil.cpu_stats().ctx_switches
-        return Counters(at=now(), total=total, busy=total - resting, stolen=stolen, context_switches=switches)
+        return Counters(
+            at=now(),
+            total=total,
+            busy=total - resting,
+            stolen=stolen,
+            context_switches=switches,
+            limit=cgroup.limit(),
+        )
 
 
 @dataclass(frozen=True)
@@ -109,6 +117,8 @@ def state(begin: Look, end: Look, sensors: Sensors, device_share: float | None =
         context_switches=max(last.context_switches - first.context_switches, 0) / seconds,
         frequency_mhz=sum(sensors.frequencies) / len(sensors.frequencies) if sensors.frequencies else None,
         temperature_celsius=max(sensors.temperatures, default=None),
+        allowed_processors=last.limit.processors if last.limit is not None else None,
+        throttled_share=last.limit.throttled_since(first.limit) if last.limit is not None else None,
         device_busy_share=device_share,
     )
 
@@ -258,6 +268,14 @@ class Watch:
         if others > BUSY_SHARE and last.at - self._named_at >= NAMING_SECONDS:
             self._account.add(processes.everyone())
             self._named_at = last.at
+
+
+def _processor_times() -> dict[str, float]:
+    """Seconds by use, summed over the processors that this process may use."""
+    each = psutil.cpu_times(percpu=True)
+    usable = environment.usable_processors()
+    mine = [times for number, times in enumerate(each) if number in usable] or each
+    return {name: sum(getattr(times, name) for times in mine) for name in each[0]._fields}
 
 
 def _own_quickly() -> float:

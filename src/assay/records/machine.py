@@ -24,7 +24,7 @@ class MachineState(Record, frozen=True, kw_only=True):
 
     seconds: float
     busy_share: float
-    """Of the processors' time, in use by everything but this process and its children, 0 to 1."""
+    """Of the time of the processors that this process may use, what everything but it and its children took, 0 to 1."""
     steal_share: float | None = None
     """Of the processors' time, taken by other guests of the same host."""
     load: float | None = None
@@ -34,6 +34,10 @@ class MachineState(Record, frozen=True, kw_only=True):
     frequency_mhz: float | None = None
     temperature_celsius: float | None = None
     """Of the hottest part of the processor."""
+    allowed_processors: float | None = None
+    """How many processors' time this process may use, by the quota of its control group; None without a quota."""
+    throttled_share: float | None = None
+    """Of the quota's periods, those in which this process was stopped for having used it up, 0 to 1."""
     device_busy_share: float | None = None
     """Of the time of the device that is measured, in use by others, where that is not the processor.
 

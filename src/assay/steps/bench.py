@@ -168,6 +168,13 @@ def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[Bat
     ]
     if (busy := _busy(results)) is not None:
         warnings.append(busy)
+    warnings += [
+        f"batch {result.batch}: this process may use {state.allowed_processors:g} processors (the quota of its control "
+        f"group) and was stopped in {units.share(state.throttled_share)} of the quota's periods: the figures are the "
+        "quota's"
+        for result in results
+        if (state := result.performance.machine.during) is not None and state.throttled_share
+    ]
     return tuple(warnings)
 
 
