@@ -125,6 +125,9 @@ def run(folder: Path, names: Sequence[str] = HOSTILE, count: int = 400) -> RunRe
         right_to_wrong=tuple(images[place] for place in flipped),
         wrong_to_right=(),
         p_value=0.125,
+        exact_p_value=0.25,
+        drop_low=-0.5,
+        drop_high=2.5,
     )
 
     def result(batch: int) -> BatchResult:

@@ -135,7 +135,7 @@ def test_a_figure_reads_on_the_page_as_on_the_terminal(folder: Path, record: Run
     changed = replace(record, results=(replace(first, paired=paired, profile=profile), *record.results[1:]))
     report = dataclasses.replace(page_report.run_report(record, folder), record=changed)
     text = " ".join(_Read(run_page(report)).text.split())
-    for figure in ("p < 0.001", "99.99 %", "2.0e-03"):
+    for figure in ("p < 0.001", "99.99 %", "2.0e-03", "points (-0.50 points to 2.50 points)"):
         assert figure in sentence(paired)
         assert figure in text
     assert "2.0e-03of the largest score" in text

@@ -23,7 +23,10 @@ def _paired(**changes: object) -> PairedAccuracy:
         "largest_score": 10.0,
         "right_to_wrong": ("a.png",),
         "wrong_to_right": ("b.png",),
-        "p_value": 1.0,
+        "p_value": 0.5,
+        "exact_p_value": 1.0,
+        "drop_low": -0.0963,
+        "drop_high": 0.0963,
     }
     return PairedAccuracy(**{**usual, **changes})  # type: ignore[arg-type]
 
@@ -43,12 +46,16 @@ def _compared(folder: Path, name: str = "RUN") -> Comparison:
 
 def test_pairs_are_told_in_a_sentence() -> None:
     assert sentence(_paired()) == (
-        "the same first class in 99.96 % of 5,000 images · 1 right to wrong, 1 wrong to right (McNemar p = 1.000) · "
+        "the same first class in 99.96 % of 5,000 images · 1 right to wrong, 1 wrong to right "
+        "(McNemar mid-p = 0.500) · top-1 drop 0.00 points (-0.10 points to 0.10 points) · "
         "largest score change 2.0e-03 of the largest score"
     )
-    assert "McNemar p < 0.001" in sentence(_paired(p_value=1e-9))
+    assert "McNemar mid-p < 0.001" in sentence(_paired(p_value=1e-9))
     without = sentence(_paired(right_to_wrong=None, wrong_to_right=None, p_value=None))
     assert "right to wrong" not in without
+    assert "drop" not in without
+    # A record of an older version has no interval.
+    assert "top-1 drop" not in sentence(_paired(drop_low=None, drop_high=None))
 
 
 def test_one_image_of_very_many_is_not_rounded_away() -> None:

@@ -45,10 +45,10 @@ def _judged(run: RunRecord, *texts: str, asked: bool = True, top1: float | None 
 
 
 def _two_batches(folder: Path) -> RunRecord:
-    # 100 images: in 400 calls of 2.5 ms, and in 40 of 12.5 ms.
+    # 100 images: in 400 calls of 2.5 ms, and in 250 of 2 ms.
     batches = [
         factories.result(folder, 1),
-        factories.result(folder, 16, (94, 94, 94, 94, 156), calls=factories.steady(0.5, 40)),
+        factories.result(folder, 16, (94, 94, 94, 94, 156), calls=factories.steady(0.5, 250)),
     ]
     return factories.run_record(batches)
 
@@ -58,7 +58,7 @@ def test_results_are_aligned_by_batch_size(tmp_path: Path) -> None:
     assert _lines("\n".join(lines)) == [
         "batch end-to-end ± interface ± p50 p99 bottleneck",
         "1 50.0 /s 0.0 % 100.0 /s 0.0 % 2.50 ms 2.50 ms infer 98 %",
-        "16 50.0 /s 0.0 % 200.0 /s 0.0 % 12.5 ms – infer 98 %",
+        "16 50.0 /s 0.0 % 200.0 /s 0.0 % 2.00 ms – infer 98 %",
         "batch images top-1 top-5",
         "1 200 47.00 % (40.20 % to 53.91 %) 78.00 % (71.76 % to 83.18 %)",
         "16 200 47.00 % (40.20 % to 53.91 %) 78.00 % (71.76 % to 83.18 %)",
@@ -115,6 +115,7 @@ def test_measurements_show_every_figure_and_name_the_bottleneck(tmp_path: Path) 
         "stage workers rate busy waits for work waits for room",
         "read 1 100.0 /s 25 % 0 % 75 %",
         "infer 2 50.0 /s 90 % 10 % 0 % bottleneck",
+        "infer busy 0 % of 1 slot · 0.00 calls in flight on average",
     ]
 
 

@@ -401,7 +401,7 @@ def test_a_throughput_is_that_of_the_best_batch_size(tmp_path: Path, gate: str, 
     ],
 )
 def test_a_latency_must_hold_at_every_batch_size(tmp_path: Path, gate: str, word: str, measured: float) -> None:
-    run = factories.run_record([_calls(tmp_path, [1.0, 2.0, 3.0]), _calls(tmp_path, [4.0] * 40, batch=16)])
+    run = factories.run_record([_calls(tmp_path, [1.0, 2.0, 3.0]), _calls(tmp_path, [4.0] * 400, batch=16)])
     check = _check(run, gate)
     assert check.verdict == word
     assert check.measured == pytest.approx(measured)
@@ -463,7 +463,7 @@ def test_what_is_in_doubt_says_how_much_more_would_settle_it(tmp_path: Path) -> 
 def test_a_percentile_of_too_few_calls_is_in_doubt_and_says_how_many_it_needs(tmp_path: Path) -> None:
     check = _check(factories.run_record([_calls(tmp_path, [0.1] * 40)]), "latency.p99<=1s")
     assert check.verdict == "INCONCLUSIVE"
-    assert "p99 needs 368 calls, and 40 were measured; about 330 images or 32.8 s more" in check.detail
+    assert "p99: 368 calls are needed, and 40 were measured; about 330 images or 32.8 s more" in check.detail
 
 
 def test_a_ratio_of_two_runs_in_doubt_is_settled_by_more_on_each_side(tmp_path: Path) -> None:
@@ -477,8 +477,8 @@ def test_the_side_without_an_interval_is_the_one_that_needs_more(tmp_path: Path)
     long, short = (factories.run_record([_calls(tmp_path, _varied(1, count=count))]) for count in (4000, 10))
     check = _check(long, "throughput/old>=1.0", _against(short))
     assert check.verdict == "INCONCLUSIVE"
-    # 10 calls of 20 that are needed, each of one image.
-    assert check.detail.endswith("10 samples are too few; about 10 images or 0.1 s more of runs/old would settle it")
+    # 10 calls of 200 that are needed, each of one image.
+    assert check.detail.endswith("10 samples are too few; about 190 images or 2.0 s more of runs/old would settle it")
 
 
 def test_a_share_of_too_few_stretches_counts_them_and_not_the_calls(tmp_path: Path) -> None:
@@ -490,12 +490,25 @@ def test_a_share_of_too_few_stretches_counts_them_and_not_the_calls(tmp_path: Pa
     assert check.detail.endswith("2 pairs are too few; about 40 images or 2.0 s more would settle it")
 
 
-def test_latencies_of_runs_in_turn_are_of_their_own_calls(tmp_path: Path) -> None:
+def test_latencies_of_runs_in_turn_are_compared_pair_by_pair(tmp_path: Path) -> None:
+    # A machine that drifts by half, and one artifact that is 4 % faster throughout.
+    drift = np.linspace(0.01, 0.015, 30) * np.random.default_rng(3).normal(1, 0.002, 30)
+    slower = drift * 1.04 * np.random.default_rng(4).normal(1, 0.002, 30)
+    ours, theirs = _in_turn(tmp_path, drift.tolist()), _in_turn(tmp_path, slower.tolist())
+    for metric in ("mean", "p50", "p90"):
+        check = _check(ours, f"latency.{metric}/old<=0.97", _against(theirs))
+        assert (check.verdict, check.detail.endswith("measured in turn")) == ("PASS", True)
+        assert check.measured == pytest.approx(1 / 1.04, abs=0.01)
+    apart = _in_turn(tmp_path, slower.tolist(), interleaving="another")
+    assert _check(ours, "latency.p50/old<=0.97", _against(apart)).verdict == "INCONCLUSIVE"
+
+
+def test_a_percentile_of_blocks_of_few_calls_is_in_doubt(tmp_path: Path) -> None:
     ours, theirs = _in_turn(tmp_path, [0.01] * 20), _in_turn(tmp_path, [0.01] * 20)
     check = _check(ours, "latency.p99/old<=2", _against(theirs))
     assert check.verdict == "INCONCLUSIVE"
-    assert "p99 needs 368 calls, and 200 were measured; about 170 images or" in check.detail
-    assert "in turn" not in check.detail
+    # Parts of 200 calls are 20 blocks, and six parts are needed.
+    assert "20 blocks are too few for p99; about 1,000 images or" in check.detail
 
 
 def _in_turn(folder: Path, seconds: Sequence[float], interleaving: str = "one") -> RunRecord:

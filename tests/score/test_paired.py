@@ -26,21 +26,28 @@ def test_flips_are_counted_and_named_in_both_directions(tmp_path: Path) -> None:
     assert found.wrong_to_right == ("3.png",)
     assert (found.images, found.agreement) == (5, 0.2)
     assert (found.largest_score_change, found.largest_score) == (1.0, 1.0)
-    # Three pairs disagree, and a split at least as unequal as 2 to 1 is certain.
-    assert found.p_value == 1.0
+    # Three pairs disagree, and a split at least as unequal as 2 to 1 is certain; half of its own 6 / 8 does not count.
+    assert found.exact_p_value == 1.0
+    assert found.p_value == pytest.approx(1 - 3 / 8)
+    assert found.drop == pytest.approx(20)
+    assert (found.drop_low, found.drop_high) == pytest.approx((-44.46, 69.71), abs=0.01)
 
 
 def test_flips_in_one_direction_alone_are_unlikely_by_chance(tmp_path: Path) -> None:
     theirs, ours = _predicted(tmp_path, [0] * 10), _predicted(tmp_path, [1] * 8 + [0] * 2)
     found = paired.compare(ours, theirs, [0] * 10, "float32")
-    # All of eight on one side, either side: 2 / 2**8.
-    assert found.p_value == pytest.approx(2 / 2**8)
-    assert found.p_value == pytest.approx(stats.binomtest(8, 8, 0.5).pvalue)
+    # All of eight on one side, either side: 2 / 2**8, and half of that.
+    assert found.exact_p_value == pytest.approx(stats.binomtest(8, 8, 0.5).pvalue) == 2 / 2**8
+    assert found.p_value == pytest.approx(1 / 2**8)
+    assert found.drop == 80
+    assert found.drop_low is not None
+    assert found.drop_low > 25
 
 
 def test_without_labels_there_is_agreement_and_no_right_or_wrong(tmp_path: Path) -> None:
     found = paired.compare(_predicted(tmp_path, [0, 1]), _predicted(tmp_path, [0, 2]), None, "float32")
     assert (found.agreement, found.right_to_wrong, found.p_value) == (0.5, None, None)
+    assert (found.exact_p_value, found.drop, found.drop_low, found.drop_high) == (None, None, None, None)
 
 
 def test_many_images_are_compared_in_parts(tmp_path: Path) -> None:

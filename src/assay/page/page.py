@@ -11,6 +11,7 @@ from assay import units
 from assay.page import figures
 from assay.page.content import ComparisonReport, RunReport
 from assay.records import LATENCIES, Figures, MachineState, VerdictWord
+from assay.render.paired import drop
 from assay.render.speed import SPREAD, has_intervals, remarks
 from assay.render.text import printable
 from assay.tuning import frontier_chart
@@ -122,6 +123,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     for function in (
+        drop,
         units.agreement,
         units.count,
         units.difference,

@@ -179,17 +179,27 @@ class Performance(Record, frozen=True, kw_only=True):
 
     @cached_property
     def interface_increments(self) -> npt.NDArray[np.float64]:
-        """By how much each call, in the order of their starts, made the time longer in which one was in flight."""
-        ordered = self._intervals[np.argsort(self._intervals[:, 0], kind="stable")]
-        # A call adds only what lies beyond the end of all the calls that began before it.
-        ended = np.maximum.accumulate(ordered[:, 1])
-        begins = np.maximum(ordered[1:, 0], ended[:-1])
-        return np.concatenate([[ordered[0, 1] - ordered[0, 0]], np.maximum(ordered[1:, 1] - begins, 0)])
+        """By how much each call of a whole batch made the time longer in which one was in flight, by their starts."""
+        return _increments(self._intervals[:-1] if self._last_is_short else self._intervals)
 
     @property
     def interface_seconds(self) -> float:
         """The time in which at least one inference call was in flight."""
-        return float(self.interface_increments.sum())
+        return float(_increments(self._intervals).sum())
+
+    @property
+    def _last_is_short(self) -> bool:
+        """Whether the last call of a run once over the data had fewer images than the others.
+
+        A padded batch takes as long as a whole one, so that it would make the interface throughput too low.
+        """
+        calls, together = self.batch_seconds.shape[0], self.blocks is None and not self.shares
+        return together and calls > 1 and 0 < calls * self.batch - self.images < self.batch
+
+    @property
+    def interface_images(self) -> int:
+        """The images of the calls that the interface throughput is of."""
+        return (len(self._intervals) - 1) * self.batch if self._last_is_short else self.images
 
     @property
     def end_to_end_throughput(self) -> float:
@@ -198,8 +208,18 @@ class Performance(Record, frozen=True, kw_only=True):
 
     @property
     def interface_throughput(self) -> float:
-        """Images a second over the time in which at least one inference call was in flight."""
-        return self.images / self.interface_seconds
+        """Images a second over the time in which at least one call was in flight; without a last call that is short."""
+        return self.interface_images / float(self.interface_increments.sum())
+
+    @property
+    def calls_in_flight(self) -> float:
+        """How many inference calls were in flight at once, on average over the whole run."""
+        return float(self.call_seconds.sum()) / self.wall_seconds
+
+    @property
+    def infer_busy_share(self) -> float:
+        """The share of the session's slots, 0 to 1, that had a call in flight, on average over the whole run."""
+        return self.calls_in_flight / self.slots
 
     def latency(self, percent: float) -> float:
         """A percentile of one inference call's time, in seconds, linear between neighbours; 50 is the median."""
@@ -209,6 +229,15 @@ class Performance(Record, frozen=True, kw_only=True):
     def bottleneck(self) -> StageTime:
         """The stage that was at work for the largest share of the run."""
         return max(self.stages, key=lambda stage: stage.busy_share)
+
+
+def _increments(intervals: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """By how much each call, in the order of their starts, made the time longer in which one was in flight."""
+    ordered = intervals[np.argsort(intervals[:, 0], kind="stable")]
+    # A call adds only what lies beyond the end of all the calls that began before it.
+    ended = np.maximum.accumulate(ordered[:, 1])
+    begins = np.maximum(ordered[1:, 0], ended[:-1])
+    return np.concatenate([[ordered[0, 1] - ordered[0, 0]], np.maximum(ordered[1:, 1] - begins, 0)])
 
 
 class PairedAccuracy(Record, frozen=True, kw_only=True):
@@ -227,7 +256,22 @@ class PairedAccuracy(Record, frozen=True, kw_only=True):
     wrong_to_right: tuple[str, ...] | None = None
     """The images that the reference alone has wrong."""
     p_value: float | None = None
-    """Of McNemar's exact test: how likely flips so unequal are where both ways are equally right."""
+    """The mid-p value of McNemar's test: how likely flips so unequal are if both ways are equally right.
+
+    In records of older versions that of the exact test.
+    """
+    exact_p_value: float | None = None
+    """Of McNemar's exact test."""
+    drop_low: float | None = None
+    drop_high: float | None = None
+    """The ends of the interval of the drop in top-1 accuracy, in points, for images of the same kind."""
+
+    @property
+    def drop(self) -> float | None:
+        """By how many points the reference is more accurate, top-1; None where there are no labels."""
+        if self.right_to_wrong is None or self.wrong_to_right is None:
+            return None
+        return 100 * (len(self.right_to_wrong) - len(self.wrong_to_right)) / self.images
 
     @property
     def relative_score_change(self) -> float:
@@ -274,6 +318,10 @@ class Figures(Record, frozen=True, kw_only=True):
     large enough for."""
     bottleneck: str
     bottleneck_busy_share: float
+    infer_busy_share: Estimate | None = None
+    """The share of the session's slots, 0 to 1, that had a call in flight over the whole run; None in older records."""
+    calls_in_flight: float | None = None
+    """How many inference calls were in flight at once, on average over the whole run."""
     top: tuple[Estimate, ...]
     """Top-1 to Top-5 in percent; empty where the images have no labels."""
 

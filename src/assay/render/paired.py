@@ -27,5 +27,15 @@ def sentence(accuracy: PairedAccuracy) -> str:
     ]
     if accuracy.right_to_wrong is not None and accuracy.wrong_to_right is not None and accuracy.p_value is not None:
         flips = f"{len(accuracy.right_to_wrong)} right to wrong, {len(accuracy.wrong_to_right)} wrong to right"
-        parts.insert(1, f"{flips} (McNemar p {units.probability(accuracy.p_value)})")
+        parts.insert(1, f"{flips} (McNemar mid-p {units.probability(accuracy.p_value)})")
+    if (change := drop(accuracy)) is not None:
+        parts.insert(2, f"top-1 drop {change}")
     return " · ".join(parts)
+
+
+def drop(accuracy: PairedAccuracy) -> str | None:
+    """The drop in top-1 with its interval; None where there are no labels, or the record is of an older version."""
+    if accuracy.drop is None or accuracy.drop_low is None or accuracy.drop_high is None:
+        return None
+    interval = f"{units.points(accuracy.drop_low)} to {units.points(accuracy.drop_high)}"
+    return f"{units.points(accuracy.drop)} ({interval})"

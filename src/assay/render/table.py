@@ -13,6 +13,7 @@ from assay.records import (
     Diagnosis,
     Estimate,
     Figures,
+    Performance,
     PredictionList,
     Profile,
     StageTime,
@@ -100,12 +101,21 @@ def measurements(measured: Sequence[BatchResult], figures: Sequence[Figures]) ->
             )
         )
         parts.append(_stages(performance.stages, performance.bottleneck))
+        parts.append(_busy(performance))
     return "\n\n".join(parts)
 
 
 def warnings(told: Sequence[str]) -> str:
     """A line a warning; empty if there are none."""
     return "\n".join(f"warning  {visible(warning)}" for warning in told)
+
+
+def _busy(performance: Performance) -> str:
+    """How much of the session's slots was used."""
+    return (
+        f"infer busy {units.share(performance.infer_busy_share)} of {units.counted(performance.slots, 'slot')} · "
+        f"{performance.calls_in_flight:.2f} calls in flight on average"
+    )
 
 
 def verdict(judged: Verdict, place: str) -> str:

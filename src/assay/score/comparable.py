@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from assay import environment, units
 from assay.records import Estimate, OnnxModel, RunRecord, ThroughputKind
-from assay.score import figures
-from assay.score.points import POINT_DECIDES, Point
+from assay.score import figures, statistics
+from assay.score.points import POINT_DECIDES, Missing, Point
 from assay.score.sides import Side
 
 _OF_RUNS = ("backend", "device", "processor", "precision", "input", "pixels from")
@@ -43,11 +43,21 @@ def differences(one: Side, mine: Point, other: Side, theirs: Point) -> tuple[str
     return (*noted, *other_pixels(one, other), *busy(one, mine), *busy(other, theirs))
 
 
-def ratio(mine: Point, own: Estimate, theirs: Point, other: Estimate, kind: ThroughputKind) -> Estimate:
-    """The throughput of one point over that of another, which may be reported without samples."""
-    if mine.performance is not None and theirs.performance is not None:
-        return figures.ratio(mine.performance, theirs.performance, kind)
-    return Estimate(value=own.value / other.value, obstacle=POINT_DECIDES)
+def ratio(one: Side, other: Side, kind: ThroughputKind) -> Estimate | Missing:
+    """The best throughput of one side over that of another, which may be reported without samples.
+
+    The interval is wide enough for every pair of batch sizes that might have been the best.
+    """
+    mine, theirs = one.best(kind), other.best(kind)
+    if isinstance(mine, Missing):
+        return mine
+    if isinstance(theirs, Missing):
+        return theirs
+    (point, own), (his, their_own) = mine, theirs
+    if point.performance is not None and his.performance is not None:
+        confidence = statistics.confidence_for_best_of(len(one.points) * len(other.points))
+        return figures.ratio(point.performance, his.performance, kind, confidence)
+    return Estimate(value=own.value / their_own.value, obstacle=POINT_DECIDES)
 
 
 def other_pixels(one: Side, other: Side) -> tuple[str, ...]:

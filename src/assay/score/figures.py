@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -11,42 +15,62 @@ from assay.score import statistics
 
 _STRETCHES = 60
 """Into how many parts a run is divided for the ratio of two of its own throughputs."""
+_LONG_CALLS = "some calls last longer than a whole stretch of others"
+_CALLS_A_PART = {"p90": 20, "p95": 40, "p99": 200}
+"""Of a percentile of blocks: so many calls that two lie beyond it. Others take any number."""
 
 
 def figures(result: BatchResult) -> Figures:
     """Throughputs, latencies, bottleneck and accuracies of one result."""
-    bottleneck, counted = result.performance.bottleneck, result.accuracy
+    performance, counted = result.performance, result.accuracy
+    bottleneck = performance.bottleneck
     return Figures(
         batch=result.batch,
-        end_to_end_throughput=end_to_end_throughput(result.performance),
-        interface_throughput=interface_throughput(result.performance),
-        latency=latencies(result.performance),
+        end_to_end_throughput=end_to_end_throughput(performance),
+        interface_throughput=interface_throughput(performance),
+        latency=latencies(performance),
         bottleneck=bottleneck.name,
         bottleneck_busy_share=bottleneck.busy_share,
+        infer_busy_share=infer_busy(performance),
+        calls_in_flight=performance.calls_in_flight,
         top=accuracies(counted) if counted is not None else (),
     )
 
 
-def interface_throughput(performance: Performance) -> Estimate:
+def interface_throughput(performance: Performance, confidence: float = statistics.CONFIDENCE) -> Estimate:
     """Images a second over the time in which at least one inference call was in flight."""
-    return _rate(performance.interface_throughput, statistics.mean(increments(performance, "interface")))
+    seconds = statistics.mean(increments(performance, "interface"), confidence)
+    return _rate(performance.interface_throughput, seconds)
 
 
-def end_to_end_throughput(performance: Performance) -> Estimate:
+def end_to_end_throughput(performance: Performance, confidence: float = statistics.CONFIDENCE) -> Estimate:
     """Images a second, from the first read to the last post; the interval is of the times between two batches' ends."""
-    return _rate(
-        performance.end_to_end_throughput, statistics.mean(np.diff(np.sort(performance.call_ends), prepend=0.0))
-    )
+    seconds = statistics.mean(increments(performance, "end-to-end"), confidence)
+    return _rate(performance.end_to_end_throughput, seconds)
+
+
+def infer_busy(performance: Performance) -> Estimate:
+    """The share of the session's slots, 0 to 1, that had a call in flight, over the whole run.
+
+    With several slots `end-to-end/interface` stays high while most of them wait: one call in flight is enough for it.
+    """
+    seconds, wall = _stretched(performance, performance.call_seconds, increments(performance, "end-to-end"))
+    value = performance.infer_busy_share
+    if wall.min() <= 0:
+        return Estimate(value=value, obstacle=_LONG_CALLS)
+    return _recentred(statistics.ratio_of_totals(seconds, wall), value)
 
 
 def latencies(performance: Performance) -> dict[str, Estimate]:
     """Seconds of one inference call; a percentile that the sample is too small for is left out."""
     calls = performance.call_seconds
-    estimates = {name: latency(performance, name) for name in PERCENTILES}
+    percentiles = {
+        name: percent for name, percent in PERCENTILES.items() if len(calls) >= statistics.calls_for(percent)
+    }
     return {
         "min": Estimate(value=float(calls.min())),
         "mean": statistics.mean(calls),
-        **{name: one for name, one in estimates.items() if one.interval is not None},
+        **{name: statistics.percentile(calls, percent) for name, percent in percentiles.items()},
         "max": Estimate(value=float(calls.max())),
     }
 
@@ -59,38 +83,70 @@ def latency(performance: Performance, name: str) -> Estimate:
         return Estimate(value=value, low=value, high=value)
     if name == "mean":
         return statistics.mean(calls)
-    percent = 50.0 if name == "median" else PERCENTILES[name]
-    estimate = statistics.percentile(calls, percent)
-    wanted = statistics.calls_for(percent)
-    return estimate or Estimate(
-        value=performance.latency(percent),
-        obstacle=f"{name} needs {wanted:,} calls, and {len(calls):,} were measured",
-        wanted=wanted,
+    estimate = statistics.percentile(calls, _percent(name))
+    return msgspec.structs.replace(estimate, obstacle=f"{name}: {estimate.obstacle}") if estimate.obstacle else estimate
+
+
+def latency_freedom(name: str) -> int:
+    """The degrees of freedom of a latency's interval."""
+    return statistics.MEAN_FREEDOM if name in ("min", "mean", "max") else statistics.percentile_freedom(_percent(name))
+
+
+def are_in_turn(mine: Performance, other: Performance) -> bool:
+    """Whether two measurements were made in turn, so that their ratios are of pairs of blocks."""
+    return (
+        mine.blocks is not None and other.blocks is not None and mine.blocks.interleaving == other.blocks.interleaving
     )
 
 
-def ratio(mine: Performance, other: Performance, kind: ThroughputKind) -> Estimate:
+def ratio(
+    mine: Performance, other: Performance, kind: ThroughputKind, confidence: float = statistics.CONFIDENCE
+) -> Estimate:
     """The throughput of one measurement over that of another; from the pairs where both were measured in turn."""
-    if mine.blocks is not None and other.blocks is not None and mine.blocks.interleaving == other.blocks.interleaving:
-        return statistics.paired_ratio(_block_rates(mine, kind), _block_rates(other, kind))
+    if are_in_turn(mine, other):
+        value = _throughput(mine, kind) / _throughput(other, kind)
+        return statistics.around_ratio(value, _relative_rates(mine, kind) - _relative_rates(other, kind), confidence)
     rate = interface_throughput if kind == "interface" else end_to_end_throughput
-    return statistics.ratio(rate(mine), rate(other))
+    return statistics.ratio(rate(mine, confidence), rate(other, confidence))
 
 
-def share(performance: Performance, kind: ThroughputKind, of: ThroughputKind) -> Estimate:
+def latency_ratio(mine: Performance, other: Performance, name: str) -> Estimate:
+    """A latency over that of another measurement; from the pairs of blocks if both were measured in turn.
+
+    The ratio is that of the two figures of all calls, its interval that of the mean of the blocks' own. Neighbouring
+    rounds are taken together until each part has calls enough for the percentile.
+    """
+    if not are_in_turn(mine, other):
+        return statistics.ratio(latency(mine, name), latency(other, name))
+    value = _latency_of(mine.call_seconds, name) / _latency_of(other.call_seconds, name)
+    mine_blocks, other_blocks = _calls_by_block(mine), _calls_by_block(other)
+    needed = _CALLS_A_PART.get(name, 1)
+    fewest = min(len(calls) for calls in (*mine_blocks, *other_blocks))
+    parts = len(mine_blocks) // math.ceil(needed / fewest)
+    if parts < statistics.LEAST_PAIRS:
+        wanted = math.ceil(needed / fewest) * statistics.LEAST_PAIRS
+        return Estimate(value=value, obstacle=f"{len(mine_blocks)} blocks are too few for {name}", wanted=wanted)
+    logarithms = [
+        np.log([_latency_of(np.concatenate(part), name) for part in _parted(blocks, parts)])
+        for blocks in (mine_blocks, other_blocks)
+    ]
+    return statistics.around_ratio(value, logarithms[0] - logarithms[1])
+
+
+def share(
+    performance: Performance,
+    kind: ThroughputKind,
+    of: ThroughputKind,
+    confidence: float = statistics.CONFIDENCE,
+) -> Estimate:
     """One throughput of a measurement over another of the same, from stretches of calls that both are of."""
-    seconds = {
-        name: np.array([part.sum() for part in np.array_split(increments(performance, name), stretches(performance))])
-        for name in (kind, of)
-    }
+    own, other = (increments(performance, name) for name in (kind, of))
+    calls = min(len(own), len(other))
+    seconds, other_seconds = _stretched(performance, own[:calls], other[:calls])
     value = _throughput(performance, kind) / _throughput(performance, of)
-    if min(part.min() for part in seconds.values()) <= 0:
-        return Estimate(value=value, obstacle="some calls last longer than a whole stretch of others")
-    ratio = statistics.paired_ratio(seconds[of], seconds[kind])
-    if ratio.interval is None:
-        return msgspec.structs.replace(ratio, value=value)
-    low, high = (value * end / ratio.value for end in ratio.interval)
-    return Estimate(value=value, low=low, high=high)
+    if min(seconds.min(), other_seconds.min()) <= 0:
+        return Estimate(value=value, obstacle=_LONG_CALLS)
+    return _recentred(statistics.ratio_of_totals(other_seconds, seconds, confidence), value)
 
 
 def stretches(performance: Performance) -> int:
@@ -107,20 +163,66 @@ def increments(performance: Performance, kind: ThroughputKind) -> npt.NDArray[np
     return np.diff(np.sort(performance.call_ends), prepend=0.0)
 
 
+Series = npt.NDArray[np.float64]
+
+
+def _stretched(performance: Performance, *series: Series) -> list[Series]:
+    """The sums of each series over the run's stretches of calls."""
+    parts = stretches(performance)
+    return [np.array([part.sum() for part in np.array_split(one, parts)]) for one in series]
+
+
+def _recentred(ratio: Estimate, value: float) -> Estimate:
+    """A ratio's interval around the value of the whole run."""
+    if ratio.interval is None:
+        return msgspec.structs.replace(ratio, value=value)
+    low, high = (value * end / ratio.value for end in ratio.interval)
+    return Estimate(value=value, low=low, high=high)
+
+
 def _throughput(performance: Performance, kind: ThroughputKind) -> float:
     return performance.interface_throughput if kind == "interface" else performance.end_to_end_throughput
 
 
-def _block_rates(performance: Performance, kind: ThroughputKind) -> npt.NDArray[np.float64]:
-    """Images a second of each block; all calls are of as many, a batch or the whole data set where that is smaller."""
+def _relative_rates(performance: Performance, kind: ThroughputKind) -> Series:
+    """By how much of the whole rate each block moves its logarithm: its share of the images less that of the seconds.
+
+    All calls are of as many images, a batch or the whole data set where that is smaller.
+    """
     assert performance.blocks is not None  # noqa: S101 - asked of interleaved measurements alone
     calls = np.array(performance.blocks.calls, dtype=np.float64)
-    counts = performance.images / calls.sum() * calls
-    if kind != "interface":
-        return np.asarray(counts / np.array(performance.blocks.wall_seconds), dtype=np.float64)
-    ends = np.cumsum(performance.blocks.calls)
-    seconds = [part.sum() for part in np.split(performance.interface_increments, ends[:-1])]
-    return np.asarray(counts / np.array(seconds), dtype=np.float64)
+    if kind == "interface":
+        seconds = np.array([part.sum() for part in _by_block(performance, performance.interface_increments)])
+    else:
+        seconds = np.array(performance.blocks.wall_seconds)
+    return np.asarray(calls / calls.mean() - seconds / seconds.mean(), dtype=np.float64)
+
+
+def _by_block(performance: Performance, series: Series) -> list[Series]:
+    assert performance.blocks is not None  # noqa: S101 - asked of interleaved measurements alone
+    return np.split(series, np.cumsum(performance.blocks.calls)[:-1])
+
+
+def _calls_by_block(performance: Performance) -> list[Series]:
+    return _by_block(performance, performance.call_seconds)
+
+
+def _parted(blocks: Sequence[Series], parts: int) -> list[Sequence[Series]]:
+    """The blocks of each part, which are neighbours."""
+    ends = [len(blocks) * part // parts for part in range(parts + 1)]
+    return [blocks[begin:end] for begin, end in itertools.pairwise(ends)]
+
+
+def _interleaving(performance: Performance) -> str | None:
+    return None if performance.blocks is None else performance.blocks.interleaving
+
+
+def _percent(name: str) -> float:
+    return 50.0 if name == "median" else PERCENTILES[name]
+
+
+def _latency_of(calls: Series, name: str) -> float:
+    return float(calls.mean()) if name == "mean" else float(np.percentile(calls, _percent(name)))
 
 
 def accuracies(counted: Accuracy) -> tuple[Estimate, ...]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from assay.errors import DatasetError
 from assay.records import PairedAccuracy, Predictions
-from assay.score import accuracy, statistics
+from assay.score import accuracy, paired_proportions, statistics
 
 _CHUNK = 2048
 
@@ -27,8 +27,8 @@ def comparable(ours: Predictions, theirs: Predictions) -> bool:
 def compare(ours: Predictions, theirs: Predictions, labels: Sequence[int] | None, reference: str) -> PairedAccuracy:
     """Our first classes beside those of a reference; right and wrong are counted where there are labels.
 
-    McNemar's exact test: of the images that one of the two alone has right, as many should be ours as theirs.
-    (McNemar, Psychometrika 12, 1947; exact by the binomial distribution.)
+    McNemar's test: of the images that one of the two alone has right, as many should be ours as theirs. (McNemar, Note
+    on the sampling error of the difference between correlated proportions or percentages, 1947.)
     """
     if not comparable(ours, theirs):
         raise DatasetError(f"{reference} did not score the same images by the same classes; run both on the same")
@@ -46,11 +46,15 @@ def compare(ours: Predictions, theirs: Predictions, labels: Sequence[int] | None
     wanted = np.asarray(accuracy.fit(ours.names, labels, ours.scores.shape[1], other).labels)
     lost = np.flatnonzero((other == wanted) & (first != wanted))
     won = np.flatnonzero((other != wanted) & (first == wanted))
+    low, high = paired_proportions.difference(len(lost), len(won), len(wanted)).interval or (None, None)
     return msgspec.structs.replace(
         plain,
         right_to_wrong=tuple(ours.names[image] for image in lost),
         wrong_to_right=tuple(ours.names[image] for image in won),
         p_value=statistics.mcnemar(len(lost), len(won)),
+        exact_p_value=statistics.mcnemar_exact(len(lost), len(won)),
+        drop_low=None if low is None else 100 * low,
+        drop_high=None if high is None else 100 * high,
     )
 
 

@@ -10,6 +10,7 @@ from assay import units
 from assay.records import BatchResult, Checkpoint, Estimate, Performance, RunRecord, Setting, ThroughputKind
 from assay.records.reported import ReportedResult, ReportedRun
 from assay.score import figures
+from assay.score.statistics import CONFIDENCE
 
 POINT_DECIDES = "figures without samples: the point decides"
 
@@ -48,7 +49,9 @@ class Point(Protocol):
     def performance(self) -> Performance | None:
         """The samples; None of reported figures, which have none."""
 
-    def throughput(self, kind: ThroughputKind, of_card: bool = True) -> Estimate | Missing:
+    def throughput(
+        self, kind: ThroughputKind, of_card: bool = True, confidence: float = CONFIDENCE
+    ) -> Estimate | Missing:
         """Images a second of the whole card, or of what was measured, which may be one die of several."""
 
     def latency(self, field: str) -> Estimate | Missing:
@@ -107,11 +110,13 @@ class _RunPoint:
     def performance(self) -> Performance | None:
         return self.result.performance
 
-    def throughput(self, kind: ThroughputKind, of_card: bool = True) -> Estimate | Missing:
+    def throughput(
+        self, kind: ThroughputKind, of_card: bool = True, confidence: float = CONFIDENCE
+    ) -> Estimate | Missing:
         if kind == "interface":
-            return figures.interface_throughput(self.result.performance)
+            return figures.interface_throughput(self.result.performance, confidence)
         if kind == "end-to-end":
-            return figures.end_to_end_throughput(self.result.performance)
+            return figures.end_to_end_throughput(self.result.performance, confidence)
         return Missing(f"a run has no {kind} throughput, which is another kind of figure", absent=True)
 
     def latency(self, field: str) -> Estimate | Missing:
@@ -153,7 +158,9 @@ class _ReportedPoint:
     def performance(self) -> Performance | None:
         return None
 
-    def throughput(self, kind: ThroughputKind, of_card: bool = True) -> Estimate | Missing:
+    def throughput(
+        self, kind: ThroughputKind, of_card: bool = True, confidence: float = CONFIDENCE
+    ) -> Estimate | Missing:
         result, name = self.result, self.of.name
         rate = result.throughput.get(kind)
         if rate is None and kind == "interface" and result.queries is not None:

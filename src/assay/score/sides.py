@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from assay.records import Estimate, Reference, RunRecord, ThroughputKind
 from assay.records.reported import ReportedReference, ReportedRun
-from assay.score import points
+from assay.score import points, statistics
 from assay.score.points import Missing, Point, WeightsMd5
 
 SUBJECT = "this run"
@@ -49,8 +49,12 @@ class Side:
         return self if batch is None else replace(self, points=[p for p in self.points if p.batch == batch])
 
     def best(self, kind: ThroughputKind, of_card: bool = True) -> tuple[Point, Estimate] | Missing:
-        """The point of the highest throughput with that throughput, or why it cannot be known."""
-        throughputs = [(point, point.throughput(kind, of_card)) for point in self.points]
+        """The point of the highest throughput with that throughput, or why it cannot be known.
+
+        The highest of several is likely one that came out too high: its interval is wide enough for all of them.
+        """
+        confidence = statistics.confidence_for_best_of(len(self.points))
+        throughputs = [(point, point.throughput(kind, of_card, confidence)) for point in self.points]
         known = [(point, value) for point, value in throughputs if not isinstance(value, Missing)]
         missing = [value for _, value in throughputs if isinstance(value, Missing)]
         # A figure that a fact would bring might be the highest.

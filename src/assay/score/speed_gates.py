@@ -38,13 +38,15 @@ def by_itself(gate: Gate, subject: Side) -> Check:
     other = point.throughput(THROUGHPUTS[gate.reference], of_card)
     if isinstance(other, Missing):
         return not_comparable(gate, other.reason)
-    share = _share(gate, point, own, other)
+    share = _share(gate, subject, point, own, other)
     reason = (
         f"{gate.metric} over {gate.reference} {_shown(share, units.ratio)} at {where}, "
         f"asked {gate.operator} {units.ratio(gate.bound)}"
     )
     detail = f"{units.rate(own.value)} over {units.rate(other.value)}"
-    limit = _Limit(figures.stretches(performance), performance, "") if performance is not None else None
+    limit = None
+    if performance is not None:
+        limit = _Limit(figures.stretches(performance), performance, "", statistics.BLOCK_FREEDOM)
     figure = _Found(share, (point,), reference=other.value, limit=limit)
     return _judged(gate, figure, reason, detail, noted=comparable.busy(subject, point))
 
@@ -75,6 +77,8 @@ class _Limit:
     performance: Performance
     of: str
     """How messages say where more of them would have to come from."""
+    freedom: float
+    """The degrees of freedom of the interval."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def _ratio(gate: Gate, subject: Side, reference: Side, figure: _Found | Missing)
         f"asked {gate.operator} {units.ratio(gate.bound)}"
     )
     detail = f"{figure.shown}, {batches([mine.batch])} over {batches([his.batch])}"
-    if gate.metric not in LATENCIES and _in_turn(mine, his):
+    if _in_turn(mine, his):
         detail += "; measured in turn"
     return _judged(gate, figure, reason, detail, noted=comparable.differences(subject, mine, reference, his))
 
@@ -135,10 +139,12 @@ def _judged(
 
 
 def _settles(gate: Gate, figure: _Found) -> str:
-    """What would settle a gate, by the square-root law from the samples that there are."""
+    """What would settle a gate in 90 % of cases, from the samples that there are."""
     why = f"{figure.estimate.obstacle}; " if figure.estimate.obstacle else ""
     limit = figure.limit
-    wanted = statistics.samples_for(figure.estimate, limit.samples, gate.bound) if limit is not None else None
+    wanted = None
+    if limit is not None:
+        wanted = statistics.samples_for(figure.estimate, limit.samples, gate.bound, limit.freedom)
     if wanted is None or limit is None:
         return why + ("measure again on an idle machine" if why else "the figure is the bound itself")
     factor = max(wanted - limit.samples, 1) / limit.samples if limit.samples else 1.0
@@ -147,22 +153,24 @@ def _settles(gate: Gate, figure: _Found) -> str:
     return f"{why}about {images} or {seconds} more{limit.of} would settle it"
 
 
-def _calls(performance: Performance | None, of: str = "") -> _Limit | None:
+def _calls(performance: Performance | None, of: str = "", freedom: float = statistics.MEAN_FREEDOM) -> _Limit | None:
     """The calls of one side."""
-    return None if performance is None else _Limit(len(performance.call_seconds), performance, of)
+    return None if performance is None else _Limit(len(performance.call_seconds), performance, of, freedom)
 
 
-def _calls_of_both(
-    subject: Side, mine: Point, own: Estimate, reference: Side, his: Point, other: Estimate
+def _samples_of_both(
+    sides: tuple[Side, Side], points: tuple[Point, Point], own: tuple[Estimate, Estimate]
 ) -> _Limit | None:
-    """Of a ratio of two independent figures: the side that lacks an interval, or else both."""
-    if mine.performance is None or his.performance is None:
+    """Of a ratio of two figures: the blocks of both, or the calls of the side that lacks an interval, or of both."""
+    mine, his = (point.performance for point in points)
+    if mine is None or his is None:
         return None
-    if own.interval is None:
-        return _calls(mine.performance, f" of {subject.said}")
-    if other.interval is None:
-        return _calls(his.performance, f" of {reference.said}")
-    return _calls(mine.performance, _EACH)
+    if figures.are_in_turn(mine, his) and mine.blocks is not None:
+        return _Limit(len(mine.blocks.calls), mine, _EACH, statistics.BLOCK_FREEDOM)
+    for side, performance, estimate in zip(sides, (mine, his), own, strict=True):
+        if estimate.interval is None:
+            return _calls(performance, f" of {side.said}")
+    return _calls(mine, _EACH)
 
 
 def _shown(estimate: Estimate, written: units.Written) -> str:
@@ -174,14 +182,16 @@ def _shown(estimate: Estimate, written: units.Written) -> str:
 
 def _in_turn(mine: Point, his: Point) -> bool:
     """Whether two points were measured in turn, so that their ratio is from pairs."""
-    blocks = [point.performance.blocks if point.performance is not None else None for point in (mine, his)]
-    return blocks[0] is not None and blocks[1] is not None and blocks[0].interleaving == blocks[1].interleaving
+    if mine.performance is None or his.performance is None:
+        return False
+    return figures.are_in_turn(mine.performance, his.performance)
 
 
-def _share(gate: Gate, point: Point, own: Estimate, other: Estimate) -> Estimate:
+def _share(gate: Gate, subject: Side, point: Point, own: Estimate, other: Estimate) -> Estimate:
     if point.performance is None or gate.reference is None:
         return Estimate(value=own.value / other.value, obstacle=POINT_DECIDES)
-    return figures.share(point.performance, THROUGHPUTS[gate.metric], THROUGHPUTS[gate.reference])
+    confidence = statistics.confidence_for_best_of(len(subject.points))
+    return figures.share(point.performance, THROUGHPUTS[gate.metric], THROUGHPUTS[gate.reference], confidence)
 
 
 def _throughputs(gate: Gate, subject: Side, reference: Side) -> _Found | Missing:
@@ -193,15 +203,15 @@ def _throughputs(gate: Gate, subject: Side, reference: Side) -> _Found | Missing
         return his
     (point, own), (theirs, other) = mine, his
     shown = f"{units.rate(own.value)} over {units.rate(other.value)}"
-    estimate = comparable.ratio(point, own, theirs, other, kind)
-    limit = _calls_of_both(subject, point, own, reference, theirs, other)
-    if limit is not None and _in_turn(point, theirs) and (blocks := limit.performance.blocks) is not None:
-        limit = _Limit(len(blocks.calls), limit.performance, _EACH)
+    estimate = comparable.ratio(subject, reference, kind)
+    if isinstance(estimate, Missing):
+        return estimate
+    limit = _samples_of_both((subject, reference), (point, theirs), (own, other))
     return _Found(estimate, (point, theirs), other.value, shown, limit)
 
 
 def _latencies(gate: Gate, subject: Side, mine: Point, reference: Side) -> _Found | Missing:
-    """A latency over that of the same batch size; of runs in turn too from either side's own calls."""
+    """A latency over that of the same batch size; of runs in turn from the pairs of blocks."""
     field = LATENCIES[gate.metric]
     his = next((point for point in reference.points if point.batch == mine.batch), None)
     if his is None:
@@ -216,8 +226,12 @@ def _latencies(gate: Gate, subject: Side, mine: Point, reference: Side) -> _Foun
     if isinstance(other, Missing):
         return other
     shown = f"{units.milliseconds(own.value)} over {units.milliseconds(other.value)}"
-    limit = _calls_of_both(subject, mine, own, reference, his, other)
-    return _Found(statistics.ratio(own, other), (mine, his), other.value, shown, limit)
+    limit = _samples_of_both((subject, reference), (mine, his), (own, other))
+    if mine.performance is not None and his.performance is not None:
+        estimate = figures.latency_ratio(mine.performance, his.performance, field)
+    else:
+        estimate = statistics.ratio(own, other)
+    return _Found(estimate, (mine, his), other.value, shown, limit)
 
 
 def _latency(gate: Gate, subject: Side) -> Check:
@@ -230,5 +244,5 @@ def _latency_at(gate: Gate, subject: Side, point: Point) -> Check:
         return not_comparable(gate, f"{estimate.reason} at {batches([point.batch])}")
     shown, bound = _shown(estimate, units.milliseconds), units.milliseconds(gate.bound)
     reason = f"{gate.metric} {shown} at {batches([point.batch])}, asked {gate.operator} {bound}"
-    limit = _calls(point.performance)
+    limit = _calls(point.performance, freedom=figures.latency_freedom(LATENCIES[gate.metric]))
     return _judged(gate, _Found(estimate, (point,), limit=limit), reason, "", noted=comparable.busy(subject, point))

@@ -101,12 +101,9 @@ def _ratio(pair: _Pair, kind: ThroughputKind, size: _Size) -> SpeedCell | None:
         obstacle = unknown_batch(one.said).reason
     if obstacle is not None:
         return SpeedCell(value=None, obstacle=obstacle)
-    mine, theirs = one.best(kind), other.best(kind)
-    if isinstance(mine, Missing):
-        return SpeedCell(value=None, obstacle=mine.reason)
-    if isinstance(theirs, Missing):
-        return SpeedCell(value=None, obstacle=theirs.reason)
-    estimate = comparable.ratio(*mine, *theirs, kind)
+    estimate = comparable.ratio(one, other, kind)
+    if isinstance(estimate, Missing):
+        return SpeedCell(value=None, obstacle=estimate.reason)
     return _cell(estimate, one, size, f"{_KINDS[kind]}/{other.name}")
 
 

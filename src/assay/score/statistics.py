@@ -1,7 +1,7 @@
-"""Intervals and tests: how far a figure can be trusted, from the samples behind it. All intervals are of 95 %.
+"""Intervals and tests: how far a figure can be trusted, from the samples behind it. Intervals are of 95 % by default.
 
-What holds of them is shown by simulation: `make proof`. Of SciPy only `special` is used: `scipy.stats` says the same in
-fewer words, and its import takes longer than all else that a command does which only shows figures.
+Simulation shows what they cover: `make proof`. Of SciPy only `special` and `fft` are used: `scipy.stats` says the same
+in fewer words, and its import takes longer than all else that a command does which only shows figures.
 """
 
 from __future__ import annotations
@@ -9,106 +9,146 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from assay.records import Estimate
+from assay.score import spectrum
+from assay.score.spectrum import Samples
 
 CONFIDENCE = 0.95
-TAIL = (1 - CONFIDENCE) / 2
 
-LEAST_TIMES = 20
-"""A series that holds fewer autocorrelation times has no interval of its mean."""
+LEAST_SAMPLES = 200
+"""A series of fewer calls has no interval: what happens once in a hundred calls may not have happened yet."""
 LEAST_PAIRS = 6
+MEAN_FREEDOM = 2
+"""Degrees of freedom of the interval of a series' mean: its slowest cosines that count."""
+BLOCK_FREEDOM = 8
+"""The same of blocks measured in turn; of fewer than ten blocks, all but one."""
 
-Samples = npt.NDArray[np.float64]
+_SHORTNESS = 5.0
+"""A spectrum that rises towards zero is higher there than at the slowest cosines, the more so in a short run: the tails
+of a mean are smaller than asked by this, divided by the root of the number of samples. The proof holds the number."""
+_FLOOR = 0.4
+"""An interval is at least this share of the one that an autoregression gives: two cosines may be small by luck."""
+_TAIL_TIMES = 2
+"""What lies beyond a percentile may depend on its neighbours less than the series does, by so much at most."""
+_ROUNDING = 1e-9
+_SETTLED = 0.9
+"""How often the number of samples that `samples_for` names is to settle a gate."""
 
-_PAIRS_IN_ORDER = 40
-_AIMED_TIMES = 30
-"""Of runs with just 20 true times a third to a half seem to hold fewer; of those with 30, about one in ten."""
-_SPENT_TIMES = 18
-_MOST_TERMS = 10
-_TREND_TERMS = 2
-_ALARMS = 0.005
 
-
-def mean(samples: Samples) -> Estimate:
+def mean(samples: Samples, confidence: float = CONFIDENCE) -> Estimate:
     """The mean of a series in the order in which it was measured, whose neighbours may depend on each other.
 
-    The interval is Student's t around the mean with the larger of two estimates of the mean's variance: an
-    autoregression's (Fishman, Estimating sample size in computing simulation experiments, 1971, whose degrees of
-    freedom are, of one term, half the autocorrelation times held) and that of the series' slowest cosines (Müller, A
-    theory of robust long-run variance estimation, 2007; Lazarus, Lewis, Stock and Watson, HAR inference, 2018). The
-    first is steady but believes its model, the second has no model but few terms.
+    The interval is Student's t with the long-run variance from the two slowest cosines of the series alone, which asks
+    nothing of what is faster: noise of single calls, a clock that steps, or both at once. (Müller, A theory of robust
+    long-run variance estimation, 2007; Lazarus, Lewis, Stock and Watson, HAR inference: recommendations for practice,
+    2018.) It is never narrower than 40 % of the interval that the best autoregression gives. (Fishman, Estimating
+    sample size in computing simulation experiments, 1971.)
 
-    A series that drifts has no such mean, and one that holds fewer than 20 autocorrelation times cannot tell how far
-    it wanders: both have no interval. The autocorrelation time is one plus twice the sum of all autocorrelations, the
-    number of neighbours that weigh as much as one independent sample. Without samples the value is not a number.
+    A series that drifts has no such mean, and one of fewer than 200 samples has not seen what is rare: both have no
+    interval. Without samples the value is not a number.
     """
-    from scipy import special
-
     count = len(samples)
     value = float(samples.mean()) if count else math.nan
-    if count < LEAST_TIMES:
-        return Estimate(value=value, obstacle=f"{count} samples are too few", wanted=LEAST_TIMES)
-    if samples.min() == samples.max():
+    if count < LEAST_SAMPLES:
+        return Estimate(value=value, obstacle=f"{count} samples are too few", wanted=LEAST_SAMPLES)
+    if _is_constant(samples):
         return Estimate(value=value, low=value, high=value)
-    time = _autocorrelation_time(samples)
-    times = count / time
-    power = _cosine_power(samples)
-    if _drifts(power, times):
+    time = spectrum.autocorrelation_time(samples)
+    power = spectrum.cosine_power(samples)
+    if spectrum.drifts(power, count / time):
         return Estimate(value=value, obstacle="not stationary")
-    if times < LEAST_TIMES:
-        obstacle = f"the sample holds {int(times)} autocorrelation times and {LEAST_TIMES} are needed"
-        return Estimate(value=value, obstacle=obstacle, wanted=math.ceil(_AIMED_TIMES * time))
-    variance = max(float(samples.var()) * time, float(power[: _terms(power, times, least=5)].mean())) / count
-    # Near the limit an interval is given only where the autocorrelation came out short, so that those given are too
-    # narrow: the degrees of freedom are of the times beyond 18. The number is found, and held, by the proof.
-    freedom = max(1.0, (times - _SPENT_TIMES) / 2)
-    half = float(special.stdtrit(freedom, 1 - TAIL)) * math.sqrt(variance)
+    tail = (1 - confidence) / 2
+    quantile = _student(MEAN_FREEDOM, tail * (1 - _SHORTNESS / math.sqrt(count)))
+    wide = quantile * math.sqrt(spectrum.long_run_variance(power, MEAN_FREEDOM) / count)
+    floor = _FLOOR * _normal(tail) * math.sqrt(float(samples.var()) * time / count)
+    half = max(wide, floor)
     return Estimate(value=value, low=value - half, high=value + half)
 
 
-def percentile(samples: Samples, percent: float) -> Estimate | None:
-    """A percentile with the interval between two order statistics; None where the sample is too small to hold one.
+def percentile(samples: Samples, percent: float, confidence: float = CONFIDENCE) -> Estimate:
+    """A percentile of a series in the order of measurement, with the interval between two order statistics.
 
-    Between the samples of ranks l and u, counted from 1, lies the percentile p of independent samples with the
-    probability that a binomial of n and p is at least l and below u. (David and Nagaraja, Order Statistics, 3rd
-    edition, section 7.1.)
+    The share of samples below the percentile is the mean of a series of zeros and ones. Its long-run variance, from its
+    three to six slowest cosines, gives the number of independent samples that are worth as much, adjusted for the
+    degrees of freedom. The ends are the order statistics between which the percentile of so many independent samples
+    lies. (Woodruff, Confidence intervals for medians and other position measures, 1952; Korn and Graubard, Confidence
+    intervals for proportions with small expected number of positive counts estimated from survey data, 1998; David and
+    Nagaraja, Order Statistics, 3rd edition, 2003, section 7.1.)
+
+    There is no interval if there are too few samples, or if they are worth too few independent ones to enclose the
+    percentile. Without samples the value is not a number.
     """
-    if len(samples) < calls_for(percent):
-        return None
-    ordered = np.sort(samples)
-    low, high = (_binomial_quantile(tail, len(samples), percent / 100) for tail in (TAIL, 1 - TAIL))
-    value = float(np.percentile(samples, percent))
-    return Estimate(value=value, low=float(ordered[low - 1]), high=float(ordered[high]))
+    count = len(samples)
+    value = float(np.percentile(samples, percent)) if count else math.nan
+    needed = calls_for(percent, confidence)
+    least = max(LEAST_SAMPLES, needed)
+    if count < least:
+        return Estimate(value=value, obstacle=f"{least:,} calls are needed, and {count:,} were measured", wanted=least)
+    if _is_constant(samples):
+        return Estimate(value=value, low=value, high=value)
+    # The ranks have the dependence of the series without its extremes.
+    ranks = np.argsort(np.argsort(samples, kind="stable"), kind="stable").astype(np.float64)
+    times = count / spectrum.autocorrelation_time(ranks)
+    independent = _independent((samples <= value).astype(np.float64), percent / 100, confidence)
+    # Far out in the tail a few clusters of calls look independent; the whole series knows better.
+    if min(independent, _TAIL_TIMES * times) < needed:
+        independent = min(independent, times)
+        return Estimate(
+            value=value,
+            obstacle=f"{count:,} calls are worth {int(independent):,} independent ones, and {needed:,} are needed",
+            wanted=math.ceil(1.5 * count * needed / max(independent, 1.0)),
+        )
+    ordered, tail = np.sort(samples), (1 - confidence) / 2
+    trials = int(independent)
+    low, high = (_binomial_quantile(chance, trials, percent / 100) for chance in (tail, 1 - tail))
+    below, above = max(math.floor(low * count / trials), 1), min(math.ceil((high + 1) * count / trials), count)
+    return Estimate(value=value, low=float(ordered[below - 1]), high=float(ordered[above - 1]))
 
 
-def calls_for(percent: float) -> int:
-    """The fewest samples whose smallest and largest enclose the percentile with 2.5 % at most beyond either."""
+def percentile_freedom(percent: float) -> int:
+    """Degrees of freedom of a percentile's interval: fewer near the median, which takes fewer independent samples."""
+    return 3 if 25 <= percent <= 75 else 6
+
+
+def calls_for(percent: float, confidence: float = CONFIDENCE) -> int:
+    """The fewest independent samples whose smallest and largest enclose the percentile, with 2.5 % beyond either."""
     share_of_the_longer_side = max(percent, 100 - percent) / 100
-    return math.ceil(math.log(TAIL) / math.log(share_of_the_longer_side))
+    return math.ceil(math.log((1 - confidence) / 2) / math.log(share_of_the_longer_side))
 
 
-def share(successes: float, total: float) -> Estimate:
+def share(successes: float, total: float, confidence: float = CONFIDENCE) -> Estimate:
     """A share, 0 to 1, with Wilson's score interval.
 
     (Wilson, Probable inference, the law of succession, and statistical inference, 1927.)
     """
-    from scipy import special
-
+    if total == 0:
+        return Estimate(value=math.nan, obstacle="0 samples are too few", wanted=1)
     proportion = successes / total
-    weight = float(special.ndtri(1 - TAIL)) ** 2 / total
+    weight = _normal((1 - confidence) / 2) ** 2 / total
     centre = (proportion + weight / 2) / (1 + weight)
     half = math.sqrt(weight * (proportion * (1 - proportion) + weight / 4)) / (1 + weight)
     return Estimate(value=proportion, low=max(0.0, centre - half), high=min(1.0, centre + half))
 
 
 def mcnemar(one: int, other: int) -> float:
-    """The p value of McNemar's exact test, from the two counts of pairs that disagree.
+    """The mid-p value of McNemar's test, from the two counts of pairs that disagree.
 
-    Under the hypothesis that neither is better, each such pair falls to either side by a fair coin. (Agresti,
-    Categorical Data Analysis, 3rd edition, section 11.1.)
+    Under the hypothesis that neither is better, each such pair falls to either side by a fair coin. Of the split that
+    was seen only half the probability counts, for the exact value is too large on average. (Fagerland, Lydersen and
+    Laake, The McNemar test for binary matched-pairs data: mid-p and asymptotic are better than exact conditional,
+    2013.)
     """
+    from scipy import special
+
+    fewer, total = min(one, other), one + other
+    if one == other:
+        return 1.0 - (_coin(fewer, total) / 2 if total else 0.0)
+    return 2 * float(special.bdtr(fewer, total, 0.5)) - _coin(fewer, total)
+
+
+def mcnemar_exact(one: int, other: int) -> float:
+    """The p value of McNemar's exact test. (Agresti, Categorical Data Analysis, 3rd edition, 2013, section 11.1.)"""
     from scipy import special
 
     return min(1.0, 2 * float(special.bdtr(min(one, other), one + other, 0.5)))
@@ -132,31 +172,74 @@ def ratio(mine: Estimate, other: Estimate) -> Estimate:
     return Estimate(value=value, low=value * math.exp(-below), high=value * math.exp(above))
 
 
-def paired_ratio(mine: Samples, other: Samples) -> Estimate:
-    """The ratio of two figures measured in turns, from pairs of neighbouring blocks; values are above zero.
+def paired_ratio(mine: Samples, other: Samples, confidence: float = CONFIDENCE) -> Estimate:
+    """The ratio of two rates measured in turn, from the rates of blocks of the same number of images.
 
-    What is slower than a block hits both sides of a pair and cancels, and what is quicker averages out within a block:
-    of fewer than 40 pairs, which could not tell how far they depend on each other, the interval is Student's t of their
-    log ratios. From 40 on it is that of their mean in the order of measurement, for blocks may be short.
+    Each rate is the images of all blocks over their seconds, so that a slow block weighs by its time.
     """
-    logs = np.log(mine) - np.log(other)
-    log_mean = mean(logs) if len(logs) >= _PAIRS_IN_ORDER else _mean_of_independent(logs)
-    low, high = log_mean.interval or (None, None)
-    return Estimate(
-        value=math.exp(log_mean.value),
-        low=None if low is None else math.exp(low),
-        high=None if high is None else math.exp(high),
-        obstacle=log_mean.obstacle,
-        wanted=log_mean.wanted,
-    )
+    seconds, other_seconds = 1 / np.asarray(mine, dtype=np.float64), 1 / np.asarray(other, dtype=np.float64)
+    return ratio_of_totals(other_seconds, seconds, confidence)
 
 
-def samples_for(estimate: Estimate, samples: int, bound: float) -> int | None:
-    """How many samples in all would leave the bound outside the interval, if the value stays where it is.
+def ratio_of_totals(above: Samples, below: Samples, confidence: float = CONFIDENCE) -> Estimate:
+    """The ratio of two sums over the same blocks, in the order of measurement; each sum is above zero.
 
-    An interval shrinks with the root of the number of samples. None where no number would do, as the value is the bound
-    itself or there is no interval and no number known that gives one.
+    What is slower than a block hits both sides of a pair and cancels. The logarithm of the ratio moves, to first order,
+    as the mean of the blocks' differences of both relative amounts. (Cochran, Sampling Techniques, 3rd edition, 1977,
+    chapter 6.) Its interval is that of `mean_of_blocks`.
     """
+    if len(above) != len(below):
+        raise ValueError(f"{len(above)} blocks of one side and {len(below)} of the other")
+    if not len(above):
+        return Estimate(value=math.nan, obstacle="0 pairs are too few", wanted=LEAST_PAIRS)
+    differences = above / above.mean() - below / below.mean()
+    return around_ratio(float(above.sum() / below.sum()), differences, confidence)
+
+
+def around_ratio(value: float, differences: Samples, confidence: float = CONFIDENCE) -> Estimate:
+    """A ratio with the interval of the mean of its logarithm's differences, block by block."""
+    logarithm = mean_of_blocks(differences, confidence)
+    if logarithm.interval is None:
+        return Estimate(value=value, obstacle=logarithm.obstacle, wanted=logarithm.wanted)
+    half = logarithm.interval[1] - logarithm.value
+    return Estimate(value=value, low=value * math.exp(-half), high=value * math.exp(half))
+
+
+def mean_of_blocks(blocks: Samples, confidence: float = CONFIDENCE) -> Estimate:
+    """The mean of a figure that each block has, in the order of measurement.
+
+    The interval is Student's t with the long-run variance from the eight slowest cosines, so that neighbouring blocks
+    may depend on each other; of nine blocks or fewer these are all, and it is the plain t interval. (Lazarus, Lewis,
+    Stock and Watson, HAR inference: recommendations for practice, 2018.)
+    """
+    count = len(blocks)
+    value = float(blocks.mean()) if count else math.nan
+    if count < LEAST_PAIRS:
+        return Estimate(value=value, obstacle=f"{count} pairs are too few", wanted=LEAST_PAIRS)
+    freedom = min(BLOCK_FREEDOM, count - 1)
+    variance = spectrum.long_run_variance(spectrum.cosine_power(blocks), freedom) / count
+    half = _student(freedom, (1 - confidence) / 2) * math.sqrt(variance)
+    return Estimate(value=value, low=value - half, high=value + half)
+
+
+def confidence_for_best_of(candidates: int, confidence: float = CONFIDENCE) -> float:
+    """The confidence of each interval such that all of them, and so that of the best, hold with the confidence asked.
+
+    (Šidák, Rectangular confidence regions for the means of multivariate normal distributions, 1967.)
+    """
+    return float(confidence ** (1 / max(candidates, 1)))
+
+
+def samples_for(estimate: Estimate, samples: int, bound: float, freedom: float = math.inf) -> int | None:
+    """How many samples in all leave the bound outside the interval in 90 % of cases, if the true value is the estimate.
+
+    An interval shrinks with the root of the number of samples. But the next estimate will lie elsewhere, and the widths
+    of both intervals are estimates with so many degrees of freedom, whose ratio is the root of an F variable. The two
+    margins are added in quadrature. (Desu and Raghavarao, Sample Size Methodology, 1990, chapter 2, for the first.)
+    None if no number would do: the value is the bound itself, or nothing is known that would give an interval.
+    """
+    from scipy import special
+
     if estimate.interval is None:
         return estimate.wanted
     low, high = estimate.interval
@@ -164,7 +247,49 @@ def samples_for(estimate: Estimate, samples: int, bound: float) -> int | None:
     if distance == 0:
         return None
     half = estimate.value - low if bound < estimate.value else high - estimate.value
-    return max(samples, math.floor(samples * (half / distance) ** 2) + 1)
+    if half < distance:
+        return samples
+    tail = (1 - CONFIDENCE) / 2
+    movement, width = _normal(1 - _SETTLED) / _normal(tail), 0.0
+    if math.isfinite(freedom):
+        movement = _normal(1 - _SETTLED) / _student(freedom, tail)
+        width = math.sqrt(float(special.fdtri(freedom, freedom, _SETTLED))) - 1
+    margin = 1 + math.hypot(movement, width)
+    return max(samples, math.floor(samples * (margin * half / distance) ** 2) + 1)
+
+
+def _is_constant(samples: Samples) -> bool:
+    """Whether samples differ by no more than rounding does."""
+    return float(np.ptp(samples)) <= _ROUNDING * abs(float(samples[0]))
+
+
+def _independent(below: Samples, share: float, confidence: float) -> float:
+    """How many independent samples a series of zeros and ones is worth, and never more than it has."""
+    freedom = percentile_freedom(100 * share)
+    variance = spectrum.long_run_variance(spectrum.cosine_power(below), freedom)
+    tail = (1 - confidence) / 2
+    adjusted = variance * (_student(freedom, tail) / _normal(tail)) ** 2
+    return len(below) * min(1.0, share * (1 - share) / adjusted) if adjusted > 0 else float(len(below))
+
+
+def _student(freedom: float, tail: float) -> float:
+    """Student's t beyond which this tail lies."""
+    from scipy import special
+
+    return float(special.stdtrit(freedom, 1 - tail))
+
+
+def _normal(tail: float) -> float:
+    """The normal quantile beyond which this tail lies."""
+    from scipy import special
+
+    return float(special.ndtri(1 - tail))
+
+
+def _coin(heads: int, tosses: int) -> float:
+    """The probability of exactly so many heads."""
+    ways = math.lgamma(tosses + 1) - math.lgamma(heads + 1) - math.lgamma(tosses - heads + 1)
+    return math.exp(ways - tosses * math.log(2))
 
 
 def _binomial_quantile(probability: float, trials: int, chance: float) -> int:
@@ -174,64 +299,3 @@ def _binomial_quantile(probability: float, trials: int, chance: float) -> int:
     quantile = math.ceil(float(special.bdtrik(probability, trials, chance)))
     # Where the probability is reached exactly, the inverse may come out just above the whole number.
     return quantile - 1 if quantile > 0 and special.bdtr(quantile - 1, trials, chance) >= probability else quantile
-
-
-def _mean_of_independent(pairs: Samples) -> Estimate:
-    from scipy import special
-
-    count = len(pairs)
-    value = float(pairs.mean()) if count else math.nan
-    if count < LEAST_PAIRS:
-        return Estimate(value=value, obstacle=f"{count} pairs are too few", wanted=LEAST_PAIRS)
-    half = float(special.stdtrit(count - 1, 1 - TAIL)) * float(pairs.std(ddof=1)) / math.sqrt(count)
-    return Estimate(value=value, low=value - half, high=value + half)
-
-
-def _autocorrelation_time(samples: Samples) -> float:
-    """That of the autoregression that fits best.
-
-    Yule and Walker's equations by the recursion of Levinson and Durbin, the order by Akaike's criterion, and the
-    autocorrelation time as the ratio of the spectrum at zero to the variance. (Brockwell and Davis, Time Series: Theory
-    and Methods, 2nd edition, chapters 8 and 9; Thompson, A comparison of methods for computing autocorrelation time,
-    2010.)
-    """
-    count, centred = len(samples), samples - samples.mean()
-    orders = max(1, min(count // 10, _MOST_TERMS))
-    covariances = [float(centred[: count - lag] @ centred[lag:]) / count for lag in range(orders + 1)]
-    unexplained, weights = covariances[0], list[float]()
-    best, time = math.inf, 1.0
-    for order in range(1, orders + 1):
-        known = sum(weight * covariances[order - 1 - place] for place, weight in enumerate(weights))
-        partial = (covariances[order] - known) / unexplained
-        weights = [one - partial * two for one, two in zip(weights, reversed(weights), strict=True)] + [partial]
-        unexplained *= 1 - partial**2
-        criterion = count * math.log(unexplained) + 2 * order
-        if criterion < best:
-            residual = unexplained * count / (count - order - 1)
-            best, time = criterion, residual / (1 - sum(weights)) ** 2 / covariances[0]
-    return time
-
-
-def _cosine_power(samples: Samples) -> Samples:
-    """What each half wave adds to the series' variance, slowest first; in noise each estimates the spectrum there."""
-    from scipy import fft
-
-    power: Samples = fft.dct(samples - samples.mean(), norm="ortho")[1:] ** 2
-    return power
-
-
-def _terms(power: Samples, times: float, *, least: int) -> int:
-    """How many cosines are slow enough to see the spectrum's value at zero: a quarter of the times held."""
-    return min(max(least, int(times / 4)), len(power) - _TREND_TERMS)
-
-
-def _drifts(power: Samples, times: float) -> bool:
-    """Whether the two slowest half waves, which a drift and a step are made of, stand out from the next.
-
-    F test of two sums of squares, at 0.5 %: all estimate the same spectrum where the series is stationary.
-    """
-    from scipy import special
-
-    terms = _terms(power, times, least=8)
-    trend, others = power[:_TREND_TERMS].mean(), power[_TREND_TERMS : _TREND_TERMS + terms].mean()
-    return bool(trend > special.fdtri(_TREND_TERMS, terms, 1 - _ALARMS) * others)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from assay import units
 from assay.records import Estimate, InputKind, OnnxModel, Performance, Predictions, PreparedDataset
-from assay.score import accuracy, figures, statistics
+from assay.score import accuracy, figures
 from assay.tuning.eight_bit_models import Quantizer
 from assay.tuning.records import Candidate, Objective, TuningTrial
 
@@ -86,7 +86,7 @@ def ratio(mine: Performance, other: Performance, objective: Objective) -> Estima
     """How many times faster one is than another that was measured in turn with it."""
     if objective == "latency":
         # A short latency is fast.
-        return statistics.ratio(*(figures.latency(one, f"p{_PERCENT}") for one in (other, mine)))
+        return figures.latency_ratio(other, mine, f"p{_PERCENT}")
     return figures.ratio(mine, other, "interface" if objective == "throughput" else "end-to-end")
 
 
