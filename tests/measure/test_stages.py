@@ -9,6 +9,22 @@ from assay.measure import stages
 from assay.measure.stages import ScoreWriter
 
 
+@pytest.mark.parametrize(("images", "batch"), [(10, 4), (8, 4), (3, 4), (4, 4)])
+def test_once_over_goes_on_for_some_seconds_and_the_short_batch_comes_last(
+    images: int, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = iter(float(second) for second in range(1000))
+    monkeypatch.setattr(stages, "now", lambda: next(time))
+    jobs = list(stages.once_over(images, batch, seconds=20.0))
+    assert [job.index for job in jobs] == list(range(len(jobs)))
+    assert 15 < len(jobs) < 30
+    first = [job for job in jobs if not job.again]
+    assert sorted(place for job in first for place in range(job.first, job.first + job.items)) == list(range(images))
+    if images > batch:
+        assert all(job.items == batch for job in jobs[:-1])
+    assert (jobs[-1].items == images % batch) == (images % batch > 0)
+
+
 def test_once_over_covers_every_image_once_and_ends_with_a_short_batch() -> None:
     assert [(job.first, job.items) for job in stages.once_over(10, 4)] == [(0, 4), (4, 4), (8, 2)]
 

@@ -469,8 +469,53 @@ def test_a_percentile_of_too_few_calls_is_in_doubt_and_says_how_many_it_needs(tm
 def test_a_ratio_of_two_runs_in_doubt_is_settled_by_more_on_each_side(tmp_path: Path) -> None:
     ours, theirs = (factories.run_record([_calls(tmp_path, _varied(seed))]) for seed in (1, 2))
     check = _check(ours, "throughput/old>=1.0", _against(theirs))
-    assert (check.verdict, check.detail.endswith("more on each side would settle it")) == ("INCONCLUSIVE", True)
+    assert check.verdict == "INCONCLUSIVE"
+    repeat = "processes may differ by 2.0 %; measure both again with 5 repeats on an idle machine, or in turn"
+    assert check.detail.endswith(repeat)
     assert _check(ours, "throughput/old>=0.9", _against(theirs)).verdict == "PASS"
+    # Further from the bound than restarts move it, and within an interval that more calls would narrow.
+    ours, theirs = (factories.run_record([_calls(tmp_path, _varied(seed, spread=0.3))]) for seed in (1, 2))
+    value = _check(ours, "throughput/old>=0.1", _against(theirs)).measured
+    assert value is not None
+    check = _check(ours, f"throughput/old>={0.97 * value:.4f}", _against(theirs))
+    assert (check.verdict, check.detail.endswith("more on each side would settle it")) == ("INCONCLUSIVE", True)
+
+
+def _repeated(folder: Path, *rates: float, busy: float = 0.0) -> RunRecord:
+    """A run of as many processes, each with calls that all take the same."""
+    machine = Machine(before=MachineState(seconds=1.0, busy_share=busy))
+    first, *others = [_timed(folder, 1.0 / rate, machine=machine) for rate in rates]
+    performance = msgspec.structs.replace(first.performance, repeats=tuple(one.performance for one in others))
+    return factories.run_record([msgspec.structs.replace(first, performance=performance)])
+
+
+def test_repeats_show_what_restarts_change(tmp_path: Path) -> None:
+    ours, theirs = _repeated(tmp_path, 1.00, 1.01, 0.99), _repeated(tmp_path, 1.00, 1.03, 0.97)
+    check = _check(ours, "throughput/old>=0.9", _against(theirs))
+    # Student's t of two degrees of freedom, 4.303, times 1 % and 3 % of standard deviation over the root of three.
+    half = 4.303 / 3**0.5 * (0.01**2 + 0.03**2) ** 0.5
+    assert check.low == pytest.approx(1 - half, abs=0.006)
+    assert check.high == pytest.approx(1 + half, abs=0.008)
+    assert check.verdict == "PASS"
+
+
+def test_repeats_of_one_side_say_what_a_single_process_of_the_other_may_be(tmp_path: Path) -> None:
+    repeated, single = _repeated(tmp_path, 1.00, 1.05, 0.95), _repeated(tmp_path, 1.0)
+    check = _check(repeated, "throughput/old>=1", _against(single))
+    assert check.verdict == "INCONCLUSIVE"
+    assert "processes may differ by 21.5 %; measure both again with 5 repeats" in check.detail
+
+
+@pytest.mark.parametrize(("rates", "verdict"), [((2.0,), "INCONCLUSIVE"), ((2.0, 2.0), "PASS")])
+def test_single_processes_on_a_busy_machine_have_no_ratio(
+    rates: tuple[float, ...], verdict: str, tmp_path: Path
+) -> None:
+    ours = _repeated(tmp_path, *rates, busy=0.5)
+    theirs = _repeated(tmp_path, *(rate / 2 for rate in rates))
+    for gate in ("throughput/old>=1.5", "latency.mean/old<=0.9"):
+        check = _check(ours, gate, _against(theirs))
+        assert check.verdict == verdict
+        assert ("single processes on a busy machine; measure both again" in check.detail) == (verdict != "PASS")
 
 
 def test_the_side_without_an_interval_is_the_one_that_needs_more(tmp_path: Path) -> None:
@@ -565,11 +610,12 @@ def test_a_busy_machine_is_noted_at_the_gate(tmp_path: Path) -> None:
 def test_a_ratio_is_of_the_best_batch_sizes(tmp_path: Path) -> None:
     ours = factories.run_record([_timed(tmp_path, 1.0), _timed(tmp_path, 0.25, batch=16)])
     theirs = factories.run_record([_timed(tmp_path, 0.5, batch=4)])
-    check = _check(ours, "throughput/old>=2", _against(theirs))
+    check = _check(ours, "throughput/old>=1.9", _against(theirs))
     assert (check.verdict, check.measured, check.reference) == ("PASS", 2.0, 200.0)
-    assert check.reason == "throughput 2.000 (2.000 to 2.000) × runs/old, asked >= 2.000"
+    # Calls that all take the same leave what restarts change: 2 %.
+    assert check.reason == "throughput 2.000 (1.961 to 2.040) × runs/old, asked >= 1.900"
     assert check.detail == "400.0 /s over 200.0 /s, batch 16 over batch 4"
-    assert _check(ours, "throughput/old>2", _against(theirs)).verdict == "FAIL"
+    assert _check(ours, "throughput/old>2.1", _against(theirs)).verdict == "FAIL"
 
 
 def test_a_ratio_at_one_batch_size_needs_it_on_both_sides(tmp_path: Path) -> None:
@@ -583,7 +629,7 @@ def test_a_ratio_at_one_batch_size_needs_it_on_both_sides(tmp_path: Path) -> Non
 def test_a_ratio_of_latencies_is_of_the_same_batch_size(tmp_path: Path) -> None:
     ours = factories.run_record([_timed(tmp_path, 1.0)])
     theirs = factories.run_record([_timed(tmp_path, 2.0), _timed(tmp_path, 9.0, batch=16)])
-    check = _check(ours, "latency.median/old<=0.5", _against(theirs))
+    check = _check(ours, "latency.median/old<=0.52", _against(theirs))
     assert (check.verdict, check.measured) == ("PASS", 0.5)
     other = factories.run_record([_timed(tmp_path, 2.0, batch=4)])
     assert _check(ours, "latency.median/old<=0.5", _against(other)).verdict == "NOT COMPARABLE"
@@ -651,7 +697,7 @@ def test_other_processors_and_settings_are_noted_beside_a_ratio(tmp_path: Path) 
 
 def test_random_weights_do_not_block_a_ratio(tmp_path: Path) -> None:
     run = _run(tmp_path, 94, model=factories.model(checkpoint=factories.checkpoint(file=None)))
-    assert _check(run, "throughput/old>=1", _against(run)).verdict == "PASS"
+    assert _check(run, "throughput/old>=0.9", _against(run)).verdict == "PASS"
 
 
 def test_a_figure_has_no_speed(tmp_path: Path) -> None:
@@ -662,7 +708,7 @@ def test_a_figure_has_no_speed(tmp_path: Path) -> None:
 def test_what_differs_is_noted_beside_a_ratio(tmp_path: Path) -> None:
     ours = _timed(tmp_path, 1.0, options={"precision": "int8", "input_kind": "float32"}, source="synthetic")
     theirs = _timed(tmp_path, 1.0, options={"backend": "mnn"}, device="gpu")
-    check = _check(factories.run_record([ours]), "throughput/old>=1", _against(factories.run_record([theirs])))
+    check = _check(factories.run_record([ours]), "throughput/old>=0.9", _against(factories.run_record([theirs])))
     assert check.verdict == "PASS"
     assert check.differences == (
         "backend onnxruntime against mnn",

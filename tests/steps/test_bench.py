@@ -2,9 +2,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from assay.cli.main import main
 from assay.measure import machine
 from assay.progress import Progress, Silent
-from assay.records import BatchResult, DeviceUser, Machine, MachineState, OnnxModel, Runnable, RunRecord, WarmUp
+from assay.records import (
+    BatchResult,
+    DeviceUser,
+    Machine,
+    MachineState,
+    OnnxModel,
+    PreparedDataset,
+    Runnable,
+    RunRecord,
+    WarmUp,
+)
+from assay.score import figures
 from assay.steps.artifact import compile_into
 from assay.steps.bench import bench_each, record_of
 from assay.steps.build_options import BuildRequest
@@ -63,3 +77,41 @@ def test_patience_is_one_for_all_measurements(demo_model: OnnxModel, tmp_path: P
     patience = Noting(60)
     bench_each([runnable, runnable], None, tmp_path, Measuring(length=Length(batches=2), patience=patience))
     assert patience.looks == 2
+
+
+def test_an_artifact_is_measured_by_several_processes_and_scored_by_the_first(
+    demo_model: OnnxModel, demo_data: PreparedDataset, tmp_path: Path
+) -> None:
+    options, settings = BuildRequest(backend="onnxruntime").options(16)
+    compiled, _ = compile_into(demo_model, options, tmp_path / "compiled")
+    measuring = Measuring(length=Length(at_least=0.3, warm_up=0.1), reuse=True, repeats=3)
+    (result,), _ = bench_each([Runnable(compiled, settings)], demo_data, tmp_path / "bench", measuring)
+    assert result.accuracy is not None
+    assert result.accuracy.correct_at[0] == 222
+    first, *others = result.performance.processes
+    assert len(others) == 2
+    for performance in (first, *others):
+        assert performance.images > 240
+        assert performance.wall_seconds >= 0.3
+    assert len({performance.batch_seconds.file.sha256 for performance in (first, *others)}) == 3
+    rates = [performance.interface_throughput for performance in (first, *others)]
+    estimate = figures.interface_throughput(result.performance)
+    assert estimate.value == pytest.approx(sum(rates) / 3)
+    assert estimate.interval is not None
+    # Asked again, they are kept.
+    (again,), _ = bench_each([Runnable(compiled, settings)], demo_data, tmp_path / "bench", measuring)
+    assert again == result
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--repeat", "0", "--synthetic"], "give a --repeat of 1 or more"),
+        (["--repeat", "2", "--synthetic", "--interleave"], "leave --repeat or --interleave away"),
+        (["--repeat", "2", "--synthetic", "--scenario", "offline"], "leave --repeat or --scenario away"),
+        (["--repeat", "2", "--images", "x", "--cluster", "local"], "leave --repeat or --cluster away"),
+    ],
+)
+def test_what_repeats_exclude_is_usage(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "model.onnx", *words, "-o", "out"]) == 2
+    assert told in capsys.readouterr().err

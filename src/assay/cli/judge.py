@@ -22,6 +22,7 @@ from assay.cli.options import (
     path,
     positive_seconds,
     repair_option,
+    repeat_option,
     request_of,
     timeout_option,
     transform_options,
@@ -87,6 +88,14 @@ def add_whole_way(commands: Commands) -> None:
     )
     made.add_argument("--on-error", choices=["stop", "skip"], default="stop", help="at images that cannot be decoded")
     cluster_option(made)
+    repeat_option(made)
+    made.add_argument(
+        "--min-time",
+        type=positive_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="measure each batch size for at least SECONDS, going round the images again; default: once",
+    )
     idle_option(made)
     timeout_option(made)
     repair_option(made)

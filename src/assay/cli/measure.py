@@ -20,6 +20,7 @@ from assay.cli.options import (
     output_option,
     path,
     repair_option,
+    repeat_option,
     request_of,
     timeout_option,
     transform_options,
@@ -81,6 +82,7 @@ def add(commands: Commands) -> None:
         help="measure the artifacts in turn, in short blocks; writes DIR/A/run.json, DIR/B/run.json …",
     )
     made.add_argument("--profile", action="store_true", help="show the ten costliest nodes, by a pass of its own")
+    repeat_option(made)
     cluster_option(made)
     idle_option(made)
     timeout_option(made)

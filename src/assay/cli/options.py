@@ -256,6 +256,17 @@ def seconds(text: str) -> float:
     return float(match[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[match[2]]
 
 
+def repeat_option(made: argparse.ArgumentParser) -> None:
+    """Adds --repeat."""
+    made.add_argument(
+        "--repeat",
+        type=int,
+        default=1,
+        metavar="N",
+        help="measure in N fresh processes, one after the other: intervals then cover restarts too; default: 1",
+    )
+
+
 def positive_seconds(text: str) -> float:
     """Reads a length of time that is more than none."""
     if not (value := seconds(text)):

@@ -35,6 +35,8 @@ class Job:
     index: int
     first: int
     items: int
+    again: bool = False
+    """Whether these things were worked on before in this run, so that their results are known."""
 
 
 @dataclass(frozen=True)

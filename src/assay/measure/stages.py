@@ -58,10 +58,24 @@ def slots(session: Session, count: int) -> list[Slot]:
     ]
 
 
-def once_over(images: int, batch: int) -> Iterator[Job]:
-    """Every image once; the last batch may be short."""
-    for index, first in enumerate(range(0, images, batch)):
-        yield Job(index, first, min(batch, images - first))
+def once_over(images: int, batch: int, seconds: float = 0.0) -> Iterator[Job]:
+    """Every image once, and whole batches again until so many seconds are over; the last batch may be short."""
+    enough, index = for_seconds(seconds), 0
+    whole, rest = range(0, images - batch + 1, batch), images % batch
+    enough(0)  # from the first job on
+    for first in whole:
+        yield Job(index, first, batch)
+        index += 1
+    while whole and not enough(index):
+        yield Job(index, whole[index % len(whole)], batch, again=True)
+        index += 1
+    if rest:
+        # The last one, so that what its padding costs can be told apart.
+        yield Job(index, images - rest, rest)
+        index += 1
+    while not whole and not enough(index):
+        yield Job(index, 0, rest, again=True)
+        index += 1
 
 
 def repeated(images: int, batch: int, until: Callable[[int], bool], start: int = 0) -> Iterator[Job]:
@@ -251,7 +265,7 @@ def post(sinks: Sequence[Callable[[int, Scores], None]], advance: Callable[[int]
     """Hands the scores of the images to every sink, with the first image's number; never those of the padding."""
 
     def work(job: Job, slot: Slot) -> None:
-        if slot.scores is not None:
+        if slot.scores is not None and not job.again:
             for sink in sinks:
                 sink(job.first, slot.scores[: job.items])
         slot.scores = None

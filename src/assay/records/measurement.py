@@ -148,6 +148,8 @@ class Performance(Record, frozen=True, kw_only=True):
     """The most that the process was seen to hold on a device with memory of its own."""
     blocks: Blocks | None = None
     """Where the calls were measured in turn with those of other artifacts."""
+    repeats: tuple[Performance, ...] = ()
+    """The same measured again, each in a process of its own: what differs between processes shows in these alone."""
     shares: tuple[Share, ...] = ()
     """Of the workers, where several shared the run; the calls' times are then on the clock of the one who gathers."""
 
@@ -220,6 +222,11 @@ class Performance(Record, frozen=True, kw_only=True):
     def infer_busy_share(self) -> float:
         """The share of the session's slots, 0 to 1, that had a call in flight, on average over the whole run."""
         return self.calls_in_flight / self.slots
+
+    @property
+    def processes(self) -> tuple[Performance, ...]:
+        """This measurement and its repeats."""
+        return (self, *self.repeats)
 
     def latency(self, percent: float) -> float:
         """A percentile of one inference call's time, in seconds, linear between neighbours; 50 is the median."""

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from assay import environment
 from assay.records import PERCENTILES, Accuracy, BatchResult, Estimate, Figures, Performance, ThroughputKind
 from assay.score import statistics
 
+Figure = Callable[[Performance], float]
+"""One figure of what a single process measured."""
+
+THROUGHPUT: Mapping[ThroughputKind, Figure] = {
+    "interface": lambda performance: performance.interface_throughput,
+    "end-to-end": lambda performance: performance.end_to_end_throughput,
+}
+"""Images a second, by kind."""
+
+RESTARTS = 0.02
+"""What two processes that run the same artifact differ by, unless repeats on record say otherwise."""
+BUSY = "single processes on a busy machine"
+"""Why a ratio has no interval: what others did at the time of one and not of the other is in no sample."""
 _STRETCHES = 60
 """Into how many parts a run is divided for the ratio of two of its own throughputs."""
 _LONG_CALLS = "some calls last longer than a whole stretch of others"
@@ -39,12 +53,16 @@ def figures(result: BatchResult) -> Figures:
 
 def interface_throughput(performance: Performance, confidence: float = statistics.CONFIDENCE) -> Estimate:
     """Images a second over the time in which at least one inference call was in flight."""
+    if performance.repeats:
+        return _of_processes(performance, THROUGHPUT["interface"], confidence)
     seconds = statistics.mean(increments(performance, "interface"), confidence)
     return _rate(performance.interface_throughput, seconds)
 
 
 def end_to_end_throughput(performance: Performance, confidence: float = statistics.CONFIDENCE) -> Estimate:
     """Images a second, from the first read to the last post; the interval is of the times between two batches' ends."""
+    if performance.repeats:
+        return _of_processes(performance, THROUGHPUT["end-to-end"], confidence)
     seconds = statistics.mean(increments(performance, "end-to-end"), confidence)
     return _rate(performance.end_to_end_throughput, seconds)
 
@@ -63,24 +81,19 @@ def infer_busy(performance: Performance) -> Estimate:
 
 def latencies(performance: Performance) -> dict[str, Estimate]:
     """Seconds of one inference call; a percentile that the sample is too small for is left out."""
-    calls = performance.call_seconds
-    percentiles = {
-        name: percent for name, percent in PERCENTILES.items() if len(calls) >= statistics.calls_for(percent)
-    }
-    return {
-        "min": Estimate(value=float(calls.min())),
-        "mean": statistics.mean(calls),
-        **{name: statistics.percentile(calls, percent) for name, percent in percentiles.items()},
-        "max": Estimate(value=float(calls.max())),
-    }
+    calls = min(len(one.call_seconds) for one in performance.processes)
+    known = [name for name, percent in PERCENTILES.items() if calls >= statistics.calls_for(percent)]
+    return {name: latency(performance, name) for name in ("min", "mean", *known, "max")}
 
 
 def latency(performance: Performance, name: str) -> Estimate:
     """Seconds of one inference call by `min`, `mean`, `max`, `median` or a percentile; exact for `min` and `max`."""
     calls = performance.call_seconds
     if name in ("min", "max"):
-        value = float(getattr(calls, name)())
+        value = float(getattr(np.concatenate([one.call_seconds for one in performance.processes]), name)())
         return Estimate(value=value, low=value, high=value)
+    if performance.repeats:
+        return _of_processes(performance, latency_of(name))
     if name == "mean":
         return statistics.mean(calls)
     estimate = statistics.percentile(calls, _percent(name))
@@ -104,10 +117,11 @@ def ratio(
 ) -> Estimate:
     """The throughput of one measurement over that of another; from the pairs where both were measured in turn."""
     if are_in_turn(mine, other):
-        value = _throughput(mine, kind) / _throughput(other, kind)
+        value = THROUGHPUT[kind](mine) / THROUGHPUT[kind](other)
         return statistics.around_ratio(value, _relative_rates(mine, kind) - _relative_rates(other, kind), confidence)
     rate = interface_throughput if kind == "interface" else end_to_end_throughput
-    return statistics.ratio(rate(mine, confidence), rate(other, confidence))
+    ratio = statistics.ratio(rate(mine, confidence), rate(other, confidence))
+    return _between_processes(ratio, mine, other, THROUGHPUT[kind])
 
 
 def latency_ratio(mine: Performance, other: Performance, name: str) -> Estimate:
@@ -117,7 +131,8 @@ def latency_ratio(mine: Performance, other: Performance, name: str) -> Estimate:
     rounds are taken together until each part has calls enough for the percentile.
     """
     if not are_in_turn(mine, other):
-        return statistics.ratio(latency(mine, name), latency(other, name))
+        ratio = statistics.ratio(latency(mine, name), latency(other, name))
+        return _between_processes(ratio, mine, other, latency_of(name))
     value = _latency_of(mine.call_seconds, name) / _latency_of(other.call_seconds, name)
     mine_blocks, other_blocks = _calls_by_block(mine), _calls_by_block(other)
     needed = _CALLS_A_PART.get(name, 1)
@@ -143,7 +158,7 @@ def share(
     own, other = (increments(performance, name) for name in (kind, of))
     calls = min(len(own), len(other))
     seconds, other_seconds = _stretched(performance, own[:calls], other[:calls])
-    value = _throughput(performance, kind) / _throughput(performance, of)
+    value = THROUGHPUT[kind](performance) / THROUGHPUT[of](performance)
     if min(seconds.min(), other_seconds.min()) <= 0:
         return Estimate(value=value, obstacle=_LONG_CALLS)
     return _recentred(statistics.ratio_of_totals(other_seconds, seconds, confidence), value)
@@ -163,6 +178,30 @@ def increments(performance: Performance, kind: ThroughputKind) -> npt.NDArray[np
     return np.diff(np.sort(performance.call_ends), prepend=0.0)
 
 
+def restarts(mine: Performance, other: Performance, figure: Figure) -> float:
+    """By how much a ratio of two measurements may change by a restart alone, as a share: none of repeated ones.
+
+    What the repeats of one side show is taken for the other; without any it is 2 %.
+    """
+    repeated = [one for one in (mine, other) if one.repeats]
+    if not repeated:
+        return RESTARTS
+    return 0.0 if len(repeated) == 2 else statistics.next_process([figure(one) for one in repeated[0].processes])
+
+
+def _between_processes(ratio: Estimate, mine: Performance, other: Performance, figure: Figure) -> Estimate:
+    """A ratio of two measurements that were not made in turn, with what differs between processes in its interval."""
+    single = not (mine.repeats and other.repeats)
+    if single and any(one.machine.busiest > environment.BUSY_SHARE for one in (mine, other)):
+        return Estimate(value=ratio.value, obstacle=BUSY)
+    return statistics.widened(ratio, restarts(mine, other, figure))
+
+
+def _of_processes(performance: Performance, figure: Figure, confidence: float = statistics.CONFIDENCE) -> Estimate:
+    """A figure of a measurement that several processes made."""
+    return statistics.mean_of_processes([figure(one) for one in performance.processes], confidence)
+
+
 Series = npt.NDArray[np.float64]
 
 
@@ -178,10 +217,6 @@ def _recentred(ratio: Estimate, value: float) -> Estimate:
         return msgspec.structs.replace(ratio, value=value)
     low, high = (value * end / ratio.value for end in ratio.interval)
     return Estimate(value=value, low=low, high=high)
-
-
-def _throughput(performance: Performance, kind: ThroughputKind) -> float:
-    return performance.interface_throughput if kind == "interface" else performance.end_to_end_throughput
 
 
 def _relative_rates(performance: Performance, kind: ThroughputKind) -> Series:
@@ -219,6 +254,11 @@ def _interleaving(performance: Performance) -> str | None:
 
 def _percent(name: str) -> float:
     return 50.0 if name == "median" else PERCENTILES[name]
+
+
+def latency_of(name: str) -> Figure:
+    """A latency of what one process measured."""
+    return lambda performance: _latency_of(performance.call_seconds, name)
 
 
 def _latency_of(calls: Series, name: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from assay.score.sides import Side
 
 _WORST_FIRST: Sequence[VerdictWord] = ("FAIL", "NOT COMPARABLE", "INCONCLUSIVE", "PASS")
 _EACH = " on each side"
+_REPEAT = "measure both again with 5 repeats on an idle machine, or in turn"
 _EXAMPLE = "as in latency.p99@1"
 
 
@@ -91,6 +93,8 @@ class _Found:
     shown: str = ""
     limit: _Limit | None = None
     """None of reported figures, which have no samples."""
+    restarts: float = 0.0
+    """Of a ratio: by how much another process alone may move it, as a share."""
 
 
 def _ratio(gate: Gate, subject: Side, reference: Side, figure: _Found | Missing) -> Check:
@@ -143,6 +147,8 @@ def _settles(gate: Gate, figure: _Found) -> str:
     why = f"{figure.estimate.obstacle}; " if figure.estimate.obstacle else ""
     limit = figure.limit
     wanted = None
+    if _is_up_to_restarts(figure, gate.bound):
+        return f"{why or f'processes may differ by {units.spread(figure.restarts)}; '}{_REPEAT}"
     if limit is not None:
         wanted = statistics.samples_for(figure.estimate, limit.samples, gate.bound, limit.freedom)
     if wanted is None or limit is None:
@@ -151,6 +157,14 @@ def _settles(gate: Gate, figure: _Found) -> str:
     seconds = units.seconds(factor * limit.performance.wall_seconds)
     images = units.counted(units.rounded(factor * limit.performance.images), "image")
     return f"{why}about {images} or {seconds} more{limit.of} would settle it"
+
+
+def _is_up_to_restarts(figure: _Found, bound: float) -> bool:
+    """Whether more samples settle nothing: another process alone may move the ratio over its bound."""
+    estimate = figure.estimate
+    if not figure.restarts or estimate.interval is None:
+        return estimate.obstacle == figures.BUSY
+    return bound > 0 and abs(math.log(estimate.value / bound)) <= math.log1p(figure.restarts)
 
 
 def _calls(performance: Performance | None, of: str = "", freedom: float = statistics.MEAN_FREEDOM) -> _Limit | None:
@@ -207,7 +221,8 @@ def _throughputs(gate: Gate, subject: Side, reference: Side) -> _Found | Missing
     if isinstance(estimate, Missing):
         return estimate
     limit = _samples_of_both((subject, reference), (point, theirs), (own, other))
-    return _Found(estimate, (point, theirs), other.value, shown, limit)
+    restarts = _restarts(point, theirs, figures.THROUGHPUT.get(kind))
+    return _Found(estimate, (point, theirs), other.value, shown, limit, restarts)
 
 
 def _latencies(gate: Gate, subject: Side, mine: Point, reference: Side) -> _Found | Missing:
@@ -231,7 +246,15 @@ def _latencies(gate: Gate, subject: Side, mine: Point, reference: Side) -> _Foun
         estimate = figures.latency_ratio(mine.performance, his.performance, field)
     else:
         estimate = statistics.ratio(own, other)
-    return _Found(estimate, (mine, his), other.value, shown, limit)
+    restarts = _restarts(mine, his, figures.latency_of(field))
+    return _Found(estimate, (mine, his), other.value, shown, limit, restarts)
+
+
+def _restarts(mine: Point, his: Point, figure: figures.Figure | None) -> float:
+    """By how much another process alone may move a ratio; nothing moves one that was measured in turn, or reported."""
+    if mine.performance is None or his.performance is None or figure is None or _in_turn(mine, his):
+        return 0.0
+    return figures.restarts(mine.performance, his.performance, figure)
 
 
 def _latency(gate: Gate, subject: Side) -> Check:

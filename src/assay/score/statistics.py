@@ -7,6 +7,7 @@ in fewer words, and its import takes longer than all else that a command does wh
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -220,6 +221,34 @@ def mean_of_blocks(blocks: Samples, confidence: float = CONFIDENCE) -> Estimate:
     variance = spectrum.long_run_variance(spectrum.cosine_power(blocks), freedom) / count
     half = _student(freedom, (1 - confidence) / 2) * math.sqrt(variance)
     return Estimate(value=value, low=value - half, high=value + half)
+
+
+def mean_of_processes(figures: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
+    """The mean of one figure of several processes that measured the same, with Student's t interval.
+
+    Each figure varies by what differs between processes as well as within one, so nothing need be known of either.
+    """
+    values = np.asarray(figures, dtype=np.float64)
+    count, value = len(values), float(values.mean()) if len(values) else math.nan
+    if count < 2:
+        return Estimate(value=value, obstacle=f"{count} processes are too few", wanted=2)
+    half = _student(count - 1, (1 - confidence) / 2) * float(values.std(ddof=1)) / math.sqrt(count)
+    return Estimate(value=value, low=value - half, high=value + half)
+
+
+def next_process(figures: Sequence[float], confidence: float = CONFIDENCE) -> float:
+    """By how much one more process may differ from the true mean, as a share of it; two figures or more are known."""
+    values = np.asarray(figures, dtype=np.float64)
+    return _student(len(values) - 1, (1 - confidence) / 2) * float(values.std(ddof=1)) / float(values.mean())
+
+
+def widened(ratio: Estimate, change: float) -> Estimate:
+    """A ratio whose interval also holds a change by such a share, up or down, that its samples do not show."""
+    if ratio.interval is None:
+        return ratio
+    low, high = (abs(math.log(end / ratio.value)) for end in ratio.interval)
+    below, above = (math.hypot(end, math.log1p(change)) for end in (low, high))
+    return Estimate(value=ratio.value, low=ratio.value * math.exp(-below), high=ratio.value * math.exp(above))
 
 
 def confidence_for_best_of(candidates: int, confidence: float = CONFIDENCE) -> float:

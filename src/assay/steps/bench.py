@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -12,14 +12,15 @@ from assay import environment, units
 from assay.data import transform_fingerprint
 from assay.errors import UsageError
 from assay.measure import machine, processes
-from assay.progress import Stopwatch
+from assay.processes import child
+from assay.progress import Silent, Stopwatch
 from assay.records import BatchResult, Dataset, OnnxModel, Runnable, RunRecord, Verdict
 from assay.score import accuracy as score_accuracy
 from assay.score import label_checks
 from assay.steps import dataset as datasets
 from assay.steps import profile
 from assay.steps.fit_labels import fit_labels, require_apart
-from assay.steps.measurement import MEASUREMENTS, Measuring, measure
+from assay.steps.measurement import MEASUREMENTS, Measured, Measuring, measure
 from assay.steps.pixel_sources import Data, Images
 from assay.steps.results import RUN_RECORD, VERDICT_RECORD, held
 from assay.storage import store
@@ -27,6 +28,9 @@ from assay.storage.layout import Folder, Place
 
 LAYOUT = Folder((Place(RUN_RECORD, RunRecord), Place(VERDICT_RECORD, Verdict)), {"bench": MEASUREMENTS})
 """What measuring leaves in the folder of a run."""
+
+_LONGEST_SECONDS = 7 * 24 * 3600.0
+"""Of one process that measures: what hangs is told by the timeout of its stages."""
 
 
 def bench_each(
@@ -121,7 +125,11 @@ class Benched:
 
 def bench_one(runnable: Runnable, data: Data, folder: Path, measuring: Measuring = Measuring()) -> Benched:
     """measure → evaluate for one artifact, with accuracy if it goes once over images that have labels."""
-    measured = measure(runnable, data, folder, measuring)
+    measured = (
+        measure(runnable, data, folder, measuring)
+        if measuring.repeats == 1
+        else _repeated(runnable, data, folder, measuring)
+    )
     dataset, model = measured.dataset, runnable.compiled.model
     if dataset is not None:
         require_apart(model, dataset)
@@ -137,6 +145,27 @@ def bench_one(runnable: Runnable, data: Data, folder: Path, measuring: Measuring
     return Benched(result, dataset, measured.kept)
 
 
+def _repeated(runnable: Runnable, data: Data, folder: Path, measuring: Measuring) -> Measured:
+    """Measures an artifact in several processes, one after the other; what it predicts is that of the first."""
+    progress = measuring.progress
+    progress.start(f"bench {runnable.compiled.options.batch}", measuring.repeats)
+    each: list[Measured] = []
+    for number in range(1, measuring.repeats + 1):
+        child.close()
+        alone = replace(measuring, repeats=1, process=number, progress=Silent())
+        call = child.Call(
+            name=f"measuring {runnable.compiled.model.name}",
+            doing=f"process {number} of {measuring.repeats}",
+            timeout=_LONGEST_SECONDS,
+        )
+        each.append(child.run(measure, runnable, data, folder, alone, call=call))
+        progress.advance()
+    child.close()
+    first, *others = each
+    performance = msgspec.structs.replace(first.performance, repeats=tuple(one.performance for one in others))
+    return replace(first, performance=performance, kept=all(one.kept for one in each))
+
+
 def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[BatchResult]) -> tuple[str, ...]:
     """What a reader of the record should know before trusting its figures."""
     warnings = [*classifier.warnings, *(used.assumptions if used is not None else ())]
@@ -149,10 +178,11 @@ def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[Bat
         warnings.append(f"{len(used.failures)} images could not be decoded and were left out")
     if used is not None and used.warnings:
         warnings.append(datasets.damaged(used.warnings))
+    each = [(result.batch, performance) for result in results for performance in result.performance.processes]
     warnings += [
-        f"batch {result.batch}: batch times were still changing after {units.seconds(warm_up.seconds)} of warm-up"
-        for result in results
-        if not (warm_up := result.performance.warm_up).steady
+        f"batch {batch}: batch times were still changing after {units.seconds(warm_up.seconds)} of warm-up"
+        for batch, performance in each
+        if not (warm_up := performance.warm_up).steady
     ]
     warnings += [
         f"batch {result.batch}: the run was stopped and went on: its time is that of its parts up to their last "
@@ -169,23 +199,26 @@ def _warnings(classifier: OnnxModel, used: Dataset | None, results: Sequence[Bat
     if (busy := _busy(results)) is not None:
         warnings.append(busy)
     warnings += [
-        f"batch {result.batch}: this process may use {state.allowed_processors:g} processors (the quota of its control "
-        f"group) and was stopped in {units.share(state.throttled_share)} of the quota's periods: the figures are the "
-        "quota's"
-        for result in results
-        if (state := result.performance.machine.during) is not None and state.throttled_share
+        f"batch {batch}: this process may use {state.allowed_processors:g} processors (the quota of its control group) "
+        f"and was stopped in {units.share(state.throttled_share)} of the quota's periods: the figures are the quota's"
+        for batch, performance in each
+        if (state := performance.machine.during) is not None and state.throttled_share
     ]
     return tuple(warnings)
 
 
 def _busy(results: Sequence[BatchResult]) -> str | None:
     """At which batch sizes others took more than they may, and who was seen to."""
-    busy = [result for result in results if not machine.is_idle(result.performance.machine)]
+    busy = [
+        (result.batch, performance.machine)
+        for result in results
+        for performance in result.performance.processes
+        if not machine.is_idle(performance.machine)
+    ]
     if not busy:
         return None
-    shares = dict.fromkeys(
-        f"batch {result.batch}: {units.share(result.performance.machine.busiest)}" for result in busy
-    )
-    users = processes.merged(user for result in busy for user in result.performance.machine.users)
+    most = {batch: max(seen.busiest for size, seen in busy if size == batch) for batch, _ in busy}
+    shares = [f"batch {batch}: {units.share(share)}" for batch, share in most.items()]
+    users = processes.merged(user for _, seen in busy for user in seen.users)
     who = machine.named(users) or "no process that can be seen from here"
     return f"the machine was busy while measuring ({', '.join(shares)}) with {who}"

@@ -43,10 +43,12 @@ _RECIPE = 1
 
 @dataclass(frozen=True)
 class Length:
-    """How long to run: once over the data, or so many seconds, or so many batches, around and around."""
+    """How long to run: once over the data and for some seconds at least, or seconds, or batches, around and around."""
 
     seconds: float | None = None
     batches: int | None = None
+    at_least: float = 0.0
+    """Seconds that a run once over the data goes on for, with images that it has scored already."""
     warm_up: float = clock.WARM_UP_LIMIT_SECONDS
     """Seconds after which a warm-up ends, steady or not; how long a run takes does not hang on it."""
     timeout: float | None = None
@@ -98,7 +100,23 @@ class Measuring:
     """Whether the costliest nodes are measured too, by a pass of its own."""
     workers: Workers | None = None
     """Who shares a run over a data set; None: this process alone."""
+    repeats: int = 1
+    """How often each artifact is measured, each time in a process of its own if it is more than once."""
+    process: int = 0
+    """Which of several processes this one is, from 1; 0 where there is one."""
     progress: Progress = Silent()
+
+
+def require_repeats(repeat: int, **excluded: bool) -> None:
+    """Raises `UsageError` if there is nothing to repeat, or by options that measure in another way."""
+    if repeat < 1:
+        raise UsageError(f"measured {repeat} times", remedy=Remedy("give a {} of 1 or more", Option("repeat")))
+    given = [Option(name) for name, is_given in excluded.items() if is_given]
+    if repeat > 1 and given:
+        raise UsageError(
+            "one artifact on one device is measured again in each process",
+            remedy=Remedy("leave {} or {} away", Option("repeat"), given[0]),
+        )
 
 
 @dataclass(frozen=True)
@@ -135,6 +153,7 @@ def measure(
         source.identity(),
         length.seconds,
         length.batches,
+        *([length.at_least, measuring.process] if length.at_least or measuring.process else []),
         *([workers.identity] if workers is not None else []),
     )
     if measuring.reuse:
@@ -144,10 +163,10 @@ def measure(
     else:
         home = Home(new_home(folder, compiled), made_from)
     if workers is not None:
-        if not length.once:
+        if not length.once or length.at_least:
             raise UsageError(
                 "several workers share a data set once",
-                remedy=Remedy("leave {} and {} away", Option("duration"), Option("iterations")),
+                remedy=Remedy("leave {}, {} and {} away", Option("duration"), Option("iterations"), Option("min_time")),
             )
         return workers.measure(runnable, source, home, measuring)
     before = measuring.patience.look(compiled.options.device, measuring.progress)
@@ -204,14 +223,14 @@ def _jobs(passage: Passage, length: Length) -> Iterator[Job]:
     if length.seconds is not None or not passage.names:
         enough = stages.for_seconds(length.seconds or SYNTHETIC_SECONDS)
         return stages.repeated(passage.images, passage.batch, enough)
-    return stages.once_over(passage.images, passage.batch)
+    return stages.once_over(passage.images, passage.batch, length.at_least)
 
 
 def _images_to_come(passage: Passage, length: Length) -> int | None:
     """How many images the run goes over; None where only the clock can tell."""
     if length.batches is not None:
         return length.batches * passage.batch
-    return len(passage.names) if passage.names and length.once else None
+    return len(passage.names) if passage.names and length.once and not length.at_least else None
 
 
 def _finished(home: Home, source: Source, length: Length) -> Measured | None:

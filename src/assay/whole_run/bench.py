@@ -23,7 +23,7 @@ from assay.steps.build_options import BuildRequest, batch_sizes, run_settings_of
 from assay.steps.compare import compare_in_turn, figures
 from assay.steps.interleave import bench_interleaved
 from assay.steps.keywords import StrPath, several, sizes, takes
-from assay.steps.measurement import Length, Measuring
+from assay.steps.measurement import Length, Measuring, require_repeats
 from assay.steps.pixel_sources import Data, Images
 from assay.steps.prepare import PrepareRequest, load_prepared, prepare_with
 from assay.steps.results import held
@@ -63,6 +63,8 @@ class BenchRequest(BuildRequest, TransformChoice):
     """Whether the ten costliest nodes are measured too, by a pass of its own."""
     cluster: str | None = None
     """The address of a Ray cluster whose devices share the data set, or `local`."""
+    repeat: int = 1
+    """How many processes measure each artifact, one after the other: a figure's interval is then of restarts too."""
     wait_idle: float = 0.0
     """Seconds to wait for an idle machine, at most and in all."""
     timeout: float | None = None
@@ -101,6 +103,7 @@ class BenchRequest(BuildRequest, TransformChoice):
             length=Length(seconds=self.duration, batches=self.iterations, timeout=self.timeout),
             patience=Patience(self.wait_idle),
             profile=self.profile,
+            repeats=self.repeat,
             workers=self.workers,
             progress=self.progress,
         )
@@ -141,6 +144,7 @@ class BenchRequest(BuildRequest, TransformChoice):
                     "an option of a scenario without one",
                     remedy=Remedy("give {} with {}", Option(name), Option("scenario")),
                 )
+        require_repeats(self.repeat, interleave=self.interleave, cluster=self.workers is not None)
         for name in ("interleave", "profile"):
             if self.workers is not None and getattr(self, name):
                 raise UsageError(
@@ -154,6 +158,7 @@ class BenchRequest(BuildRequest, TransformChoice):
             )
 
     def _check_scenario(self) -> None:
+        require_repeats(self.repeat, scenario=True)
         for name in ("interleave", "profile", "iterations", "timeout"):
             if getattr(self, name):
                 raise UsageError("LoadGen sends a scenario's queries", remedy=Remedy("leave {} away", Option(name)))

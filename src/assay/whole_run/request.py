@@ -16,6 +16,7 @@ from assay.steps.build_options import AUTO, USUAL_BACKEND, BuildRequest
 from assay.steps.compare import given_reference
 from assay.steps.export import ExportRequest
 from assay.steps.keywords import StrPath, path, sizes
+from assay.steps.measurement import require_repeats
 from assay.steps.pixel_sources import Images
 from assay.steps.trained_network import PUBLISHED, Weights
 from assay.tuning.optuna_search import require_optuna
@@ -61,6 +62,10 @@ class RunRequest(BuildRequest, TransformChoice):
     gate: str | Sequence[str] = ()
     cluster: str | None = None
     """The address of a Ray cluster whose devices share the data set, or `local`."""
+    repeat: int = 1
+    """How many processes measure each artifact, one after the other: a figure's interval is then of restarts too."""
+    min_time: float = 0.0
+    """Seconds to measure each batch size at least, around the images again once all are scored."""
     wait_idle: float = 0.0
     """Seconds to wait for an idle machine, at most and in all."""
     timeout: float | None = None
@@ -122,6 +127,10 @@ class RunRequest(BuildRequest, TransformChoice):
                 remedy=Remedy("leave {} or {} away", Option("on_error", "skip"), Option("no_prepare")),
             )
         self._check_search()
+        require_repeats(self.repeat, cluster=self.workers is not None)
+        if self.min_time < 0:
+            remedy = Remedy("give a {} of 0 or more", Option("min_time"))
+            raise UsageError(f"{self.min_time:g} seconds", remedy=remedy)
         if self.workers is not None:
             self.workers.check([] if self.is_auto else [self.backend or USUAL_BACKEND])
         Images.of(self.images, self.labels, self.class_list)

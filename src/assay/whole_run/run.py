@@ -57,7 +57,8 @@ def run(request: RunRequest) -> Outcome:
         build = request.build.on(USUAL_BACKEND) if search is not None else request.build
         runnables = [tuned] if tuned is not None else compiled_for(model, build, batches, out, data, progress)
         measuring = Measuring(
-            length=Length(timeout=request.timeout),
+            length=Length(at_least=request.min_time, timeout=request.timeout),
+            repeats=request.repeat,
             patience=Patience(request.wait_idle),
             reuse=True,
             workers=request.workers,
@@ -66,7 +67,7 @@ def run(request: RunRequest) -> Outcome:
         results, dataset = bench_each(runnables, data, out / "bench", measuring)
         record = record_of(model, dataset, results, request.command)
         if _is_paired(request, runnables):
-            reference = pair.predictions(model, data, out / "reference", progress, measuring.length)
+            reference = pair.predictions(model, data, out / "reference", progress, Length(timeout=request.timeout))
             pairs = pair.with_pairs(results, reference, dataset)
             record = msgspec.structs.replace(record, results=pairs, reference=reference)
         store.write(out / RUN_RECORD, record)
