@@ -12,7 +12,7 @@ from rich.table import Table
 
 from proof.claims import Claim
 
-SIMULATED = ("coverage", "trend", "interleaving")
+SIMULATED = ("coverage", "percentiles", "trend", "interleaving", "power")
 """One file each; a file's `prove(seed)` returns its claims, once for every seed."""
 MEASURED = ("same_artifact",)
 """Proofs on this machine, one file each; a file's `prove()` returns its claims, once."""

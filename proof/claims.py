@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 COVERAGE = (0.93, 0.97)
 """How often an interval of 95 % must hold the truth."""
+ERRORS = 2
+"""By how many standard errors of a simulated share it may lie beyond its bound."""
 
 
 @dataclass(frozen=True)
@@ -19,17 +22,45 @@ class Claim:
     """None of what is shown and held to no bound."""
 
 
+@dataclass(frozen=True)
+class Share:
+    """How many of a number of simulated runs did what is claimed."""
+
+    count: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """The share; not a number of no runs."""
+        return self.count / self.total if self.total else math.nan
+
+    def is_within(self, least: float, most: float) -> bool:
+        """Whether the true share may lie within the bounds: the measured one is at most two standard errors beyond."""
+        return least - self._error(least) <= self.value <= most + self._error(most)
+
+    def _error(self, true: float) -> float:
+        return ERRORS * math.sqrt(true * (1 - true) / self.total)
+
+
 def within(name: str, shares: list[float], least: float = 0.0, most: float = 1.0) -> Claim:
     """A claim on shares, all of which must lie from the least to the most."""
     holds = all(least <= one <= most for one in shares)
     return Claim(name=name, measured=_range(shares), bound=_bound(least, most), holds=holds)
 
 
+def counted(name: str, shares: list[Share], least: float = 0.0, most: float = 1.0) -> Claim:
+    """A claim on counted shares, each with its own standard error; those of no runs say nothing."""
+    some = [one for one in shares if one.total]
+    if not some:
+        return shown(name, [])
+    holds = all(one.is_within(least, most) for one in some)
+    return Claim(name=name, measured=_range([one.value for one in some]), bound=_bound(least, most), holds=holds)
+
+
 def shown(name: str, shares: list[float]) -> Claim:
     """Shares that are beyond what is claimed: they are told, one after the other, and held to no bound."""
-    return Claim(
-        name=name, measured=", ".join(f"{one:.1%}" for one in shares), bound="none: beyond the method", holds=None
-    )
+    told = ", ".join(f"{one:.1%}" for one in shares) or "no interval"
+    return Claim(name=name, measured=told, bound="none", holds=None)
 
 
 def _range(shares: list[float]) -> str:

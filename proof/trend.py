@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +15,7 @@ from proof.series import Random, normal
 
 RUNS = 500
 TIMES = 400
+"""Autocorrelation times that a run holds."""
 SPREAD = 0.05
 CHANGE = 0.1
 """Twice the spread of single batch times."""
@@ -44,6 +46,6 @@ def prove(seed: int) -> list[Claim]:
 
 def _estimates(random: Random, shape: Shape, correlation: float, runs: int) -> list[Estimate]:
     source = normal(correlation, SPREAD)
-    calls = source.calls(TIMES)
+    calls = math.ceil(TIMES * (1 + correlation) / (1 - correlation))
     change = CHANGE * shape(np.arange(calls) / calls)
     return [statistics.mean(run + change) for run in source.draw(random, runs, calls)]

@@ -67,8 +67,10 @@ def test_each_artifact_gets_a_record_of_its_own_with_the_blocks_of_one_interleav
     assert one.interleaving == other.interleaving
     assert len(one.calls) == len(other.calls) >= 20
     assert len(one.calls) % 2 == 0
-    # As many calls in each block of one artifact.
+    # As many images in each block of both: those of batch 1 have four times the calls.
     assert len(set(one.calls)) == len(set(other.calls)) == 1
+    assert one.calls[0] == 4 * other.calls[0]
+    assert records["A"].results[0].performance.images == records["B"].results[0].performance.images
 
 
 @pytest.mark.parametrize("length", [Length(seconds=0.2), Length(batches=9)])
@@ -117,11 +119,36 @@ def test_the_calls_of_an_artifact_lie_one_block_after_the_other(pair: list[Runna
         assert stage.run_seconds == pytest.approx(performance.wall_seconds)
 
 
-def test_the_order_turns_around_from_round_to_round(pair: list[Runnable], tmp_path: Path, order: list[int]) -> None:
-    bench_interleaved(pair, None, tmp_path, Measuring(length=Length(batches=8)))
-    # Before the rounds, each fills a block once, to count the calls in it.
+def test_the_order_is_drawn_by_lot_and_turns_around(pair: list[Runnable], tmp_path: Path, order: list[int]) -> None:
+    bench_interleaved(pair, None, tmp_path, Measuring(length=Length(batches=120)), turns=Turns())
+    # Before the rounds, each fills a block once, to count its images a second.
     assert order[:2] == [1, 4]
-    assert order[2:] == [1, 4, 4, 1] * 4
+    rounds = [tuple(order[place : place + 2]) for place in range(2, len(order), 2)]
+    assert all(one == other[::-1] for one, other in zip(rounds[::2], rounds[1::2], strict=True))
+    # Of ten and more draws, all alike or all in turn are less likely than 1 in 200.
+    assert len(rounds) >= 20
+    assert set(rounds) == {(1, 4), (4, 1)}
+
+
+@pytest.mark.parametrize(
+    ("batches", "images"),
+    [((1, 4), 4), ((4, 4), 4), ((4, 6), 12), ((1, 16), 16)],
+)
+def test_blocks_have_a_number_of_images_that_every_batch_size_divides(
+    batches: tuple[int, int], images: int, demo_model: OnnxModel, tmp_path: Path
+) -> None:
+    runnables = []
+    for batch in batches:
+        options, run_settings = BuildRequest(backend="null").options(batch)
+        runnables.append(Runnable(compile_into(demo_model, options, tmp_path)[0], run_settings))
+    records = bench_interleaved(runnables, None, tmp_path / "bench", Measuring(length=Length(seconds=0.2)))
+    counted = {
+        batch * calls
+        for batch, record in zip(batches, records.values(), strict=True)
+        for calls in (record.results[0].performance.blocks or pytest.fail("no blocks")).calls
+    }
+    (found,) = counted
+    assert found % images == 0
 
 
 def test_over_data_blocks_go_on_where_the_last_one_ended(

@@ -12,7 +12,7 @@ Samples = npt.NDArray[np.float64]
 _MOST_TERMS = 10
 _TREND_TERMS = 2
 _NEXT_TERMS = 16
-_FALSE_ALARMS = 1e-5
+_FALSE_ALARMS = 1e-4
 
 
 def cosine_power(samples: Samples) -> Samples:
@@ -63,7 +63,7 @@ def autocorrelation_time(samples: Samples) -> float:
 def drifts(power: Samples, times: float) -> bool:
     """Whether the two slowest half waves, of which a drift and a step are made, stand out from the next.
 
-    F test of two sums of squares, at 0.001 %: all estimate the same spectrum if the series is stationary. `times` is
+    F test of two sums of squares, at 0.01 %: all estimate the same spectrum if the series is stationary. `times` is
     how many autocorrelation times the series holds: a quarter of them, and at least 16, are the next. What wanders
     slowly and comes back is not a drift: its interval is wide.
     """

@@ -22,8 +22,8 @@ LEAST_SAMPLES = 200
 LEAST_PAIRS = 6
 MEAN_FREEDOM = 2
 """Degrees of freedom of the interval of a series' mean: its slowest cosines that count."""
-BLOCK_FREEDOM = 8
-"""The same of blocks measured in turn; of fewer than ten blocks, all but one."""
+BLOCK_FREEDOM = 12
+"""The same of blocks measured in turn; of thirteen blocks or fewer, all but one."""
 
 _SHORTNESS = 5.0
 """A spectrum that rises towards zero is higher there than at the slowest cosines, the more so in a short run: the tails
@@ -33,8 +33,9 @@ _FLOOR = 0.4
 _TAIL_TIMES = 2
 """What lies beyond a percentile may depend on its neighbours less than the series does, by so much at most."""
 _ROUNDING = 1e-9
-_SETTLED = 0.9
-"""How often the number of samples that `samples_for` names is to settle a gate."""
+_SETTLED = 0.92
+"""How often the number of samples that `samples_for` names is to settle a gate: 90 %, and what margins in quadrature
+fall short of it."""
 
 
 def mean(samples: Samples, confidence: float = CONFIDENCE) -> Estimate:
@@ -209,9 +210,9 @@ def around_ratio(value: float, differences: Samples, confidence: float = CONFIDE
 def mean_of_blocks(blocks: Samples, confidence: float = CONFIDENCE) -> Estimate:
     """The mean of a figure that each block has, in the order of measurement.
 
-    The interval is Student's t with the long-run variance from the eight slowest cosines, so that neighbouring blocks
-    may depend on each other; of nine blocks or fewer these are all, and it is the plain t interval. (Lazarus, Lewis,
-    Stock and Watson, HAR inference: recommendations for practice, 2018.)
+    The interval is Student's t with the long-run variance from the twelve slowest cosines, so that neighbouring blocks
+    may depend on each other; of thirteen blocks or fewer these are all, and it is the plain t interval. (Lazarus,
+    Lewis, Stock and Watson, HAR inference: recommendations for practice, 2018.)
     """
     count = len(blocks)
     value = float(blocks.mean()) if count else math.nan

@@ -1,9 +1,12 @@
 """Several artifacts measured in turn, in short blocks, so that a machine that drifts drifts for each of them.
 
-All sessions are open at once. A round has one block of each artifact; the order turns around from round to round
-(A B, B A, A B …), so that a steady drift takes as much from one as from the other. A block lasts half a second, or a
-twentieth of the duration where that is less, and has at least as many calls as may be in flight at once: how many is
-counted once, in a block that is thrown away, and is the same ever after. So there are twenty rounds or more, unless
+All sessions are open at once. A round has one block of each artifact. The order is drawn by lot, and the next round
+has the reverse: a steady drift takes as much from one as from the other, and nothing periodic can favour one.
+
+A block has the same number of images for every artifact and in every round, so that the ratio of two rates is that of
+their totals: as many as take half a second on average, or a twentieth of the duration if that is less, and a few calls
+at least if they leave time for ten rounds. Where no such number is a multiple of all batch sizes, each artifact has the
+nearest. How many they are is counted once, in a block that is thrown away. So there are twenty rounds or more, unless
 single calls last longer than that. A block begins with an empty pipeline and ends with one; the time that its filling
 takes is in the end-to-end throughput, and not in the interface's.
 """
@@ -11,9 +14,11 @@ takes is in the end-to-end throughput, and not in the interface's.
 from __future__ import annotations
 
 import itertools
+import math
+import random
 import string
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +51,12 @@ from assay.storage.layout import Folder
 BLOCK_SECONDS = 0.5
 BLOCKS = 20
 """At least so many, where single calls are short enough."""
+_FEW_CALLS = 3
+_ROUNDS_OF_LONG_CALLS = 10
+_SHORT = 1.2
+"""Blocks that are no longer than this share of what is wanted are of short calls."""
+_LONGEST = 4
+"""How many times longer than wanted a block may be for the sake of batch sizes that do not divide each other."""
 LETTERS = string.ascii_uppercase
 
 LAYOUT = Folder(folders={"[A-Z]": RUN_LAYOUT})
@@ -74,8 +85,8 @@ def bench_interleaved(
 ) -> dict[str, RunRecord]:
     """Measures artifacts in turn; writes `A/run.json`, `B/run.json` … into the folder, in the order given.
 
-    Each is measured for a number of seconds (by default 10) or of batches, around and around the data: there are no
-    predictions. Raises `UsageError` for fewer than two artifacts, or more than letters.
+    Each is measured for a number of seconds on average (by default 10) or of batches, around and around the data: there
+    are no predictions. Raises `UsageError` for fewer than two artifacts, or more than letters.
     """
     if not 2 <= len(runnables) <= len(LETTERS):
         raise UsageError(
@@ -123,6 +134,7 @@ def _measured(
         measuring.progress.start("bench", None)
         for turn in turns:
             turn.warm_up(plan)
+        _size_blocks(turns, plan)
         with machine.Watch(device) as watch:
             _take_turns(turns, plan, measuring.progress)
         seen = machine.after(before, watch.during, watch.users, device)
@@ -133,31 +145,60 @@ def _measured(
         }
 
 
+def _size_blocks(turns: Sequence[_Artifact], plan: _Plan) -> None:
+    """Gives every artifact's blocks the same number of images, or the nearest that its batch size allows."""
+    seconds_an_image = sum(1 / turn.rate for turn in turns) / len(turns)
+    units = [turn.images_at_once for turn in turns]
+    few = _FEW_CALLS * max(units)
+    wanted = (
+        max(plan.block_seconds, min(few * seconds_an_image, plan.seconds / _ROUNDS_OF_LONG_CALLS)) / seconds_an_image
+    )
+    common = math.lcm(*units)
+    if common <= max(_LONGEST * wanted, *units):
+        wanted = common * max(1, int(wanted / common))
+    for turn in turns:
+        turn.size_block(wanted)
+
+
 def _take_turns(turns: Sequence[_Artifact], plan: _Plan, progress: Progress) -> None:
-    """Rounds until each artifact has been measured for long enough, or there is enough to tell."""
+    """Rounds until the artifacts have been measured for long enough, or there is enough to tell."""
+    order = _orders(turns)
     if plan.length.batches is not None:
-        for number, calls in enumerate(_shared_out(plan.length.batches, turns)):
-            _round(turns, number, calls, progress)
+        for calls in _shared_out(plan.length.batches, turns):
+            _round(next(order), calls, progress)
         return
     number = 0
     # Where calls were counted at a slow moment, the time is up before the rounds are done.
-    least = plan.turns.blocks if all(turn.calls_a_block > turn.passage.session.slots for turn in turns) else 0
-    # After an even number of rounds each has been first as often as last.
-    while number % 2 or number < least or not all(turn.seconds >= plan.seconds for turn in turns):
-        _round(turns, number, None, progress)
+    block_seconds = sum(turn.expected_block_seconds for turn in turns) / len(turns)
+    least = plan.turns.blocks if block_seconds <= _SHORT * plan.block_seconds else 0
+    # A faster artifact is done with its images sooner: the time is that of all together.
+    while number % 2 or number < least or sum(turn.seconds for turn in turns) < len(turns) * plan.seconds:
+        _round(next(order), None, progress)
         number += 1
         if plan.turns.enough is not None and number % 2 == 0 and plan.turns.enough(turns[0].rates / turns[1].rates):
             return
 
 
-def _round(turns: Sequence[_Artifact], number: int, calls: int | None, progress: Progress) -> None:
-    """A block of each artifact, in an order that turns around from round to round."""
-    for turn in turns if number % 2 == 0 else reversed(turns):
+def _orders(turns: Sequence[_Artifact]) -> Iterator[Sequence[_Artifact]]:
+    """The order of each round: one drawn by lot, then the reverse."""
+    lot = random.SystemRandom()
+    while True:
+        order = lot.sample(turns, len(turns))
+        yield order
+        yield order[::-1]
+
+
+def _round(turns: Sequence[_Artifact], calls: int | None, progress: Progress) -> None:
+    """A block of each artifact, in this order."""
+    for turn in turns:
         turn.block(calls or turn.calls_a_block, progress)
 
 
 def _shared_out(batches: int, turns: Sequence[_Artifact]) -> list[int]:
-    """So many batches in blocks that last half a second for the slowest, in twenty where they suffice for so many."""
+    """So many batches of each in blocks of half a second, in twenty where they suffice for so many.
+
+    Where batch sizes differ, so do the images of the blocks; those of one artifact are as many in every round.
+    """
     at_once = max(turn.passage.session.slots for turn in turns)
     calls = min(min(turn.calls_a_block for turn in turns), batches // BLOCKS)
     shares = batches // at_once
@@ -195,9 +236,26 @@ class _Artifact:
         self.passage = passage
         # Fewer would leave a part of the session idle.
         self.calls_a_block = passage.session.slots
+        self.rate = 0.0
+        """Images a second, counted before the first block."""
         self._blocks: list[pipeline.Outcome] = []
         self._calls = 0
         self._warm_up: WarmUp
+
+    @property
+    def images_at_once(self) -> int:
+        """How many images are in flight if every slot has a call."""
+        return min(self.passage.batch, self.passage.images) * self.passage.session.slots
+
+    def size_block(self, images: float) -> None:
+        """Sets the calls of a block to hold so many images, or the nearest number that fills every slot."""
+        slots = self.passage.session.slots
+        self.calls_a_block = slots * max(1, round(images / self.images_at_once))
+
+    @property
+    def expected_block_seconds(self) -> float:
+        """How long a block will last, by the rate that was counted."""
+        return self.calls_a_block * min(self.passage.batch, self.passage.images) / self.rate
 
     @property
     def seconds(self) -> float:
@@ -210,15 +268,17 @@ class _Artifact:
         return np.array([block.items / block.wall_seconds for block in self._blocks])
 
     def warm_up(self, plan: _Plan) -> None:
-        """Warms up, and counts how many calls fill a block."""
+        """Warms up, and counts how many images a second there are."""
         self._warm_up = self.passage.warm_up(plan.length.warm_up)
-        seconds = plan.block_seconds
+        images, slots = min(self.passage.batch, self.passage.images), self.passage.session.slots
+        seconds = self._warm_up.seconds / self._warm_up.calls
+        # The warm-up has one call in flight at a time.
+        self.rate = slots * images / seconds
         # Calls that are as long as a block fill it: there is nothing to count.
-        if self._warm_up.seconds / self._warm_up.calls < seconds:
-            calls = self._run(stages.for_seconds(seconds)).intervals
+        if seconds < plan.block_seconds:
+            calls = self._run(stages.for_seconds(plan.block_seconds)).intervals
             # From the first call on: what the filling of the pipeline takes does not grow with the block.
-            fitting = seconds * len(calls) / (calls[:, 1].max() - calls[:, 0].min())
-            self.calls_a_block *= max(1, int(fitting / self.calls_a_block))
+            self.rate = images * len(calls) / (calls[:, 1].max() - calls[:, 0].min())
 
     def block(self, calls: int, progress: Progress) -> None:
         """Measures one block."""
