@@ -460,6 +460,18 @@ def test_what_is_in_doubt_says_how_much_more_would_settle_it(tmp_path: Path) -> 
     assert re.search(r"about [\d,]+ images or [\d.]+ (s|min) more would settle it", check.detail)
 
 
+def test_the_best_of_many_batch_sizes_has_an_interval_wide_enough_for_all_of_them(tmp_path: Path) -> None:
+    best = _calls(tmp_path, _varied(seed=1))
+    slower = [_calls(tmp_path, _varied(seed=2, mean=0.06), batch) for batch in (2, 3)]
+    alone, of_three = (_check(factories.run_record(some), "throughput>=1") for some in ([best], [best, *slower]))
+    named = _check(factories.run_record([best, *slower]), "throughput@1>=1")
+    assert alone.measured == of_three.measured == named.measured
+    for check in (alone, of_three, named):
+        assert check.low is not None
+    assert (of_three.low or 0) < (alone.low or 0)
+    assert named.low == alone.low
+
+
 def test_a_percentile_of_too_few_calls_is_in_doubt_and_says_how_many_it_needs(tmp_path: Path) -> None:
     check = _check(factories.run_record([_calls(tmp_path, [0.1] * 40)]), "latency.p99<=1s")
     assert check.verdict == "INCONCLUSIVE"

@@ -25,10 +25,10 @@ MEAN_FREEDOM = 2
 BLOCK_FREEDOM = 12
 """The same of blocks measured in turn; of thirteen blocks or fewer, all but one."""
 
-_SHORTNESS = 5.0
+_SHORTNESS = 5.9
 """A spectrum that rises towards zero is higher there than at the slowest cosines, the more so in a short run: the tails
 of a mean are smaller than asked by this, divided by the root of the number of samples. The proof holds the number."""
-_FLOOR = 0.4
+_FLOOR = 0.3
 """An interval is at least this share of the one that an autoregression gives: two cosines may be small by luck."""
 _TAIL_TIMES = 2
 """What lies beyond a percentile may depend on its neighbours less than the series does, by so much at most."""
@@ -44,7 +44,7 @@ def mean(samples: Samples, confidence: float = CONFIDENCE) -> Estimate:
     The interval is Student's t with the long-run variance from the two slowest cosines of the series alone, which asks
     nothing of what is faster: noise of single calls, a clock that steps, or both at once. (Müller, A theory of robust
     long-run variance estimation, 2007; Lazarus, Lewis, Stock and Watson, HAR inference: recommendations for practice,
-    2018.) It is never narrower than 40 % of the interval that the best autoregression gives. (Fishman, Estimating
+    2018.) It is never narrower than 30 % of the interval that the best autoregression gives. (Fishman, Estimating
     sample size in computing simulation experiments, 1971.)
 
     A series that drifts has no such mean, and one of fewer than 200 samples has not seen what is rare: both have no
@@ -162,6 +162,8 @@ def ratio(mine: Estimate, other: Estimate) -> Estimate:
     The distances from value to end, in logarithms, add up in quadrature. (Zou and Donner, Construction of confidence
     limits about effect measures, Statistics in Medicine 27, 2008.)
     """
+    if other.value == 0:
+        return Estimate(value=math.nan, obstacle="a figure of zero has no ratio")
     value = mine.value / other.value
     if mine.interval is None or other.interval is None:
         lacking = mine if mine.interval is None else other
