@@ -257,3 +257,11 @@ def test_the_weights_are_read_with_the_model(tmp_path: Path) -> None:
     read = onnx_file.load(_save(tmp_path, written))
     for ours, theirs in zip(read.graph.initializer, written.graph.initializer, strict=True):
         assert (numpy_helper.to_array(ours) == numpy_helper.to_array(theirs)).all()
+
+
+def test_a_git_lfs_pointer_in_place_of_a_model_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", encoding="utf-8")
+    with pytest.raises(ModelError) as caught:
+        onnx_file.load(path)
+    assert_says(caught, f"{path} is a Git LFS pointer", "run git lfs pull")

@@ -6,7 +6,6 @@ import os
 import pickle
 import struct
 import subprocess
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,30 +67,6 @@ def test_half_precision_is_widened_and_whole_numbers_are_kept(tmp_path: Path, ha
     assert found["w"].dtype == torch.float32
     assert found["w"].tolist() == [0.5, -2.0]
     assert found["count"].dtype == torch.int64
-
-
-@pytest.mark.parametrize("wrapper", ["state_dict", "model", "model_state_dict"])
-@pytest.mark.parametrize("kind", ["zip", "legacy"])
-def test_the_table_is_found_inside_a_training_checkpoint(wrapper: str, kind: str, tmp_path: Path) -> None:
-    beside = {
-        "epoch": 90,
-        "best": torch.tensor(0.5),
-        "optimizer": {"state": {}, "param_groups": [{"lr": 0.1}]},
-        "args": argparse.Namespace(lr=0.1, model="resnet50"),
-    }
-    path = _saved(tmp_path, {"arch": "resnet50", wrapper: OrderedDict(_table()), **beside}, kind)
-    _assert_same(weights_file.load(path), _table())
-
-
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "model."])
-def test_prefixes_of_wrappers_are_taken_away(prefix: str, tmp_path: Path) -> None:
-    path = _saved(tmp_path, {"state_dict": {f"{prefix}{name}": value for name, value in _table().items()}})
-    _assert_same(weights_file.load(path), _table())
-
-
-def test_a_prefix_of_some_names_alone_belongs_to_them(tmp_path: Path) -> None:
-    table = {"module.w": torch.ones(1), "other.w": torch.ones(1)}
-    _assert_same(weights_file.load(_saved(tmp_path, table)), table)
 
 
 @pytest.mark.parametrize(
@@ -200,13 +175,42 @@ def test_nobody_is_told_to_run_the_code(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [[torch.ones(1)], {"weights": {"w": torch.ones(1)}}, {}, {"state_dict": {}}, torch.ones(1), None, {"w": 1.0}],
+    [[torch.ones(1)], {}, {"state_dict": {}}, torch.ones(1), None, {"w": 1.0}, {1: {2: [torch.ones(1)]}}],
 )
 def test_a_file_that_holds_no_table_of_tensors_says_what_to_save(tmp_path: Path, content: object) -> None:
     path = _saved(tmp_path, content)
     with pytest.raises(CheckpointError) as caught:
         weights_file.load(path)
     assert_says(caught, str(path), "no table of tensors", "state_dict()")
+
+
+def test_a_file_without_tensors_lists_its_keys(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        weights_file.tables(_saved(tmp_path, {"epoch": 3, "args": argparse.Namespace(lr=0.1)}))
+    assert_says(caught, "no table of tensors, only epoch, args")
+
+
+def test_a_table_that_holds_itself_ends(tmp_path: Path) -> None:
+    circle: dict[str, Any] = {"w": torch.ones(1)}
+    circle["again"] = [circle]
+    assert [table.name for table in weights_file.tables(_saved(tmp_path, circle))] == [""]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", "a Git LFS pointer"),
+        (b"\n<!DOCTYPE html><html><body>404</body></html>", "an HTML or XML page"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "an HTML or XML page"),
+    ],
+)
+@pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
+def test_what_a_failed_download_leaves_is_named(content: bytes, said: str, name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError) as caught:
+        weights_file.tables(path)
+    assert_says(caught, f"{path} is {said}")
 
 
 def test_a_checkpoint_that_is_missing_is_named(tmp_path: Path) -> None:

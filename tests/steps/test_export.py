@@ -301,6 +301,48 @@ def test_published_weights_come_from_the_cache_and_are_judged_as_such(
     assert model.checkpoint.published.matched
 
 
+def _two_sets(tmp_path: Path) -> Path:
+    """The demo's weights as a training script saves them: raw, here halved, and averaged."""
+    averaged = torch.load(demo.CHECKPOINT, weights_only=True)
+    raw = {name: value / 2 if value.is_floating_point() else value for name, value in averaged.items()}
+    torch.save({"model": raw, "model_ema": averaged, "epoch": 3}, tmp_path / "two.pth")
+    return tmp_path / "two.pth"
+
+
+def test_of_two_sets_of_weights_the_user_chooses_and_the_record_says_which(tmp_path: Path) -> None:
+    weights, out = _two_sets(tmp_path), tmp_path / "m.onnx"
+    with pytest.raises(CheckpointError) as caught:
+        export(weights, arch=demo.NAME, out=out)
+    assert_says(caught, "2 sets of weights", "model (", "model_ema (", "weights_set=model or weights_set=model_ema")
+    with pytest.raises(UnknownNameError):
+        export(weights, arch=demo.NAME, out=out, weights_set="ema")
+    assert not out.exists()
+    told = Told()
+    files = set()
+    for name in ("model", "model_ema", "model_ema"):
+        model = export(weights, arch=demo.NAME, out=out, weights_set=name, progress=told)
+        assert model.checkpoint is not None
+        assert model.checkpoint.weights_set == name
+        files.add(model.file.sha256)
+    assert told.kept == [False, False, True]
+    assert len(files) == 2
+    assert "the weights of two.pth are its set model_ema" in told.notes
+    assert model.file.sha256 == export(demo.CHECKPOINT, arch=demo.NAME, out=tmp_path / "same.onnx").file.sha256
+
+
+def test_what_a_checkpoint_left_open_is_a_warning_of_the_model(tmp_path: Path) -> None:
+    whole = torch.load(demo.CHECKPOINT, weights_only=True)
+    part = {name: value / 2 for name, value in whole.items() if value.is_floating_point() and "running" not in name}
+    torch.save({"model": whole, "ema": part}, tmp_path / "part.pth")
+    model = export(tmp_path / "part.pth", arch=demo.NAME, out=tmp_path / "m.onnx")
+    assert any("beside it stands ema (" in warning for warning in model.warnings)
+
+
+def test_random_weights_are_no_set_of_a_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="leave weights_set away"):
+        export(arch=demo.NAME, out=tmp_path / "m.onnx", random_weights=True, weights_set="model")
+
+
 @pytest.mark.parametrize(
     "change",
     [

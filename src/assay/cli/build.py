@@ -47,6 +47,7 @@ def add(commands: Commands) -> None:
     made.add_argument("--random-weights", action="store_true", help="for speed only")
     made.add_argument("--opset", type=int, metavar="N", help="default: 11, or the lowest that the operators allow")
     made.add_argument("--weights-entry", metavar="E", help="torchvision's entry whose weights these are")
+    made.add_argument("--weights-set", metavar="NAME", help="a set of weights in the file, where it holds several")
     made.add_argument(
         "--pt2", action="store_true", help="also write the exported program that --backend torch compiles"
     )

@@ -67,6 +67,7 @@ def add_whole_way(commands: Commands) -> None:
     )
     group.add_argument("--random-weights", action="store_true", help="for speed only")
     made.add_argument("--weights-entry", metavar="E", help="torchvision's entry whose weights these are")
+    made.add_argument("--weights-set", metavar="NAME", help="a set of weights in the file, where it holds several")
     made.add_argument("--opset", type=int, metavar="N", help="of the export; default: 11, or the lowest that works")
     made.add_argument("--images", required=True, type=path, metavar="IMAGES", help=IMAGES_ARE)
     label_options(made)

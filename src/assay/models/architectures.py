@@ -19,6 +19,8 @@ _IMAGENET = "the 50,000 ImageNet validation images"
 _IMAGENET_IMAGES = 50_000
 _CLASSES = 1000
 _LOOK_ALIKES = 3
+_TRIED = 8
+"""Architectures of about the right size that are built to see whether weights fit them."""
 
 Shapes = Mapping[str, Sequence[int]]
 """The shape of each tensor of a table of weights, by name."""
@@ -94,16 +96,29 @@ def build_for(architecture: str, shapes: Shapes) -> tuple[torch.nn.Module, int]:
     return (network, _CLASSES) if classes == _CLASSES else (_outline(architecture, shapes, classes), classes)
 
 
+def shapes_for(architecture: str, shapes: Shapes) -> Shapes:
+    """The shape of each tensor of the network that `build_for` makes for weights of these shapes, by name."""
+    network = build_for(architecture, shapes)[0]
+    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
+
+
 def look_alikes(shapes: Shapes) -> list[str]:
     """The architectures that weights of these shapes fit, whatever their number of classes; a few at most."""
-    alike = []
-    for architecture in names():
-        network = build_for(architecture, shapes)[0]
-        if _fits(network, shapes):
-            alike.append(architecture)
-        if len(alike) == _LOOK_ALIKES:
-            break
-    return alike
+    size = _parameters_with_1000_classes(shapes)
+    nearest = sorted(names(), key=lambda name: abs(math.log(size / _parameters(name))))[:_TRIED]
+    return [name for name in nearest if _fits(build_for(name, shapes)[0], shapes)][:_LOOK_ALIKES]
+
+
+def _parameters(architecture: str) -> int:
+    """The number of an architecture's parameters with 1,000 classes, as torchvision publishes it."""
+    return int(_entry(architecture, None).meta["num_params"])
+
+
+def _parameters_with_1000_classes(shapes: Shapes) -> int:
+    """About as many numbers as weights of these shapes would hold with 1,000 classes; the classifier stands last."""
+    size = sum(math.prod(shape) for shape in shapes.values())
+    classifier = next((shape for shape in reversed(list(shapes.values())) if len(shape) >= 2), (_CLASSES, 0))
+    return max(size + (_CLASSES - classifier[0]) * (math.prod(classifier[1:]) + 1), 1)
 
 
 def side_of(network: torch.nn.Module) -> int | None:
@@ -123,14 +138,22 @@ class _WithoutMemory(TorchFunctionMode):
     """Makes parameters that have a shape alone.
 
     Only what layers make their parameters with goes to the device without memory: RegNet computes its widths with
-    tensors, and reads them back.
+    tensors, and reads them back. Filling what has no memory is passed over, which is most of the time.
     """
 
     def __torch_function__(
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        if args and _fills(function) and isinstance(args[0], torch.Tensor) and args[0].is_meta:
+            return args[0]
         given = dict(kwargs or {})
         return function(*args, **(given | {"device": "meta"} if function is torch.empty else given))
+
+
+def _fills(function: Any) -> bool:
+    """Whether a function changes its first argument, by the names that torch gives to such: `normal_`, `mul_`."""
+    name = getattr(function, "__name__", "")
+    return name.endswith("_") and not name.endswith("__") and name != "requires_grad_"
 
 
 def _outline(architecture: str, shapes: Shapes, classes: int) -> torch.nn.Module:

@@ -13,6 +13,7 @@ from assay import units
 from assay.errors import ModelError, Option, Remedy, UnknownNameError
 from assay.models import external_data
 from assay.records import TensorSpec
+from assay.storage.stand_in import STAND_IN_BYTES, stand_in
 
 _FLOATS = ("float32", "float16")
 _INTEGER = ("DequantizeLinear", "QLinear")
@@ -35,7 +36,11 @@ def load(path: Path, with_weights: bool = True) -> onnx.ModelProto:
     if size > external_data.MOST_BYTES:
         raise ModelError(f"{path} is no ONNX file: it has {units.memory(size)}, and one holds 2 GiB at most")
     try:
-        model: onnx.ModelProto = onnx.ModelProto.FromString(path.read_bytes())
+        content = path.read_bytes()
+        if (instead := stand_in(content[:STAND_IN_BYTES])) is not None:
+            raise ModelError(f"{path} is {instead}")
+        model: onnx.ModelProto = onnx.ModelProto.FromString(content)
+        del content
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}; give a file that can be read") from error
     except DecodeError as error:

@@ -1,7 +1,7 @@
-"""A file of weights as a table of tensors, without running anything that the file holds.
+"""A file of weights as tables of tensors, without running anything that the file holds.
 
-Read are torch's archives and its older bare pickles, and safetensors; a table may lie inside a training checkpoint,
-and its names may carry the prefixes of the wrappers that it was trained in.
+Read are torch's archives and its older bare pickles, and safetensors. A training checkpoint may hold several tables;
+`weights_set.py` chooses among them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import warnings
 import zipfile
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,8 @@ import torch
 
 from assay import units
 from assay.errors import CheckpointError, MissingExtraError
+from assay.storage.stand_in import STAND_IN_BYTES, stand_in
 
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
-"""Where training scripts put the table, beside epochs and optimizers."""
-_PREFIXES = ("module.", "_orig_mod.", "model.")
-"""What DataParallel, torch.compile and Lightning put before every name."""
 _RENAMED = (
     # Names with a dot inside became attributes: `norm.1` is `norm1` now, as torchvision's own loader has it.
     (re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)"), r"\1\2"),
@@ -39,6 +37,8 @@ _HARMLESS = re.compile(
     r"torch\.serialization\._get_layout|collections\.OrderedDict|_codecs\.encode|argparse\.Namespace"
 )
 """What a table of tensors is made with; a file that was refused was refused for something else."""
+_DEEPEST = 8
+"""Keys that lead to a table, at most."""
 _SCANNED = 64 * 2**20
 _INSTRUCTIONS = 1_000_000
 """More than a table of ten thousand tensors has; so many are read in about two seconds."""
@@ -48,13 +48,59 @@ _PICKLES = 5
 """An older file of torch begins with as many: a mark, a version, the machine, the table, the order of its storages."""
 
 
-def load(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a file by name, half precision widened to float32; no code of the file is run."""
+@dataclass(frozen=True)
+class Table:
+    """Tensors by name, as they stand together in a file."""
+
+    name: str
+    """The keys that lead to it, joined by dots; empty where the file is the table."""
+    tensors: Mapping[str, torch.Tensor]
+    loose: tuple[str, ...]
+    """The names among them whose values are no tensors and no tables."""
+
+
+def tables(path: Path) -> list[Table]:
+    """Every table of tensors in a file, wherever it stands; no code of the file is run."""
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}; give a .pth or .safetensors file of weights")
+    with path.open("rb") as file:
+        instead = stand_in(file.read(STAND_IN_BYTES))
+    if instead is not None:
+        raise CheckpointError(f"{path} is {instead}")
     loaded = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
-    table = _without_prefixes(_table_in(loaded, path))
-    return {_renamed(name): _widened(name, value, path) for name, value in table.items()}
+    found = list(_tables_in(loaded, (), set()))
+    if not found:
+        keys = units.names(tuple(str(key) for key in loaded), 10) if isinstance(loaded, Mapping) and loaded else ""
+        holds = f"{path} holds no table of tensors{f', only {keys}' if keys else ''}"
+        raise CheckpointError(f"{holds}; save the network's state_dict() and give that")
+    return found
+
+
+def load(path: Path) -> dict[str, torch.Tensor]:
+    """The weights of a file that holds one table of tensors; raises `CheckpointError` if it holds several."""
+    found = tables(path)
+    if len(found) > 1:
+        raise CheckpointError(f"{path} holds several tables of tensors; give a file that holds one state_dict()")
+    return plain(found[0].tensors, path)
+
+
+def _tables_in(value: object, keys: tuple[str, ...], seen: set[int]) -> Iterator[Table]:
+    """The tables in a value, the outermost first; each is given once, though a pickle may hold it in two places."""
+    if id(value) in seen or len(keys) > _DEEPEST or not isinstance(value, (Mapping, list, tuple)):
+        return
+    seen.add(id(value))
+    items = [(str(key), item) for key, item in (value.items() if isinstance(value, Mapping) else enumerate(value))]
+    tensors = {_renamed(key): item for key, item in items if isinstance(item, torch.Tensor)}
+    if tensors and isinstance(value, Mapping):
+        nested = (torch.Tensor, Mapping, list, tuple)
+        yield Table(".".join(keys), tensors, tuple(key for key, item in items if not isinstance(item, nested)))
+    for key, item in items:
+        yield from _tables_in(item, (*keys, key), seen)
+
+
+def plain(tensors: Mapping[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a file, half precision widened to float32; raises `CheckpointError` if one holds no weights."""
+    return {name: _widened(name, value, path) for name, value in tensors.items()}
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -170,23 +216,6 @@ def _modern(module: str, name: str) -> str:
     if (module, name) in NAME_MAPPING:
         module, name = NAME_MAPPING[module, name]
     return f"{IMPORT_MAPPING.get(module, module)}.{name}"
-
-
-def _table_in(loaded: object, path: Path) -> Mapping[str, torch.Tensor]:
-    if isinstance(loaded, Mapping):
-        if loaded and all(isinstance(value, torch.Tensor) for value in loaded.values()):
-            return {str(name): value for name, value in loaded.items()}
-        for wrapper in _WRAPPERS:
-            if isinstance(loaded.get(wrapper), Mapping):
-                return _table_in(loaded[wrapper], path)
-    raise CheckpointError(f"{path} holds no table of tensors; save the network's state_dict() and give that")
-
-
-def _without_prefixes(table: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in table):
-            return _without_prefixes({name.removeprefix(prefix): value for name, value in table.items()})
-    return table
 
 
 def _renamed(name: str) -> str:

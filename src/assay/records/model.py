@@ -74,6 +74,8 @@ class Checkpoint(Record, frozen=True, kw_only=True):
     transform_source: str
     class_names: tuple[str, ...] | None
     published: PublishedAccuracy | None
+    weights_set: str | None = None
+    """Which of the sets of weights in the file, by the keys that lead to it; None where the file is the set."""
 
 
 class Parity(Record, frozen=True, kw_only=True):

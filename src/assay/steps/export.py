@@ -21,7 +21,7 @@ from assay.steps.adopt import model_at, program_of, record_of, step_of
 from assay.steps.check_images import normalised_demo_images
 from assay.steps.keywords import StrPath, path, takes
 from assay.steps.parity import open_reference
-from assay.steps.trained_network import PUBLISHED, TrainedNetwork, Weights, trained_network
+from assay.steps.trained_network import PUBLISHED, TrainedNetwork, Weights, WeightsChoice, trained_network
 from assay.storage import store
 
 EXPORT_BOUND = 1e-4
@@ -29,7 +29,7 @@ EXPORT_BOUND = 1e-4
 PROGRAM_BOUND = 1e-6
 """The same for the exported program, which runs the network's own operators."""
 PARITY_BATCHES = (1, 3)
-_RECIPE = 2
+_RECIPE = 3
 """Raised when the same inputs give another file than before."""
 
 
@@ -47,6 +47,8 @@ class ExportRequest(TransformChoice):
     """In place of a checkpoint, for speed only."""
     weights_entry: str | None = None
     """Torchvision's entry whose weights these are."""
+    weights_set: str | None = None
+    """The name of a set of weights in the checkpoint, if it holds several."""
     opset: int | None = None
     """By default 11, or the lowest that the operators allow."""
     pt2: bool = False
@@ -79,6 +81,7 @@ def export(request: ExportRequest) -> OnnxModel:
             request.arch,
             store.stamp(weights) if isinstance(weights, Path) and weights.is_file() else str(weights),
             request.weights_entry,
+            request.weights_set,
             request.opset,
             request.transform,
             environment.version("torch"),
@@ -101,6 +104,8 @@ def _check(request: ExportRequest, weights: Weights, out: Path) -> None:
             "an export needs either a checkpoint or random weights",
             remedy=Remedy("give a CHECKPOINT, or {} for speed only", Option("random_weights")),
         )
+    if request.random_weights and request.weights_set is not None:
+        raise UsageError("random weights are no set of a file", remedy=Remedy("leave {} away", Option("weights_set")))
     if record_of(out) == out:
         raise UsageError(f"{out}: that is where the model's record stands; give a name that ends in .onnx")
     if isinstance(weights, Path) and out.resolve() == weights.resolve():
@@ -114,7 +119,8 @@ def _exported(request: ExportRequest, out: Path, lacking: list[str]) -> OnnxMode
     from assay.models import export as exporter
 
     arch, progress = request.arch, request.progress
-    trained = trained_network(arch, request.weights, request.weights_entry, request.transform, progress)
+    chosen = WeightsChoice(request.weights, request.weights_entry, request.weights_set)
+    trained = trained_network(arch, chosen, request.transform, progress)
     progress.start("export", 2)
     transform = trained.transform
     with store.replacing(out, expected=exporter.size_of(trained.network)) as beside:
@@ -148,6 +154,7 @@ def _described(file: Path, arch: str, trained: TrainedNetwork) -> OnnxModel:
         transform_source=trained.transform_source,
         class_names=trained.class_names,
         published=trained.published,
+        weights_set=trained.weights_set,
     )
     return OnnxModel(
         name=arch,
@@ -161,6 +168,7 @@ def _described(file: Path, arch: str, trained: TrainedNetwork) -> OnnxModel:
         class_names=checkpoint.class_names,
         parity=None,
         checkpoint=checkpoint,
+        assumptions=trained.warnings,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +20,8 @@ from assay.storage import store
 
 if TYPE_CHECKING:
     import torch
+
+    from assay.models.weights_set import WeightsSet
 
 Weights = Path | Literal["published"] | None
 """A file of weights, torchvision's published one, or random ones."""
@@ -40,33 +43,53 @@ class TrainedNetwork:
     transform_source: str
     class_names: tuple[str, ...] | None
     published: PublishedAccuracy | None
+    weights_set: str | None = None
+    """Which of the sets of weights in the file it is; None where the file is the set."""
+    warnings: tuple[str, ...] = ()
+    """What the file left open, and how that was read."""
+
+
+@dataclass(frozen=True)
+class WeightsChoice:
+    """The weights that are wanted, as they were asked for."""
+
+    weights: Weights
+    entry: str | None = None
+    """Torchvision's entry whose weights they are."""
+    set: str | None = None
+    """The name of a set of weights in the file, if there are several."""
 
 
 def trained_network(
-    architecture: str, weights: Weights, entry: str | None, choice: TransformChoice, progress: Progress
+    architecture: str, chosen: WeightsChoice, choice: TransformChoice, progress: Progress
 ) -> TrainedNetwork:
     """The demo's network or one of torchvision's, filled; raises `CheckpointError` where the weights do not fit."""
     if architecture == demo.NAME:
-        return _demo_network(weights, entry, choice)
-    return _torchvision_network(architecture, weights, entry, choice, progress)
+        return _demo_network(chosen, choice, progress)
+    return _torchvision_network(architecture, chosen, choice, progress)
 
 
-def _demo_network(weights: Weights, entry: str | None, choice: TransformChoice) -> TrainedNetwork:
+def _demo_network(chosen: WeightsChoice, choice: TransformChoice, progress: Progress) -> TrainedNetwork:
     from assay.demo import network
-    from assay.models import checkpoint, weights_file
+    from assay.models import checkpoint, weights_set
 
-    if entry is not None or isinstance(weights, str):
+    weights = chosen.weights
+    if chosen.entry is not None or isinstance(weights, str):
         raise UsageError(
             f"{demo.NAME} is no model of torchvision's: nothing is published",
             remedy=Remedy("give {}", Option("weights", "FILE.pth")),
         )
     built = network.build().eval()
     transform, source = choose(choice, (demo_transform(), "the demo's own"), None)
+    taken = None
     if weights is None:
         _randomise(built, transform)
     else:
-        table = weights_file.load(weights)
-        checkpoint.fill(built, table, f"the weights of {weights} and {demo.NAME}")
+        _require_file(weights)
+        shapes = {name: tuple(value.shape) for name, value in built.state_dict().items()}
+        taken = weights_set.load(weights, weights_set.Architecture(demo.NAME, lambda _: shapes), chosen.set)
+        checkpoint.fill(built, taken.tensors, f"the weights of {weights} and {demo.NAME}")
+        _tell(taken, progress)
     return TrainedNetwork(
         network=built,
         file=store.reference(weights) if weights is not None else None,
@@ -75,14 +98,17 @@ def _demo_network(weights: Weights, entry: str | None, choice: TransformChoice) 
         transform_source=source,
         class_names=demo.CLASSES if weights is not None else None,
         published=None,
+        weights_set=taken.recorded if taken is not None else None,
+        warnings=taken.warnings if taken is not None else (),
     )
 
 
 def _torchvision_network(
-    architecture: str, weights: Weights, entry: str | None, choice: TransformChoice, progress: Progress
+    architecture: str, chosen: WeightsChoice, choice: TransformChoice, progress: Progress
 ) -> TrainedNetwork:
     from assay.models import architectures
 
+    weights, entry = chosen.weights, chosen.entry
     architectures.check(architecture, entry)
     if weights is None:
         return _random_network(architecture, entry, choice)
@@ -92,7 +118,7 @@ def _torchvision_network(
             progress.note(f"the weights are torchvision's {file.entry}; a weights entry names others")
         folder = published_weights.cache_folder()
         weights = published_weights.fetch(file.url, file.hash_prefix, file.mebibytes, folder, progress)
-    return _network_of_file(architecture, weights, entry, choice, progress)
+    return _network_of_file(architecture, weights, chosen, choice, progress)
 
 
 def _random_network(architecture: str, entry: str | None, choice: TransformChoice) -> TrainedNetwork:
@@ -115,22 +141,24 @@ def _random_network(architecture: str, entry: str | None, choice: TransformChoic
 
 
 def _network_of_file(
-    architecture: str, weights: Path, entry: str | None, choice: TransformChoice, progress: Progress
+    architecture: str, weights: Path, chosen: WeightsChoice, choice: TransformChoice, progress: Progress
 ) -> TrainedNetwork:
-    from assay.models import architectures, checkpoint, weights_file
+    from assay.models import architectures, checkpoint, weights_set
 
-    if not weights.is_file():
-        raise UsageError(
-            f"no weights at {weights}", remedy=Remedy("give the checkpoint's file with {}", Option("weights"))
-        )
+    _require_file(weights)
     file = store.reference(weights)
-    matched = _entry_of(architecture, file, entry)
-    table = weights_file.load(weights)
-    shapes = {name: tuple(value.shape) for name, value in table.items()}
+    matched = _entry_of(architecture, file, chosen.entry)
+    wanted = weights_set.Architecture(architecture, partial(architectures.shapes_for, architecture))
+    taken = weights_set.load(weights, wanted, chosen.set)
+    shapes = {name: tuple(value.shape) for name, value in taken.tensors.items()}
     network, classes = architectures.build_for(architecture, shapes)
     checkpoint.fill(
-        network, table, f"the weights of {weights} and {architecture}", lambda: architectures.look_alikes(shapes)
+        network,
+        taken.tensors,
+        f"the weights of {weights} and {architecture}",
+        lambda: architectures.look_alikes(shapes),
     )
+    _tell(taken, progress)
     if classes != CLASSES:
         progress.note(f"{weights.name} scores {classes} classes, read off its weights")
     if matched is None and getattr(network, "transform_input", False):
@@ -153,7 +181,21 @@ def _network_of_file(
         transform_source=source,
         class_names=architectures.class_names(architecture) if imagenet else None,
         published=architectures.published(architecture, matched) if imagenet else None,
+        weights_set=taken.recorded,
+        warnings=taken.warnings,
     )
+
+
+def _require_file(weights: Path) -> None:
+    if not weights.is_file():
+        raise UsageError(
+            f"no weights at {weights}", remedy=Remedy("give the checkpoint's file with {}", Option("weights"))
+        )
+
+
+def _tell(taken: WeightsSet, progress: Progress) -> None:
+    for note in taken.notes:
+        progress.note(note)
 
 
 def _entry_of(architecture: str, file: FileReference, given: str | None) -> str | None:

@@ -41,6 +41,8 @@ class RunRequest(BuildRequest, TransformChoice):
     """In place of weights, for speed only."""
     weights_entry: str | None = None
     """Torchvision's entry whose weights these are."""
+    weights_set: str | None = None
+    """The name of a set of weights in the file, if it holds several."""
     opset: int | None = None
     batch: int | Sequence[int] | None = None
     """Batch sizes; by default 1 and 16, or the model's own."""
@@ -111,6 +113,7 @@ class RunRequest(BuildRequest, TransformChoice):
             out=out,
             random_weights=self.random_weights,
             weights_entry=self.weights_entry,
+            weights_set=self.weights_set,
             opset=self.opset,
             pt2=pt2,
             progress=self.progress,

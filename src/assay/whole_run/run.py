@@ -123,10 +123,12 @@ def _check_weights(request: RunRequest) -> None:
     if request.is_onnx:
         if request.weights is not None or request.random_weights:
             raise UsageError("an .onnx file brings its weights", remedy=Remedy("leave {} and {} away", weights, random))
-        if request.weights_entry is not None or request.opset is not None:
+        if request.weights_entry is not None or request.opset is not None or request.weights_set is not None:
             raise UsageError(
                 "an .onnx file is taken as it is",
-                remedy=Remedy("leave {} and {} away", Option("weights_entry"), Option("opset")),
+                remedy=Remedy(
+                    "leave {}, {} and {} away", Option("weights_entry"), Option("weights_set"), Option("opset")
+                ),
             )
         return
     if request.output is not None:
