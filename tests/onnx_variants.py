@@ -134,6 +134,27 @@ def fixed(batch: int) -> onnx.ModelProto:
     return model
 
 
+def with_bias(value: float, number: int = 3) -> onnx.ModelProto:
+    """Gives one class this score, whatever the image."""
+    model = original()
+    name = model.graph.node[-1].input[2]
+    bias = next(weight for weight in model.graph.initializer if weight.name == name)
+    values = numpy_helper.to_array(bias).copy()
+    values[number] = value
+    bias.CopyFrom(numpy_helper.from_array(values, name))
+    return model
+
+
+def mixing(*operators: onnx.NodeProto, batch: int | None = None) -> onnx.ModelProto:
+    """Has these operators, from `scores` to `mixed`, behind it; they may look at the whole batch."""
+    model = original() if batch is None else fixed(batch)
+    rows: int | str = "batch" if batch is None else batch
+    model.graph.node[-1].output[0] = "scores"
+    model.graph.node.extend(operators)
+    _gives(model, "mixed", [rows, CLASSES])
+    return model
+
+
 VARIANTS: Mapping[str, Callable[[], onnx.ModelProto]] = {
     function.__name__: function
     for function in (

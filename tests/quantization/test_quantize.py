@@ -95,7 +95,8 @@ def test_the_record_beside_the_model_says_what_it_was_made_from(
     assert made.graph_parity.holds
     assert made.change.top1_agreement > 0.9
     assert (quantized.opset, quantized.input, quantized.output) == (13, demo_model.input, demo_model.output)
-    assert onnx_file.is_quantized(quantized.file.path)
+    assert quantized.precision == "int8"
+    assert onnx_file.precision_of(onnx_file.load(quantized.file.path)) == "int8"
     assert describe(quantized.file.path).quantization == made
 
 

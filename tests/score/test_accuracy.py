@@ -134,13 +134,32 @@ def test_a_label_outside_1001_classes_is_named(label: int) -> None:
     assert caught.value.files == (f"bad.png: class {label}",)
 
 
-@pytest.mark.parametrize("row", [[np.nan, 1.0, 2.0], [0.0, np.nan, np.nan], [3.0, 2.0, np.nan]])
-def test_images_whose_scores_are_not_numbers_are_named(tmp_path: Path, row: list[float]) -> None:
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ([np.nan, 1.0, 2.0], "NaN for class 0"),
+        ([0.0, np.nan, np.nan], "NaN for classes 1, 2"),
+        ([3.0, 2.0, np.nan], "NaN for class 2"),
+        ([3.0, 2.0, np.inf], "infinity for class 2"),
+        ([-np.inf, -np.inf, -np.inf], "minus infinity"),
+    ],
+)
+def test_images_whose_scores_are_not_numbers_are_named(tmp_path: Path, row: list[float], said: str) -> None:
     broken = factories.predictions(tmp_path, [[0.0, 1.0, 2.0], row], ["good.png", "bad.png"])
     with pytest.raises(DatasetError) as caught:
         accuracy.evaluate(broken, [0, 0])
-    assert_says(caught, "scores of 1 images are not numbers (NaN)", "the model is broken")
+    assert_says(caught, "the scores of 1 image are not numbers", f"the model gives {said}")
     assert caught.value.files == ("bad.png",)
+
+
+def test_a_masked_class_ranks_last() -> None:
+    order, _ = accuracy.best(np.array([[-np.inf, 1.0, 2.0], [3.0, -np.inf, 2.0]], np.float32))
+    assert order.tolist() == [[2, 1, 0], [0, 2, 1]]
+
+
+def test_nan_is_never_ranked() -> None:
+    with pytest.raises(DatasetError):
+        accuracy.best(np.array([[np.nan, 1.0]], np.float32))
 
 
 def test_one_nan_among_a_thousand_scores_is_seen(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from assay.errors import DatasetError, UsageError
 from assay.records import OnnxModel, PreparedDataset
 from assay.steps import artifact
 from assay.steps.artifact import load_compiled
-from assay.steps.check_images import parity_pixels
+from assay.steps.check_images import CheckImages, check_images, parity_pixels
 from assay.steps.pixel_sources import Data, Images
 from assay.whole_run.request import RunRequest
 from assay.whole_run.run import run
@@ -80,11 +80,11 @@ def test_a_run_is_checked_on_its_own_images(
 ) -> None:
     seen: list[Data] = []
 
-    def spy(model: OnnxModel, data: Data = None) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    def spy(model: OnnxModel, data: Data = None) -> CheckImages:
         seen.append(data)
-        return parity_pixels(model, data)
+        return check_images(model, data)
 
-    monkeypatch.setattr(artifact, "parity_pixels", spy)
+    monkeypatch.setattr(artifact, "check_images", spy)
     request = RunRequest(str(demo_model.file.path), images=own, batch=[2], out="RUN")
     record = run(replace(request, out=tmp_path / "RUN")).run
     assert [isinstance(data, PreparedDataset) for data in seen] == [True]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import onnx
@@ -12,11 +13,13 @@ from google.protobuf.message import DecodeError
 from assay import units
 from assay.errors import ModelError, Option, Remedy, UnknownNameError
 from assay.models import external_data
-from assay.records import TensorSpec
+from assay.records import Precision, TensorSpec
 from assay.storage.stand_in import STAND_IN_BYTES, stand_in
 
 _FLOATS = ("float32", "float16")
-_INTEGER = ("DequantizeLinear", "QLinear")
+_INTEGER = re.compile(r"(Deq|Q|DynamicQ)uantize|QLinear|QGemm|QAttention|\w+Integer|MatMulNBits")
+"""How operators on integers of 8 bits, or fewer, are called: dequantized ones, or computed with as they are."""
+_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _COLOURS = 3
 _LOWEST_OPSET = 7
 """Where the operators that are put around a model broadcast as they do today."""
@@ -52,15 +55,43 @@ def load(path: Path, with_weights: bool = True) -> onnx.ModelProto:
     return model
 
 
-def is_quantized(path: Path) -> bool:
-    """Whether a model holds integers of 8 bits: dequantized ones, as a QDQ model does, or operators on them."""
-    return holds_integers(load(path, with_weights=False))
+def precision_of(model: onnx.ModelProto) -> Precision:
+    """What a model computes in, read off its operators: 8 bits where it holds such integers, or half precision.
+
+    Weights that are stored as halves and widened before they are used are of a model of single precision.
+    """
+    if holds_integers(model):
+        return "int8"
+    kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    kinds |= {node.output[0]: _kind_of(node) for node in model.graph.node if node.op_type == "Constant"}
+    used = [
+        kinds[name] for node in all_nodes(model) if node.op_type in _WEIGHTED for name in node.input if name in kinds
+    ]
+    return "fp16" if used and set(used) == {onnx.TensorProto.FLOAT16} else "fp32"
+
+
+def _kind_of(constant: onnx.NodeProto) -> int:
+    return next((attribute.t.data_type for attribute in constant.attribute if attribute.name == "value"), 0)
 
 
 def holds_integers(model: onnx.ModelProto) -> bool:
-    """The same of a model that was read already."""
-    operators = {node.op_type for node in model.graph.node}
-    return any(name.startswith(_INTEGER) or name.endswith("Integer") for name in operators)
+    """Whether a model holds integers of 8 bits: dequantized ones, as a QDQ model does, or operators on them."""
+    return any(_INTEGER.match(node.op_type) for node in all_nodes(model))
+
+
+def all_nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """Every operator, also of branches, loops and functions."""
+    yield from _with_inner(model.graph.node)
+    for function in model.functions:
+        yield from _with_inner(function.node)
+
+
+def _with_inner(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _with_inner(graph.node)
 
 
 def inspect(path: Path, output: str | None = None) -> tuple[TensorSpec, TensorSpec, int]:

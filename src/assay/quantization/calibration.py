@@ -26,9 +26,10 @@ from assay.quantization import ranges, ready
 from assay.records import Calibration, Calibrator, OnnxModel, PreparedDataset
 from assay.score import parity as score_parity
 from assay.steps import pixel_sources, prepare
-from assay.steps.check_images import normalised_demo_images
-from assay.steps.parity import open_reference
+from assay.steps.check_images import check_images
+from assay.steps.parity import own_scores
 from assay.steps.pixel_sources import Images
+from assay.steps.reference import open_reference
 from assay.steps.step import Step
 from assay.storage import store
 from assay.storage.layout import Folder, Place
@@ -43,7 +44,6 @@ STEP_SECONDS = 3600.0
 _FEW = 32
 """Below these images a histogram has no tail to cut."""
 _BATCH = 8
-_PARITY_IMAGES = 4
 _RECIPE = 1
 """Raised when the same inputs give other ranges than before."""
 
@@ -258,10 +258,15 @@ def _made_ready(model: OnnxModel, out: Path) -> OnnxModel:
     described = msgspec.structs.replace(
         model, file=store.reference(out), data=(), exported_program=None, input=taken, output=given, opset=opset
     )
-    images = [normalised_demo_images(model.transform, _PARITY_IMAGES)]
-    with open_reference(model) as reference, open_reference(described) as raised:
+    images = check_images(model)
+    expected = own_scores(model, images, model.fixed_batch or _BATCH)
+    with open_reference(described) as raised:
         parity = score_parity.compare(
-            reference, raised, [(batch, batch) for batch in images], name=model.name, bound=READY_BOUND
+            lambda scores: scores,
+            raised,
+            [(expected, normalised(model, images.pixels))],
+            name=model.name,
+            bound=READY_BOUND,
         )
     score_parity.require(parity, f"raising {model.name} to opset {opset}")
     return msgspec.structs.replace(described, parity=parity)

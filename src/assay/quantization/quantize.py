@@ -30,7 +30,7 @@ from assay.score import parity as score_parity
 from assay.steps.adopt import describe, record_of, step_of, tell
 from assay.steps.check_images import PARITY_IMAGES, normalised_demo_images
 from assay.steps.keywords import StrPath, several, takes
-from assay.steps.parity import open_reference
+from assay.steps.reference import open_reference
 from assay.storage import store
 
 _CHECKED_IMAGES = 16
@@ -154,6 +154,7 @@ def _quantized(
         opset=graph.opset,
         parity=None,
         exported_program=None,
+        precision="int8",
         quantization=Quantization(
             calibrator=scheme.calibrator,
             per_channel=scheme.per_channel,

@@ -182,6 +182,8 @@ class OnnxModel(Record, frozen=True, kw_only=True):
     """The same network as `torch.export` writes it, for float32 N×3×H×W of any N; where it was asked for."""
     quantization: Quantization | None = None
     """How assay put it into 8 bits; None where it is float, or where another tool did."""
+    precision: Precision = "fp32"
+    """What its graph computes in, read off its operators."""
     assumptions: tuple[str, ...] = ()
     """What its checkpoint left open, and how that was read."""
 

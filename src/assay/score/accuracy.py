@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from assay import units
 from assay.errors import DatasetError
 from assay.records import TOP_K, Accuracy, Predictions, ScoredImage
+from assay.score import numbers
 
 _CHUNK = 2048
 
@@ -21,12 +23,13 @@ Scores = npt.NDArray[np.float32]
 Classes = npt.NDArray[np.int64]
 
 
-def best(scores: Scores, k: int = TOP_K) -> tuple[Classes, Scores]:
+def best(scores: Scores, k: int = TOP_K, names: Sequence[str] = ()) -> tuple[Classes, Scores]:
     """The k best classes of every row and their scores, best first; fewer where there are fewer classes.
 
-    `scores` is [images, classes]; both results are [images, k]. k passes of argmax, which takes the first of
-    equals, are faster than a partial sort and need no tie-breaking. NaN comes first, so that it can be seen.
-    A class that was taken is marked with -inf; rows that hold -inf themselves are sorted instead.
+    `scores` is [images, classes], of images of these names; both results are [images, k]. k passes of argmax, which
+    takes the first of equals, are faster than a partial sort and need no tie-breaking. A class that was taken is marked
+    with -inf; rows that hold -inf themselves, as a mask, are sorted instead. Raises `DatasetError` where a row cannot
+    be ranked: it holds NaN or infinity, or -inf alone.
     """
     images, classes = scores.shape
     k = min(k, classes)
@@ -43,13 +46,22 @@ def best(scores: Scores, k: int = TOP_K) -> tuple[Classes, Scores]:
         unclear = start + np.flatnonzero(np.isneginf(values[start : start + _CHUNK]).any(axis=1))
         if len(unclear):
             order[unclear] = np.argsort(-scores[unclear], axis=1, kind="stable")[:, :k]
+    # NaN and infinity come first in their rows.
+    broken = np.flatnonzero(~np.isfinite(values[:, 0]))
+    if len(broken):
+        first = numbers.fault(scores[broken[:1]]) or "no score"
+        images = units.counted(len(broken), "image")
+        raise DatasetError(
+            f"the scores of {images} are not numbers: the model gives {first}; it is broken",
+            [names[int(row)] for row in broken] if len(names) else (),
+        )
     return order, values
 
 
 def ranked(predictions: Predictions, labels: Sequence[int]) -> Iterator[ScoredImage]:
     """Every image with its class as the model counts it and its best classes, in the order of the predictions."""
     scores = np.asarray(predictions.scores.load())
-    order, values = best(scores)
+    order, values = best(scores, names=predictions.names)
     labels = fit(predictions.names, labels, scores.shape[1], order[:, 0]).labels
     for name, label, classes, scores in zip(predictions.names, labels, order.tolist(), values.tolist(), strict=True):
         yield ScoredImage(name=name, label=label, classes=tuple(classes), scores=tuple(scores))
@@ -68,10 +80,7 @@ def count(names: Sequence[str], scores: Scores, labels: Sequence[int]) -> Accura
     """As `evaluate`, from the scores themselves, [images, classes] in the order of the names and labels."""
     classes = scores.shape[1]
     fit(names, labels, classes)
-    order, values = best(scores)
-    broken = [name for name, row in zip(names, values, strict=True) if np.isnan(row).any()]
-    if broken:
-        raise DatasetError(f"the scores of {len(broken)} images are not numbers (NaN); the model is broken", broken)
+    order, _ = best(scores, names=names)
     first = order[:, 0]
     fitted = fit(names, labels, classes, first)
     wanted = np.asarray(fitted.labels, dtype=np.int64)

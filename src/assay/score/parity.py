@@ -11,6 +11,7 @@ import numpy.typing as npt
 from assay import units
 from assay.errors import ParityError
 from assay.records import Parity
+from assay.score import numbers
 
 Scores = npt.NDArray[np.float32]
 Score = Callable[[Any], Scores]
@@ -28,8 +29,8 @@ def compare(
     """Scores each pair of batches, one for either side, and compares.
 
     The difference is the largest one of two scores over the largest absolute score of the reference, both over
-    all batches. `name` says what the reference is. Raises `ParityError` where the reference gives one and the same
-    score everywhere: any artifact that does so too would agree with it.
+    all batches; equal infinities are equal. `name` says what the reference is. Raises `ParityError` where the
+    reference gives what is no number, or one and the same score everywhere: any artifact that does so too would agree.
     """
     expected: list[Scores] = [reference(given) for given, _ in batches]
     all_scores: list[Scores] = [checked(given) for _, given in batches]
@@ -37,19 +38,19 @@ def compare(
         shapes = [tuple(scores.shape) for scores in (*expected, *all_scores)]
         raise ParityError(f"{name} and the artifact give scores of different shapes: {shapes}")
     rows, others = np.concatenate(expected), np.concatenate(all_scores)
-    if rows.min() == rows.max():
+    if (fault := numbers.fault(rows, [f"{number}" for number in range(1, len(rows) + 1)])) is not None:
+        raise ParityError(f"{name} itself gives {fault}; the fault is in the weights: give others")
+    finite = rows[np.isfinite(rows)]
+    if not len(finite) or finite.min() == finite.max():
         raise ParityError(
             f"{name} gives every class of every image the same score, so no comparison can fail; the weights are no "
             "trained ones: give others"
         )
-    largest = float(np.abs(rows).max())
-    with np.errstate(invalid="ignore"):
-        difference = float(np.abs(rows.astype(np.float64) - others).max()) / largest
     return Parity(
         reference=name,
         batches=tuple(len(scores) for scores in expected),
         images=len(rows),
-        largest_difference=difference if np.isfinite(difference) else float("inf"),
+        largest_difference=numbers.difference(rows, others) / numbers.largest(rows),
         top1_agreement=float(np.mean(rows.argmax(axis=1) == others.argmax(axis=1))),
         bound=bound,
         top1_bound=top1_bound,

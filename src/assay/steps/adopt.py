@@ -20,7 +20,7 @@ from assay.steps.step import Step
 from assay.storage import store
 from assay.storage.layout import Folder, Place
 
-_RECIPE = 1
+_RECIPE = 2
 """Raised when the same inputs give another file than before."""
 
 
@@ -93,6 +93,7 @@ def describe(source: Path, choice: TransformChoice = TransformChoice(), output: 
     if output is None and exported is not None:
         output = exported.output.name
     taken, given, opset = onnx_file.examine(proto, source, output)
+    precision = onnx_file.precision_of(proto)
     del proto  # which may hold all the weights
     transform, transform_source = _transform(source, choice, exported, onnx_file.side(taken))
     program = exported.exported_program if exported else None
@@ -110,6 +111,8 @@ def describe(source: Path, choice: TransformChoice = TransformChoice(), output: 
         checkpoint=exported.checkpoint if exported else None,
         exported_program=program if program is not None and store.is_intact(program) else None,
         quantization=exported.quantization if exported else None,
+        precision=precision,
+        assumptions=exported.assumptions if exported else (),
     )
 
 

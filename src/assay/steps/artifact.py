@@ -13,7 +13,7 @@ from assay import units
 from assay.backends import registry
 from assay.backends.base import Backend, CastsFirst
 from assay.errors import ModelError, Option, RecordError, Remedy, UsageError
-from assay.models import half_precision, onnx_file, preprocess_fusion
+from assay.models import half_precision, preprocess_fusion
 from assay.processes import child
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import (
@@ -27,7 +27,7 @@ from assay.records import (
 )
 from assay.steps import build_options
 from assay.steps import parity as parity_step
-from assay.steps.check_images import Pixels, parity_pixels
+from assay.steps.check_images import CheckImages, check_images
 from assay.steps.pixel_sources import Data
 from assay.storage import store
 from assay.storage.layout import Folder, Place
@@ -37,6 +37,8 @@ COMPILE_SECONDS = 3600.0
 
 _RECIPE = 3
 """Raised when the same inputs give another artifact than before."""
+_CHECK = 1
+"""Raised when a model or an artifact is refused that was let pass before."""
 
 RECORD = "compiled.json"
 LAYOUT = Folder(folders={"*": Folder((Place(RECORD, CompiledModel), Place("artifact*")))})
@@ -109,8 +111,8 @@ def compile_to(
         raise UsageError(f"{out} is the model itself; give another name for the artifact")
     watch = Stopwatch()
     # Whoever names images wants the check on them, whatever an earlier one was made on.
-    images = parity_pixels(model, data)
-    checked_on = [] if data is None else [hashlib.sha256(images.tobytes()).hexdigest()]
+    images = check_images(model, data)
+    checked_on = [] if data is None else [hashlib.sha256(images.pixels.tobytes()).hexdigest()]
     made_from = store.hash_of(_made_from(model, options), kept.notes, dict(kept.run_settings), *checked_on)
     compiled = store.kept(record_of(out), CompiledModel, made_from)
     is_new = compiled is None or compiled.file.path != out.resolve()
@@ -140,7 +142,7 @@ def compile_into(
     def place(key: str) -> tuple[Path, Path]:
         return folder / key[:16] / f"artifact{suffix}", folder / key[:16] / RECORD
 
-    return _compile(model, options, Target(folder, place, made_from), parity_pixels(model, data)), False
+    return _compile(model, options, Target(folder, place, made_from), check_images(model, data)), False
 
 
 def find_compiled(path: Path) -> CompiledModel | None:
@@ -182,6 +184,7 @@ def _made_from(model: OnnxModel, options: BuildOptions) -> str:
         model.output.name,
         model.transform,
         options,
+        _CHECK,
         backend.version(),
         backend.target(options.device),
         *([model.exported_program] if backend.starts_from == "exported program" else []),
@@ -189,7 +192,7 @@ def _made_from(model: OnnxModel, options: BuildOptions) -> str:
 
 
 def _compile(
-    model: OnnxModel, options: BuildOptions, place: Target, images: Pixels, kept: Kept = Kept()
+    model: OnnxModel, options: BuildOptions, place: Target, images: CheckImages, kept: Kept = Kept()
 ) -> CompiledModel:
     backend = registry.get(options.backend)
     require_start(model, backend)
@@ -230,13 +233,24 @@ def _compile(
     return compiled
 
 
+def require_sound(model: OnnxModel, batch: int, data: Data = None) -> None:
+    """Raises `ModelError` where a model is at fault itself, whatever backend it is compiled for."""
+    child.run(
+        parity_step.own_scores,
+        model,
+        check_images(model, data),
+        batch,
+        call=child.Call(name="backend onnxruntime", doing=f"running {model.name}", timeout=COMPILE_SECONDS),
+    )
+
+
 def _require_precision(model: OnnxModel, precision: Precision) -> None:
-    if precision == "int8" and not onnx_file.is_quantized(model.file.path):
+    if precision == "int8" and model.precision != "int8":
         raise ModelError(f"{model.name} is not quantized, so it cannot be compiled to int8; give a QDQ model")
 
 
 def _made(
-    backend: Backend, graph: OnnxModel, described: CompiledModel, file: Path, images: Pixels
+    backend: Backend, graph: OnnxModel, described: CompiledModel, file: Path, images: CheckImages
 ) -> tuple[float, Parity | None]:
     """Compiles to a file and runs it once against the model, in a child process where it is a vendor's code."""
     if not backend.faithful:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +18,26 @@ from assay.storage import store
 Pixels = npt.NDArray[np.uint8]
 
 PARITY_IMAGES = 4
+
+
+@dataclass(frozen=True)
+class CheckImages:
+    """Images that a model is checked on."""
+
+    pixels: Pixels
+    """uint8 N×H×W×3, as the model wants them."""
+    names: tuple[str, ...]
+
+
+def check_images(model: OnnxModel, data: Data = None) -> CheckImages:
+    """The first images of a data set, or the demo's, with their names; raises as `parity_pixels` does."""
+    names = tuple(path.name for path in _demo_paths(PARITY_IMAGES))
+    if isinstance(data, PreparedDataset):
+        names = data.dataset.names
+    if isinstance(data, Images):
+        names = tuple(data.source.names[:PARITY_IMAGES])
+    pixels_of_images = parity_pixels(model, data)
+    return CheckImages(pixels_of_images, names[: len(pixels_of_images)])
 
 
 def parity_pixels(model: OnnxModel, data: Data = None) -> Pixels:
@@ -68,5 +91,8 @@ def normalised_demo_images(transform: ImageTransform, count: int) -> npt.NDArray
 
 def demo_pixels(transform: ImageTransform, count: int) -> npt.NDArray[np.uint8]:
     """Real pixels where the user has given none: the first images of the demo, uint8 N×H×W×3."""
-    paths = sorted(demo.IMAGES.iterdir())[:count]
-    return np.stack([pixels(path.read_bytes(), transform) for path in paths])
+    return np.stack([pixels(path.read_bytes(), transform) for path in _demo_paths(count)])
+
+
+def _demo_paths(count: int) -> list[Path]:
+    return sorted(demo.IMAGES.iterdir())[:count]

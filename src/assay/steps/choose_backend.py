@@ -60,6 +60,7 @@ def resolve(
 def choose(wanted: Wanted, folder: Path, progress: Progress = Silent()) -> BackendChoice:
     """Tries each installed backend on a model; one that crashes, hangs or changes the scores costs only itself."""
     model, batch = wanted.model, wanted.batch
+    artifact.require_sound(model, batch, wanted.data)
     attempts = []
     for name in registry.BACKENDS:
         attempt = _tried(name, wanted, folder)

@@ -20,7 +20,7 @@ from assay.score import parity as score_parity
 from assay.steps.adopt import model_at, program_of, record_of, step_of
 from assay.steps.check_images import normalised_demo_images
 from assay.steps.keywords import StrPath, path, takes
-from assay.steps.parity import open_reference
+from assay.steps.reference import open_reference
 from assay.steps.trained_network import PUBLISHED, TrainedNetwork, Weights, WeightsChoice, trained_network
 from assay.storage import store
 

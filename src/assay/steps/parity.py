@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -17,13 +13,13 @@ from assay.backends import opening
 from assay.backends.base import Backend, Scores
 from assay.data.transform import normalise
 from assay.errors import BackendError, Option, ParityError, Remedy
-from assay.models import preprocess_fusion
 from assay.progress import Stopwatch
 from assay.records import BuildOptions, CompiledModel, OnnxModel, Parity, Precision, Quantization
 from assay.score import parity as score_parity
+from assay.steps import soundness
 from assay.steps.build_options import written
-from assay.steps.check_images import Pixels, order_of_rows
-from assay.storage import store
+from assay.steps.check_images import CheckImages, Pixels, order_of_rows
+from assay.steps.reference import in_batches
 
 
 @dataclass(frozen=True)
@@ -51,19 +47,37 @@ BOUNDS: Mapping[Precision, Bound] = {
 
 
 def make(
-    backend: Backend, graph: OnnxModel, described: CompiledModel, file: Path, images: Pixels | None
+    backend: Backend, graph: OnnxModel, described: CompiledModel, file: Path, images: CheckImages | None
 ) -> tuple[float, Parity | None]:
-    """Compiles a graph to a file; the seconds that took, and the parity on images where there are some."""
+    """Compiles a graph to a file; the seconds that took, and the parity on images where there are some.
+
+    A fault of the model itself is found before the backend sees it: `own_scores` says so.
+    """
+    model, options = described.model, described.options
+    expected, unanswered = None, None
+    try:
+        expected = own_scores(model, images, options.batch) if images is not None else None
+    except BackendError as error:
+        unanswered = error  # what the backend itself says of such a model comes first
     watch = Stopwatch()
-    with opening.memory_suffices(backend.name, described.options.batch):
+    with opening.memory_suffices(backend.name, options.batch):
         backend.compile(graph, described.options, file)
     seconds = watch.seconds
     if not file.is_file():
         raise BackendError(
-            f"{backend.name} wrote no artifact of {described.model.name}",
+            f"{backend.name} wrote no artifact of {model.name}",
             remedy=Remedy("try another {}", Option("set")),
         )
-    return seconds, _parity(backend, described, images) if images is not None else None
+    if unanswered is not None:
+        raise unanswered
+    if images is None or expected is None:
+        return seconds, None
+    return seconds, _parity(backend, described, images.pixels, expected)
+
+
+def own_scores(model: OnnxModel, images: CheckImages, batch: int) -> Scores:
+    """The model's scores of images; raises `ModelError` where it is at fault itself, at batches of this size."""
+    return soundness.own_scores(model, images, batch, BOUNDS[model.precision].difference)
 
 
 def bound_of(precision: Precision, quantization: Quantization | None) -> Bound:
@@ -79,8 +93,8 @@ def bound_of(precision: Precision, quantization: Quantization | None) -> Bound:
     return Bound(max(bound.difference, moved.largest_difference), bound.top1_agreement if stable else 0.0)
 
 
-def _parity(backend: Backend, compiled: CompiledModel, images: Pixels) -> Parity:
-    """The artifact against the ONNX model on uint8 N×H×W×3; raises `ParityError` beyond the precision's bound.
+def _parity(backend: Backend, compiled: CompiledModel, images: Pixels, expected: Scores) -> Parity:
+    """The artifact against the ONNX model's scores of uint8 N×H×W×3; raises `ParityError` beyond the precision's bound.
 
     The images are repeated until they fill whole batches, and of each one the row counts that is farthest off.
     """
@@ -89,12 +103,7 @@ def _parity(backend: Backend, compiled: CompiledModel, images: Pixels) -> Parity
     floats = normalise(images, transform, np.empty((len(images), 3, transform.crop, transform.crop), np.float32))
     order = order_of_rows(len(images), batch)
     given = (images if compiled.options.input_kind == "uint8" else floats)[order]
-    with (
-        opening.memory_suffices(backend.name, batch),
-        backend.open(compiled, {}) as session,
-        open_reference(compiled.model) as reference,
-    ):
-        expected = reference(floats)
+    with opening.memory_suffices(backend.name, batch), backend.open(compiled, {}) as session:
         farthest = _farthest(in_batches(session.infer, batch)(given), expected, order)
         parity = score_parity.compare(
             lambda scores: scores,
@@ -130,46 +139,7 @@ def _farthest(scores: Scores, expected: Scores, order: npt.NDArray[np.intp]) -> 
     if scores.shape != wanted.shape:
         raise ParityError(f"the artifact gives scores of {scores.shape}, not {wanted.shape}; choose another backend")
     with np.errstate(invalid="ignore"):
-        difference = np.abs(scores.astype(np.float64) - wanted).max(axis=1)
+        apart = np.abs(scores.astype(np.float64) - wanted)
+    difference = np.where(scores == wanted, 0.0, apart).max(axis=1)  # equal infinities are equal
     rows = [np.flatnonzero(order == image) for image in range(len(expected))]
     return scores[[of_image[difference[of_image].argmax()] for of_image in rows]]
-
-
-Rows = npt.NDArray[Any]
-
-
-@contextmanager
-def open_reference(model: OnnxModel) -> Iterator[Callable[[Rows], Scores]]:
-    """The model as a function of normalised float32 N×3×H×W, any N, to float32 N×classes."""
-    from assay.backends.onnxruntime import OnnxRuntime
-
-    fixed = model.fixed_batch
-    with _understood(model) as understood, OnnxRuntime().open_model(understood) as session:
-        yield in_batches(session.infer, fixed) if fixed is not None else session.infer
-
-
-@contextmanager
-def _understood(model: OnnxModel) -> Iterator[OnnxModel]:
-    """The model itself where it takes float32 N×3×H×W and gives float32 N×classes, or else one made of it that does."""
-    types = {model.input.dtype, model.output.dtype}
-    if types == {"float32"} and not model.channels_last and len(model.output.shape) == 2:
-        yield model
-        return
-    with tempfile.TemporaryDirectory(prefix="assay-") as folder:
-        file = Path(folder) / "model.onnx"
-        taken, given = preprocess_fusion.fuse(model, model.fixed_batch, "float32", file)
-        yield msgspec.structs.replace(model, file=store.reference(file), input=taken, output=given, data=())
-
-
-def in_batches(infer: Callable[[Rows], Scores], size: int) -> Callable[[Rows], Scores]:
-    """A function that scores any number of images, made of one that takes exactly `size`; padding is cut off."""
-
-    def score(rows: Rows) -> Scores:
-        parts = []
-        for start in range(0, len(rows), size):
-            part = rows[start : start + size]
-            padding = np.zeros((size - len(part), *rows.shape[1:]), rows.dtype)
-            parts.append(infer(np.concatenate([part, padding]))[: len(part)])
-        return np.concatenate(parts)
-
-    return score

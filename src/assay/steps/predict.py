@@ -14,9 +14,11 @@ from assay.errors import DatasetError, UsageError
 from assay.progress import Progress, Silent
 from assay.records import ImagePrediction, OnnxModel, PredictionList
 from assay.score.accuracy import best
+from assay.steps import soundness
 from assay.steps.adopt import describe, tell
 from assay.steps.keywords import StrPath, path, paths, takes
-from assay.steps.parity import Rows, open_reference
+from assay.steps.parity import BOUNDS
+from assay.steps.reference import Rows, open_reference
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,15 @@ def predict(request: PredictRequest) -> PredictionList:
     """The five best classes of each image, by the ONNX model in ONNX Runtime and float32."""
     classifier = describe(Path(request.model), request.transform, request.output)
     names = _class_names(path(request.classes), classifier)
+    given = [Path(image) for image in paths(request.images)]
     with open_reference(classifier) as score:
-        images = tuple(_predicted(Path(image), classifier, names, score) for image in paths(request.images))
+        images = tuple(_predicted(image, classifier, names, score, image == given[0]) for image in given)
     tell(classifier, request.progress)
     return PredictionList(model=classifier, images=images)
 
 
 def _predicted(
-    image: Path, classifier: OnnxModel, names: Sequence[str] | None, score: Callable[[Rows], Scores]
+    image: Path, classifier: OnnxModel, names: Sequence[str] | None, score: Callable[[Rows], Scores], is_first: bool
 ) -> ImagePrediction:
     transform = classifier.transform
     try:
@@ -55,7 +58,11 @@ def _predicted(
     except DatasetError as error:
         raise DatasetError(f"image {image} cannot be used: {error.message}", remedy=error.remedy) from error
     floats = np.empty((1, 3, transform.crop, transform.crop), np.float32)
-    classes, scores = best(score(normalise(batch, transform, floats)))
+    own = score(normalise(batch, transform, floats))
+    soundness.require_scores(classifier, own, [str(image)])
+    if is_first:
+        soundness.require_unmixed(classifier, score, batch[0], own[0], BOUNDS[classifier.precision].difference)
+    classes, scores = best(own)
     return ImagePrediction(
         image=image,
         classes=tuple(int(number) for number in classes[0]),

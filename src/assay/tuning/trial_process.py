@@ -19,7 +19,7 @@ from assay.steps import artifact
 from assay.steps.bench import bench_one
 from assay.steps.interleave import Turns, bench_interleaved
 from assay.steps.measurement import Length, Measuring
-from assay.steps.parity import in_batches
+from assay.steps.reference import in_batches
 
 Table = Mapping[str, str]
 """The backends that the caller knows."""
