@@ -23,7 +23,6 @@ from assay.measure.pipeline import Stage
 from assay.measure.stages import Pixels, Scores, Slot
 from assay.records import ArrayFile, CompiledModel, ImageWarning, Setting, StageTime, WarmUp
 from assay.steps.pixel_sources import Content
-from assay.storage import store
 
 
 class CutShortError(Exception):
@@ -203,10 +202,10 @@ def _sees(shards: Sequence[ArrayFile]) -> bool:
     than to send each once.
     """
     try:
-        stamps = [store.stamp(shard.file.path) for shard in shards]
+        statuses = [shard.file.path.stat() for shard in shards]
     except OSError:
         return False
     return all(
-        (size, modified) == (shard.file.size, shard.file.modified_ns)
-        for (_, size, modified), shard in zip(stamps, shards, strict=True)
+        (status.st_size, status.st_mtime_ns) == (shard.file.size, shard.file.modified_ns)
+        for status, shard in zip(statuses, shards, strict=True)
     )

@@ -58,13 +58,13 @@ def adopt(request: AdoptRequest) -> OnnxModel:
     preset for the input's size, which the record says.
     """
     source, out, progress = Path(request.model), Path(request.out), request.progress
-    stamps = [store.stamp(file) if file.is_file() else str(file) for file in (source, record_of(source))]
-    inputs = [*stamps, request.output, request.transform]
+    hashes = [store.content(file) if file.is_file() else str(file) for file in (source, record_of(source))]
+    inputs = [source.name, *hashes, request.output, request.transform]
     step = step_of("model", f"{source.name} → {out.name}", out, store.hash_of("adopt", _RECIPE, *inputs))
     # Only a file that keeps weights beside it is read to learn whether they were touched, and such a file is small.
     if step.kept() is None and (data := external_data.files(onnx_file.load(source, with_weights=False), source)):
-        data_stamps = [store.stamp(file) for file in data]
-        step = replace(step, made_from=store.hash_of("adopt", _RECIPE, *inputs, data_stamps))
+        data_hashes = [store.content(file) for file in data]
+        step = replace(step, made_from=store.hash_of("adopt", _RECIPE, *inputs, data_hashes))
     return model_at(step, lambda: _taken(request.transform, request.output, source, out), progress)
 
 

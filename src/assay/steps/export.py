@@ -79,7 +79,7 @@ def export(request: ExportRequest) -> OnnxModel:
             "export",
             _RECIPE,
             request.arch,
-            store.stamp(weights) if isinstance(weights, Path) and weights.is_file() else str(weights),
+            store.content(weights) if isinstance(weights, Path) and weights.is_file() else str(weights),
             request.weights_entry,
             request.weights_set,
             request.opset,

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,9 +27,11 @@ from assay.storage.locks import LOCK
 
 __all__ = [
     "array_file",
+    "content",
     "files_of",
     "hash_file",
     "hash_of",
+    "identity",
     "is_intact",
     "is_there",
     "kept",
@@ -46,6 +49,8 @@ __all__ = [
     "write",
     "write_bytes",
 ]
+
+_SETTLED_NS = 2_000_000_000
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -66,18 +71,37 @@ def hash_of(*parts: object) -> str:
     return hashlib.sha256(encoded).hexdigest()
 
 
-def stamp(path: Path) -> tuple[str, int, int]:
-    """What tells cheaply that a file was touched: its name, size in bytes and time of change in ns."""
+def stamp(path: Path) -> tuple[str | int, ...]:
+    """What tells cheaply that a file was touched, as git's index has it: its name, and what `identity` says."""
+    return path.name, *identity(path.stat())
+
+
+def identity(status: os.stat_result) -> tuple[int, int, int, int]:
+    """Size in bytes, the times of the last change of bytes and of anything in ns, and the inode.
+
+    Size and the first time are what tools that make builds repeatable set at will; the second time they cannot set.
+    """
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def content(path: Path) -> str:
+    """The hash of a file that the user gave, for which no stamp is enough; read once in a process."""
     status = path.stat()
-    return path.name, status.st_size, status.st_mtime_ns
+    if time.time_ns() - max(status.st_ctime_ns, status.st_mtime_ns) < _SETTLED_NS:
+        # A file that is written now may change again within the clock's tick.
+        return hash_file(path)
+    return _content(path.resolve(), identity(status))
+
+
+@lru_cache(maxsize=64)
+def _content(path: Path, identity: tuple[int, int, int, int]) -> str:
+    return hash_file(path)
 
 
 def reference(path: Path) -> FileReference:
     """A reference to a file as it is now."""
     status = path.stat()
-    return FileReference(
-        path=path.resolve(), sha256=hash_file(path), size=status.st_size, modified_ns=status.st_mtime_ns
-    )
+    return FileReference(path=path.resolve(), sha256=content(path), size=status.st_size, modified_ns=status.st_mtime_ns)
 
 
 def is_intact(file: FileReference) -> bool:

@@ -14,6 +14,7 @@ from assay import units
 from assay.data.sources import tar_headers
 from assay.data.sources.folder import MOST_BYTES
 from assay.errors import DatasetError, ImageError
+from assay.storage import store
 
 _COMPRESSED = {
     b"\x1f\x8b": ("gzip", "gunzip"),
@@ -29,8 +30,8 @@ class TarFile(NamedTuple):
     """One archive as it was when it was listed."""
 
     path: Path
-    size: int
-    modified_ns: int
+    identity: tuple[int, int, int, int]
+    """As `store.identity` has it."""
 
 
 class Place(NamedTuple):
@@ -69,11 +70,11 @@ class Archive:
                 for name in sorted(inside, key=lambda one: self.places[one].offset):
                     yield name, _read(descriptor, self.places[name], self.archives[number].path, name)
 
-    def stamp(self, name: str) -> tuple[str, int, int, int, int]:
-        """What tells that a file may be another: its archive's name, size and time, and its place there."""
+    def stamp(self, name: str) -> tuple[object, ...]:
+        """What tells that a file may be another: its archive's name and identity, and its place there."""
         place = self.places[name]
         archive = self.archives[place.archive]
-        return archive.path.name, archive.size, archive.modified_ns, place.offset, place.size
+        return archive.path.name, *archive.identity, place.offset, place.size
 
 
 def is_archive(path: Path) -> bool:
@@ -106,7 +107,7 @@ def _as_it_is(path: Path) -> TarFile:
         status = path.stat()
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror or error}; check its permissions") from error
-    return TarFile(path, status.st_size, status.st_mtime_ns)
+    return TarFile(path, store.identity(status))
 
 
 @lru_cache(_LISTINGS_KEPT)
@@ -149,7 +150,7 @@ def _members(archive: TarFile) -> Iterator[tar_headers.Member]:
                 f"{archive.path} is compressed ({how[0]}), and images inside cannot be read at random; unpack that "
                 f"once: {how[1]} {archive.path}"
             )
-        yield from tar_headers.members(read_at, archive.size, str(archive.path))
+        yield from tar_headers.members(read_at, archive.identity[0], str(archive.path))
 
 
 def _pread(descriptor: int, path: Path, offset: int, size: int) -> bytes:
@@ -190,8 +191,7 @@ def _opened(archive: TarFile) -> Iterator[int]:
     except OSError as error:
         raise DatasetError(f"cannot read {archive.path}: {error.strerror or error}; fetch it again") from error
     try:
-        status = os.fstat(descriptor)
-        if (status.st_size, status.st_mtime_ns) != archive[1:]:
+        if store.identity(os.fstat(descriptor)) != archive.identity:
             raise DatasetError(f"{archive.path} was changed since its members were listed; run the command again")
         yield descriptor
     finally:

@@ -51,7 +51,7 @@ class ImageFolder:
                 "again"
             ) from error
 
-    def stamp(self, name: str) -> tuple[str, int, int] | None:
+    def stamp(self, name: str) -> tuple[str | int, ...] | None:
         """What tells cheaply that an image's file was touched; None where it is gone, which reading it will say."""
         try:
             return store.stamp(self.path / name)
