@@ -457,7 +457,9 @@ def test_a_throughput_passes_or_fails_with_its_whole_interval(tmp_path: Path, bo
 def test_what_is_in_doubt_says_how_much_more_would_settle_it(tmp_path: Path) -> None:
     check = _check(factories.run_record([_calls(tmp_path, _varied(seed=1))]), "throughput>=99.5")
     assert check.verdict == "INCONCLUSIVE"
-    assert re.search(r"about [\d,]+ images or [\d.]+ (s|min) more would settle it", check.detail)
+    assert re.search(
+        r"about [\d,]+ images or [\d.]+ (s|min) more \(a min-time or duration of [\d.]+ (s|min)\) would", check.detail
+    )
 
 
 def test_the_best_of_many_batch_sizes_has_an_interval_wide_enough_for_all_of_them(tmp_path: Path) -> None:
@@ -490,7 +492,7 @@ def test_a_ratio_of_two_runs_in_doubt_is_settled_by_more_on_each_side(tmp_path: 
     value = _check(ours, "throughput/old>=0.1", _against(theirs)).measured
     assert value is not None
     check = _check(ours, f"throughput/old>={0.97 * value:.4f}", _against(theirs))
-    assert (check.verdict, check.detail.endswith("more on each side would settle it")) == ("INCONCLUSIVE", True)
+    assert (check.verdict, ("more on each side (a min-time" in check.detail)) == ("INCONCLUSIVE", True)
 
 
 def _repeated(folder: Path, *rates: float, busy: float = 0.0) -> RunRecord:
@@ -535,7 +537,8 @@ def test_the_side_without_an_interval_is_the_one_that_needs_more(tmp_path: Path)
     check = _check(long, "throughput/old>=1.0", _against(short))
     assert check.verdict == "INCONCLUSIVE"
     # 10 calls of 200 that are needed, each of one image.
-    assert check.detail.endswith("10 samples are too few; about 190 images or 2.0 s more of runs/old would settle it")
+    said = "10 samples are too few; about 190 images or 2.0 s more of runs/old (a min-time or duration of 2.1 s)"
+    assert check.detail.endswith(f"{said} would settle it")
 
 
 def test_a_share_of_too_few_stretches_counts_them_and_not_the_calls(tmp_path: Path) -> None:
@@ -544,7 +547,19 @@ def test_a_share_of_too_few_stretches_counts_them_and_not_the_calls(tmp_path: Pa
     run = factories.run_record([factories.result(tmp_path, calls=calls, images=20, wall_seconds=1.0, slots=2)])
     check = _check(run, "end-to-end/interface>=0.9")
     assert check.verdict == "INCONCLUSIVE"
-    assert check.detail.endswith("2 pairs are too few; about 40 images or 2.0 s more would settle it")
+    said = "2 pairs are too few; about 40 images or 2.0 s more (a min-time or duration of 3.0 s) would settle it"
+    assert check.detail.endswith(said)
+
+
+def test_the_share_of_slots_that_work_is_judged_where_the_other_shares_look_well(tmp_path: Path) -> None:
+    # Four slots, one call at a time: infer's own span is full, and three slots of four are idle.
+    calls = [(number * 0.01, number * 0.01 + 0.01) for number in range(1000)]
+    run = factories.run_record([factories.result(tmp_path, calls=calls, images=1000, wall_seconds=10.0, slots=4)])
+    assert _check(run, "end-to-end/interface>=0.95").verdict == "PASS"
+    check = _check(run, "infer-busy>=90%")
+    assert (check.verdict, check.measured) == ("FAIL", pytest.approx(25.0))
+    assert check.detail.startswith("1.00 calls in flight on average, of 4")
+    assert _check(run, "infer-busy>=20%").verdict == "PASS"
 
 
 def test_latencies_of_runs_in_turn_are_compared_pair_by_pair(tmp_path: Path) -> None:

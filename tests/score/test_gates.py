@@ -85,6 +85,7 @@ def test_an_unknown_metric_lists_the_known_ones(metric: str) -> None:
         ("throughput>=100ms", "throughput takes none"),
         ("top1-drop<=1%", "top1-drop takes none"),
         ("top1>=47s", "the unit is wrong"),
+        ("infer-busy>=0.9", "the unit is missing; infer-busy needs %"),
         ("top1>0.5", "the unit is missing; top1 needs %, as in top1>75%"),
         ("top5<=90", "the unit is missing; top5 needs %"),
         ("top1>=147%", "top1 is 100% at most"),
@@ -101,6 +102,7 @@ def test_a_wrong_unit_says_which_is_wanted(text: str, wanted: str) -> None:
     ("text", "kind", "message"),
     [
         ("top1/old>=1", UsageError, "an accuracy is compared with top1-drop or top5-drop"),
+        ("infer-busy/old>=1", UsageError, "infer-busy is a share by itself"),
         ("latency.p99/interface<=1", UsageError, "latency.p99 is compared with another run's, not with interface"),
         ("throughput/odl>=1", UnknownNameError, "unknown reference in gate 'throughput/odl>=1' 'odl'; known: old"),
         ("latency.p99/odl<=1", UnknownNameError, "'odl'; known: old; a record has the name .* in against"),

@@ -82,7 +82,7 @@ def before_and_after(tuning: Tuning) -> str:
         known = tuning.best == tuning.best_default
         why = "the untuned artifact is the fastest that is right" if known else "the untuned artifact was not measured"
         return "\n".join([*blocks, f"{why}: there is nothing before it"])
-    return "\n".join([*blocks, render.before_and_after(tuning.default, tuning.tuned)])
+    return "\n".join([*blocks, render.before_and_after(tuning.default, tuning.tuned, tuning.finalists)])
 
 
 def _described(result: BatchResult) -> str:

@@ -1,9 +1,10 @@
 """Gates, `METRIC[@BATCH][/REFERENCE] OP NUMBER[UNIT]`: reading them, and what they may ask.
 
 Metrics: `top1` … `top5` (with `%`), `top1-drop` and `top5-drop` (points), `throughput` (also `interface`), `end-to-end`
-and `scenario` (images/s), `latency.min|mean|median|p50|p90|p95|p99|max` (with `ms` or `s`). A metric that can be read
-in two units must name its own: 0.5 of `top1` may be half or half a percent. `/REFERENCE` divides by the same figure of
-a reference, or by another throughput of the run itself: `end-to-end/interface>=0.95`.
+and `scenario` (images/s), `infer-busy` (with `%`: the share of the session's slots with a call in flight),
+`latency.min|mean|median|p50|p90|p95|p99|max` (with `ms` or `s`). A metric that can be read in two units must name its
+own: 0.5 of `top1` may be half or half a percent. `/REFERENCE` divides by the same figure of a reference, or by another
+throughput of the run itself: `end-to-end/interface>=0.95`.
 
 Without `@BATCH` an accuracy or a latency must hold at every batch size; a throughput is that of the best one.
 """
@@ -26,9 +27,10 @@ THROUGHPUTS: Mapping[str, ThroughputKind] = {
 LATENCIES = {f"latency.{name}": "median" if name == "p50" else name for name in ("median", *records.LATENCIES)}
 ACCURACIES = {f"top{k}": k for k in range(1, 6)}
 DROPS = {"top1-drop": 1, "top5-drop": 5}
-METRICS = (*THROUGHPUTS, *LATENCIES, *ACCURACIES, *DROPS)
+INFER_BUSY = "infer-busy"
+METRICS = (*THROUGHPUTS, INFER_BUSY, *LATENCIES, *ACCURACIES, *DROPS)
 
-_PERCENT = frozenset(ACCURACIES)
+_PERCENT = frozenset({*ACCURACIES, INFER_BUSY})
 """Metrics whose bound is a percentage."""
 
 _PATTERN = re.compile(
@@ -80,6 +82,8 @@ def check(gate: Gate, references: Iterable[str]) -> None:
         return
     if gate.metric in ACCURACIES:
         raise UsageError(f"gate {gate.text!r}: an accuracy is compared with top1-drop or top5-drop, not as a ratio")
+    if gate.metric == INFER_BUSY:
+        raise UsageError(f"gate {gate.text!r}: {INFER_BUSY} is a share by itself, and is compared with no other")
     if gate.metric not in THROUGHPUTS and gate.reference in THROUGHPUTS:
         raise UsageError(f"gate {gate.text!r}: {gate.metric} is compared with another run's, not with {gate.reference}")
     known = [*references, *(THROUGHPUTS if gate.metric in THROUGHPUTS else ())]

@@ -12,7 +12,7 @@ from assay import units
 from assay.records import Check, Estimate, Gate, Performance, VerdictWord
 from assay.score import comparable, figures, statistics
 from assay.score.checks import batches, judged, not_comparable
-from assay.score.gates import LATENCIES, THROUGHPUTS
+from assay.score.gates import INFER_BUSY, LATENCIES, THROUGHPUTS
 from assay.score.points import POINT_DECIDES, Missing, Point, unknown_batch
 from assay.score.sides import Side
 
@@ -26,6 +26,8 @@ def by_itself(gate: Gate, subject: Side) -> Check:
     """A gate without a reference, or with another throughput of the same record."""
     if gate.metric in LATENCIES:
         return _latency(gate, subject)
+    if gate.metric == INFER_BUSY:
+        return _worst(gate, subject, [_infer_busy_at(gate, subject, point) for point in subject.points])
     # The ratio of two throughputs of one record is the same for a die as for a card.
     of_card = gate.reference is None
     best = subject.best(THROUGHPUTS[gate.metric], of_card)
@@ -155,8 +157,11 @@ def _settles(gate: Gate, figure: _Found) -> str:
         return why + ("measure again on an idle machine" if why else "the figure is the bound itself")
     factor = max(wanted - limit.samples, 1) / limit.samples if limit.samples else 1.0
     seconds = units.seconds(factor * limit.performance.wall_seconds)
+    if limit.performance.repeats:
+        return f"{why}{wanted} repeats in all{limit.of} would settle it"
     images = units.counted(units.rounded(factor * limit.performance.images), "image")
-    return f"{why}about {images} or {seconds} more{limit.of} would settle it"
+    whole = units.seconds((1 + factor) * limit.performance.wall_seconds)
+    return f"{why}about {images} or {seconds} more{limit.of} (a min-time or duration of {whole}) would settle it"
 
 
 def _is_up_to_restarts(figure: _Found, bound: float) -> bool:
@@ -169,7 +174,11 @@ def _is_up_to_restarts(figure: _Found, bound: float) -> bool:
 
 def _calls(performance: Performance | None, of: str = "", freedom: float = statistics.MEAN_FREEDOM) -> _Limit | None:
     """The calls of one side."""
-    return None if performance is None else _Limit(len(performance.call_seconds), performance, of, freedom)
+    if performance is None:
+        return None
+    if performance.repeats:
+        return _Limit(len(performance.processes), performance, of, len(performance.repeats))
+    return _Limit(len(performance.call_seconds), performance, of, freedom)
 
 
 def _samples_of_both(
@@ -259,6 +268,22 @@ def _restarts(mine: Point, his: Point, figure: figures.Figure | None) -> float:
 
 def _latency(gate: Gate, subject: Side) -> Check:
     return _worst(gate, subject, [_latency_at(gate, subject, point) for point in subject.points])
+
+
+def _infer_busy_at(gate: Gate, subject: Side, point: Point) -> Check:
+    performance = point.performance
+    if performance is None:
+        return not_comparable(gate, f"{subject.said} does not say how busy its slots were")
+    share = figures.infer_busy(performance)
+    low, high = (None if end is None else 100 * end for end in (share.low, share.high))
+    percent = msgspec.structs.replace(share, value=100 * share.value, low=low, high=high)
+    bound = units.percent(gate.bound)
+    where = batches([point.batch])
+    reason = f"{gate.metric} {_shown(percent, units.percent)} at {where}, asked {gate.operator} {bound}"
+    detail = f"{performance.calls_in_flight:.2f} calls in flight on average, of {performance.slots}"
+    limit = _Limit(figures.stretches(performance), performance, "", statistics.BLOCK_FREEDOM)
+    found = _Found(percent, (point,), limit=limit)
+    return _judged(gate, found, reason, detail, noted=comparable.busy(subject, point))
 
 
 def _latency_at(gate: Gate, subject: Side, point: Point) -> Check:

@@ -163,6 +163,11 @@ class Tuning(Record, frozen=True, kw_only=True):
     """None where none were tried, and in older records."""
 
     @property
+    def finalists(self) -> int:
+        """How many candidates the end of the search measured in turn, to choose the fastest."""
+        return max(1, sum(one.end_speed is not None for one in self.trials))
+
+    @property
     def states(self) -> Mapping[TrialState, int]:
         """How many trials ended in which state, in the order in which they were first met."""
         return Counter(one.state for one in self.trials)

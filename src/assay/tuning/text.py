@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from assay import units
-from assay.records import BatchResult, Setting
+from assay.records import BatchResult, Estimate, Setting
 from assay.render.columns import aligned
 from assay.render.paired import sentence
+from assay.score import figures, statistics
 from assay.tuning.records import ChoiceWorth, Objective, Tuning, TuningTrial
 
 
@@ -26,7 +27,7 @@ def tuning(searched: Tuning, place: str) -> str:
     if searched.worth:
         parts.append("\n".join(["what each choice was worth", *(_worth(one) for one in searched.worth)]))
     if searched.tuned is not None and searched.default is not None:
-        parts.append(before_and_after(searched.default, searched.tuned))
+        parts.append(before_and_after(searched.default, searched.tuned, searched.finalists))
     if searched.commands:
         parts.append("\n".join(["the same again, without a search", *(f"  {line}" for line in searched.commands)]))
     parts.append(_result(searched, by_number, place))
@@ -44,8 +45,11 @@ def described(trial: TuningTrial) -> str:
     return " · ".join([*parts, *(f"{key}={value}" for key, value in settings.items())])
 
 
-def before_and_after(default: BatchResult, tuned: BatchResult) -> str:
-    """Both throughputs of the best default and of the result, measured in turn, and whether the bottleneck moved."""
+def before_and_after(default: BatchResult, tuned: BatchResult, finalists: int) -> str:
+    """Both throughputs of the best default and of the result, measured in turn, and whether the bottleneck moved.
+
+    The ratios' intervals allow for the result having been chosen as the fastest of so many.
+    """
     rows = []
     for name, one in (("default", default), ("tuned", tuned)):
         performance = one.performance
@@ -60,19 +64,24 @@ def before_and_after(default: BatchResult, tuned: BatchResult) -> str:
             ]
         )
     before, after = default.performance, tuned.performance
-    ratios = [
-        after.interface_throughput / before.interface_throughput,
-        after.end_to_end_throughput / before.end_to_end_throughput,
-    ]
-    rows.append(["ratio", "", *(units.ratio(ratio) for ratio in ratios), "", ""])
+    confidence = statistics.confidence_for_best_of(finalists)
+    ratios = [figures.ratio(after, before, kind, confidence) for kind in ("interface", "end-to-end")]
+    rows.append(["ratio", "", *(units.ratio(ratio.value) for ratio in ratios), "", ""])
+    rows.append(["95 %", "", *map(_interval, ratios), "", ""])
     headers = ["", "batch", "interface", "end-to-end", "p99", "bottleneck"]
     lines = ["before and after, from the prepared images", aligned(headers, rows, left={"", "bottleneck"})]
+    if finalists > 1:
+        lines.append(f"  the interval allows for the choice of the fastest of {finalists}")
     if before.bottleneck.name != after.bottleneck.name:
         lines.append(
             f"  tuning moved the bottleneck from {before.bottleneck.name} to {after.bottleneck.name}: what follows in "
             f"speed is to be had in {after.bottleneck.name}, not in the artifact"
         )
     return "\n".join(lines)
+
+
+def _interval(ratio: Estimate) -> str:
+    return "–" if ratio.interval is None else " to ".join(units.ratio(end) for end in ratio.interval)
 
 
 def counts(searched: Tuning) -> str:
