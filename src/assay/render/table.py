@@ -38,8 +38,15 @@ def results(measured: Sequence[BatchResult], figures: Sequence[Figures]) -> str:
         for result, derived in zip(measured, figures, strict=True)
     ]
     headers = ["batch", "end-to-end", "±", "interface", "±", "p50", "p99", "bottleneck"]
-    parts = [aligned(headers, speed, left={"bottleneck"}), *map(_shares, measured), _accuracy(measured, figures)]
+    parts = [aligned(headers, speed, left={"bottleneck"}), _processes(measured), *map(_shares, measured)]
+    parts.append(_accuracy(measured, figures))
     return "\n\n".join(part for part in parts if part)
+
+
+def _processes(measured: Sequence[BatchResult]) -> str:
+    """How many processes each figure is the mean of; empty if it is one."""
+    most = max(len(result.performance.processes) for result in measured)
+    return f"each figure is the mean of {most} processes, ± holds what differs between them" if most > 1 else ""
 
 
 def _accuracy(measured: Sequence[BatchResult], figures: Sequence[Figures]) -> str:
