@@ -154,14 +154,16 @@ def claims(cells: Sequence[Cell]) -> list[Claim]:
 
 
 def table(cells: Sequence[Cell]) -> str:
-    """The cells as the table of `docs/judging.md`: coverage, and how often an interval is given, by length."""
+    """The table of `docs/judging.md`: how often an interval holds the truth, of how many runs; seeds are pooled."""
     lengths = [length for length in LENGTHS if length >= statistics.LEAST_SAMPLES]
-    lines = [
-        "| series | " + " | ".join(f"{length:,} samples" for length in lengths) + " |",
-        "|---" * (len(lengths) + 1) + "|",
-    ]
+    headers = " | ".join(f"{length:,} calls" for length in lengths)
+    lines = [f"| series | {headers} |", "|---" * (len(lengths) + 1) + "|"]
     for name in (*PLAIN, *HEAVY):
-        of_name = {one.samples: one for one in cells if one.process == name}
-        figures = [f"{of_name[length].coverage.value:.1%} of {of_name[length].printed.value:.0%}" for length in lengths]
-        lines.append(f"| {name} | " + " | ".join(figures) + " |")
+        of_name = [[one for one in cells if (one.process, one.samples) == (name, length)] for length in lengths]
+        lines.append(f"| {name} | {' | '.join(map(_figure, of_name))} |")
     return "\n".join(lines)
+
+
+def _figure(cells: Sequence[Cell]) -> str:
+    covered, given, runs = (sum(getattr(one, field) for one in cells) for field in ("covered", "given", "runs"))
+    return f"{100 * covered / given:.1f} % of {100 * given / runs:.0f} %" if given else "none given"

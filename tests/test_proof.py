@@ -29,7 +29,7 @@ def test_intervals_hold_the_true_mean_and_are_given(cells: list[coverage.Cell]) 
 def test_the_table_of_the_documents_has_a_line_a_series(cells: list[coverage.Cell]) -> None:
     long = [*cells, *(coverage.cell(one, 4000, 1, [1]) for one in (*coverage.PLAIN, *coverage.HEAVY))]
     lines = coverage.table(long).splitlines()
-    assert lines[0] == "| series | 240 samples | 1,000 samples | 4,000 samples |"
+    assert lines[0] == "| series | 240 calls | 1,000 calls | 4,000 calls |"
     assert len(lines) == 2 + len(coverage.PLAIN) + len(coverage.HEAVY)
 
 
