@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import random
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ from PIL import Image
 
 from assay import demo
 from assay.data import decoder
-from assay.errors import DatasetError
+from assay.errors import DatasetError, ImageError
 from tests import factories
+from tests.messages import assert_says
 
 simplejpeg = pytest.importorskip("simplejpeg", reason="without it Pillow decodes everything")
 
@@ -111,7 +114,7 @@ def test_a_truncated_jpeg_is_refused_and_not_warned_of() -> None:
 
 def test_where_the_libraries_differ_every_pixel_is_pillows(monkeypatch: pytest.MonkeyPatch) -> None:
     def other(content: bytes) -> Image.Image:
-        return Image.eval(decoder._by_pillow(content), lambda value: value ^ 1)
+        return Image.eval(decoder._by_pillow(content)[0], lambda value: value ^ 1)
 
     monkeypatch.setattr(decoder, "_by_simplejpeg", other)
     decoder._agree.cache_clear()
@@ -150,3 +153,90 @@ def test_the_bit_flipped_photograph_of_the_material_is_used_and_warned_of(materi
     image, warning = decoder.decode(content)
     assert warning == "Corrupt JPEG data: premature end of data segment"
     assert np.array_equal(np.asarray(image), _pillow(content))
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (20, 30, 4), np.uint8)
+GREY = np.repeat(NOISE[..., :1], 3, axis=2)
+
+
+def _encoded(array: npt.NDArray[Any], kind: str, mode: str | None = None, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image = Image.fromarray(array)
+    (image if mode is None else image.convert(mode)).save(file, kind, **options)
+    return file.getvalue()
+
+
+def _deep_png(array: npt.NDArray[Any], colour: int) -> bytes:
+    """A PNG of 16 bits a channel, which Pillow does not write."""
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], 16, colour, 0, 0, 0)
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def _ppm(array: npt.NDArray[Any], kind: bytes, largest: int) -> bytes:
+    height, width = array.shape[:2]
+    return b"%s\n%d %d\n%d\n" % (kind, width, height, largest) + array.astype(">u2").tobytes()
+
+
+SIXTEEN = NOISE.astype(np.uint16) * 257
+DEEP = {
+    "grey PNG": (_deep_png(SIXTEEN[..., 0], 0), GREY),
+    "grey TIFF": (_encoded(SIXTEEN[..., 0], "tiff"), GREY),
+    "packed grey TIFF": (_encoded(SIXTEEN[..., 0], "tiff", compression="tiff_lzw"), GREY),
+    "grey PGM": (_ppm(SIXTEEN[..., 0], b"P5", 65535), GREY),
+    "RGB PNG": (_deep_png(SIXTEEN[..., :3], 2), NOISE[..., :3]),
+    "RGBA PNG": (_deep_png(SIXTEEN, 6), NOISE[..., :3]),
+    "RGB PPM": (_ppm(SIXTEEN[..., :3], b"P6", 65535), NOISE[..., :3]),
+}
+
+
+@pytest.mark.parametrize("kind", DEEP)
+def test_deep_pixels_are_scaled_to_8_bits_and_it_is_said(kind: str) -> None:
+    content, expected = DEEP[kind]
+    image, warning = decoder.decode(content)
+    assert image.mode == "RGB"
+    assert np.array_equal(np.asarray(image), expected)
+    assert warning is not None
+    assert warning.startswith("16 bits a ")
+
+
+@pytest.mark.parametrize(
+    ("array", "kind", "said"),
+    [
+        (NOISE[..., 0].astype(np.float32), "tiff", "floating-point numbers, of no known range"),
+        (NOISE[..., 0].astype(np.float32), "ppm", "floating-point numbers, of no known range"),
+        (NOISE[..., 0].astype(np.int32), "tiff", "integers of an unknown range"),
+    ],
+)
+def test_pixels_of_no_known_range_are_refused(array: npt.NDArray[Any], kind: str, said: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        decoder.decode(_encoded(array, kind))
+    assert_says(caught, said, "save it with 8 bits a channel")
+
+
+@pytest.mark.parametrize(("alpha", "is_said"), [(255, False), (254, True)])
+def test_transparency_is_left_aside_and_said(alpha: int, is_said: bool) -> None:
+    pixels = NOISE.copy()
+    pixels[..., 3] = 255
+    pixels[3, 4, 3] = alpha
+    image, warning = decoder.decode(_encoded(pixels, "png"))
+    assert np.array_equal(np.asarray(image), pixels[..., :3])
+    assert (warning is not None and warning.startswith("transparent pixels")) == is_said
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr"])
+def test_ordinary_pixels_are_pillows_without_a_word(mode: str) -> None:
+    content = _encoded(NOISE[..., :3], "tiff" if mode in ("CMYK", "YCbCr") else "png", mode)
+    image, warning = decoder.decode(content)
+    assert warning is None
+    assert np.array_equal(np.asarray(image), _pillow(content))
+
+
+def test_a_git_lfs_pointer_in_place_of_an_image_is_named() -> None:
+    with pytest.raises(ImageError, match="a Git LFS pointer"):
+        decoder.decode(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n")

@@ -135,7 +135,7 @@ def test_a_damaged_jpeg_is_used_and_the_decoders_warning_is_in_the_record_and_sa
     assert warning.name == "flipped.jpg"
     assert warning.reason.startswith("Corrupt JPEG data")
     assert notes.said == [
-        f"the decoder warned of 1 images, which are used as it mended them: flipped.jpg ({warning.reason})"
+        f"the decoder warned of 1 images, which are used as it read them: flipped.jpg ({warning.reason})"
     ]
     assert store.read(tmp_path / "out/prepared.json", PreparedDataset).dataset.warnings == (warning,)
 

@@ -38,7 +38,7 @@ class Dataset(Record, frozen=True, kw_only=True):
     failures: tuple[ImageFailure, ...]
     """Images left out of `names` because they could not be decoded and the user asked to go on."""
     warnings: tuple[ImageWarning, ...] = ()
-    """Images among `names` whose data is damaged: the decoder made up what was missing, and said so."""
+    """Images among `names` that their decoder warned of: it made up what is damaged, or cut deep pixels to 8 bits."""
     class_folders: Mapping[str, int] | None = None
     """The class of each class folder, if the folders' names alone say the classes."""
     listed_classes: int | None = None

@@ -95,10 +95,10 @@ def tell(dataset: Dataset, progress: Progress) -> None:
             f"{units.names(tuple(failure.name for failure in dataset.failures))}"
         )
     if dataset.warnings:
-        progress.note(damaged(dataset.warnings))
+        progress.warn(damaged(dataset.warnings))
 
 
 def damaged(warnings: Sequence[ImageWarning]) -> str:
     """One sentence on images that were used though their decoder warned of them."""
     named = units.names(tuple(f"{warning.name} ({warning.reason})" for warning in warnings))
-    return f"the decoder warned of {len(warnings)} images, which are used as it mended them: {named}"
+    return f"the decoder warned of {len(warnings)} images, which are used as it read them: {named}"

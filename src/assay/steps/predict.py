@@ -7,9 +7,10 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from assay.backends.base import Scores
-from assay.data.transform import TransformChoice, normalise, pixels
+from assay.data.transform import TransformChoice, normalise, pixels_and_warning
 from assay.errors import DatasetError, UsageError
 from assay.progress import Progress, Silent
 from assay.records import ImagePrediction, OnnxModel, PredictionList
@@ -42,33 +43,47 @@ def predict(request: PredictRequest) -> PredictionList:
     names = _class_names(path(request.classes), classifier)
     given = [Path(image) for image in paths(request.images)]
     with open_reference(classifier) as score:
-        images = tuple(_predicted(image, classifier, names, score, image == given[0]) for image in given)
+        classify = _Classifier(classifier, names, score, request.progress)
+        images = tuple(classify.predicted(image, is_first=image == given[0]) for image in given)
     tell(classifier, request.progress)
     return PredictionList(model=classifier, images=images)
 
 
-def _predicted(
-    image: Path, classifier: OnnxModel, names: Sequence[str] | None, score: Callable[[Rows], Scores], is_first: bool
-) -> ImagePrediction:
-    transform = classifier.transform
-    try:
-        batch = pixels(image.read_bytes(), transform)[np.newaxis]
-    except OSError as error:
-        raise DatasetError(f"cannot read image {image}: {error.strerror or error}") from error
-    except DatasetError as error:
-        raise DatasetError(f"image {image} cannot be used: {error.message}", remedy=error.remedy) from error
-    floats = np.empty((1, 3, transform.crop, transform.crop), np.float32)
-    own = score(normalise(batch, transform, floats))
-    soundness.require_scores(classifier, own, [str(image)])
-    if is_first:
-        soundness.require_unmixed(classifier, score, batch[0], own[0], BOUNDS[classifier.precision].difference)
-    classes, scores = best(own)
-    return ImagePrediction(
-        image=image,
-        classes=tuple(int(number) for number in classes[0]),
-        scores=tuple(float(value) for value in scores[0]),
-        names=tuple(names[number] for number in classes[0]) if names else None,
-    )
+@dataclass(frozen=True)
+class _Classifier:
+    """An opened model that classifies one image at a time."""
+
+    model: OnnxModel
+    names: Sequence[str] | None
+    score: Callable[[Rows], Scores]
+    progress: Progress
+
+    def predicted(self, image: Path, is_first: bool) -> ImagePrediction:
+        """The best classes of an image; with the first one the model is asked whether it mixes its batch."""
+        model, pixels = self.model, self._pixels(image)
+        floats = np.empty((1, 3, model.transform.crop, model.transform.crop), np.float32)
+        own = self.score(normalise(pixels[np.newaxis], model.transform, floats))
+        soundness.require_scores(model, own, [str(image)])
+        if is_first:
+            soundness.require_unmixed(model, self.score, pixels, own[0], BOUNDS[model.precision].difference)
+        classes, scores = best(own)
+        return ImagePrediction(
+            image=image,
+            classes=tuple(int(number) for number in classes[0]),
+            scores=tuple(float(value) for value in scores[0]),
+            names=tuple(self.names[number] for number in classes[0]) if self.names else None,
+        )
+
+    def _pixels(self, image: Path) -> npt.NDArray[np.uint8]:
+        try:
+            pixels, warning = pixels_and_warning(image.read_bytes(), self.model.transform)
+        except OSError as error:
+            raise DatasetError(f"cannot read image {image}: {error.strerror or error}") from error
+        except DatasetError as error:
+            raise DatasetError(f"image {image} cannot be used: {error.message}", remedy=error.remedy) from error
+        if warning is not None:
+            self.progress.warn(f"image {image}: {warning}")
+        return pixels
 
 
 def _class_names(file: Path | None, classifier: OnnxModel) -> tuple[str, ...] | None:
