@@ -50,6 +50,13 @@ def test_without_labels_there_is_agreement_and_no_right_or_wrong(tmp_path: Path)
     assert (found.exact_p_value, found.drop, found.drop_low, found.drop_high) == (None, None, None, None)
 
 
+def test_a_masked_class_is_no_change_of_a_score(tmp_path: Path) -> None:
+    theirs = factories.predictions(tmp_path, np.array([[1.0, -np.inf, 0.5]], np.float32))
+    ours = factories.predictions(tmp_path, np.array([[0.75, -np.inf, 0.5]], np.float32))
+    found = paired.compare(ours, theirs, [0], "float32")
+    assert (found.largest_score_change, found.largest_score) == (0.25, 1.0)
+
+
 def test_many_images_are_compared_in_parts(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     scores = generator.standard_normal((5000, 4)).astype(np.float32)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from assay.errors import DatasetError
 from assay.records import PairedAccuracy, Predictions
-from assay.score import accuracy, paired_proportions, statistics
+from assay.score import accuracy, numbers, paired_proportions, statistics
 
 _CHUNK = 2048
 
@@ -69,5 +69,4 @@ def _chunks(ours: Predictions, theirs: Predictions) -> Iterator[tuple[_Rows, _Ro
 
 def _chunk(mine: _Rows, his: _Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], float, float]:
     """First classes of both, the largest change of a score, and the largest score of the reference."""
-    change = float(np.abs(mine - his).max())
-    return mine.argmax(axis=1), his.argmax(axis=1), change, float(np.abs(his).max())
+    return mine.argmax(axis=1), his.argmax(axis=1), numbers.difference(mine, his), numbers.largest(his)
