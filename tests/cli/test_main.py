@@ -64,7 +64,7 @@ def test_two_runs_of_one_model_are_compared_image_by_image(finished: Path, capsy
     # 15 calls are too few for an interval.
     assert "latency.p50 1.000 × " in shown
     assert f"batch 16 beside {finished}: the same first class in 100 % of 240 images" in shown
-    assert "0 right to wrong, 0 wrong to right (McNemar p = 1.000)" in shown
+    assert "0 right to wrong, 0 wrong to right (McNemar mid-p = 1.000)" in shown
 
 
 def test_every_reference_is_judged(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
