@@ -276,7 +276,7 @@ def test_made_up_pixels_are_not_shared(artifact: CompiledModel, tmp_path: Path) 
 
 
 def test_a_length_of_time_is_not_shared(artifact: CompiledModel, demo_data: PreparedDataset, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="leave duration and iterations away"):
+    with pytest.raises(UsageError, match="leave duration, iterations and min_time away"):
         bench_all([Runnable(artifact, {})], demo_data, tmp_path, Measuring(length=Length(seconds=1), workers=TWO))
 
 

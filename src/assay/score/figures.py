@@ -72,6 +72,8 @@ def infer_busy(performance: Performance) -> Estimate:
 
     With several slots `end-to-end/interface` stays high while most of them wait: one call in flight is enough for it.
     """
+    if performance.repeats:
+        return _of_processes(performance, lambda one: one.infer_busy_share)
     seconds, wall = _stretched(performance, performance.call_seconds, increments(performance, "end-to-end"))
     value = performance.infer_busy_share
     if wall.min() <= 0:
@@ -155,6 +157,8 @@ def share(
     confidence: float = statistics.CONFIDENCE,
 ) -> Estimate:
     """One throughput of a measurement over another of the same, from stretches of calls that both are of."""
+    if performance.repeats:
+        return _of_processes(performance, lambda one: THROUGHPUT[kind](one) / THROUGHPUT[of](one), confidence)
     own, other = (increments(performance, name) for name in (kind, of))
     calls = min(len(own), len(other))
     seconds, other_seconds = _stretched(performance, own[:calls], other[:calls])

@@ -48,10 +48,7 @@ def by_itself(gate: Gate, subject: Side) -> Check:
         f"asked {gate.operator} {units.ratio(gate.bound)}"
     )
     detail = f"{units.rate(own.value)} over {units.rate(other.value)}"
-    limit = None
-    if performance is not None:
-        limit = _Limit(figures.stretches(performance), performance, "", statistics.BLOCK_FREEDOM)
-    figure = _Found(share, (point,), reference=other.value, limit=limit)
+    figure = _Found(share, (point,), reference=other.value, limit=_stretches(performance))
     return _judged(gate, figure, reason, detail, noted=comparable.busy(subject, point))
 
 
@@ -181,6 +178,13 @@ def _calls(performance: Performance | None, of: str = "", freedom: float = stati
     return _Limit(len(performance.call_seconds), performance, of, freedom)
 
 
+def _stretches(performance: Performance | None) -> _Limit | None:
+    """The stretches of calls of one side, or its processes where it has several."""
+    if performance is None or performance.repeats:
+        return _calls(performance)
+    return _Limit(figures.stretches(performance), performance, "", statistics.BLOCK_FREEDOM)
+
+
 def _samples_of_both(
     sides: tuple[Side, Side], points: tuple[Point, Point], own: tuple[Estimate, Estimate]
 ) -> _Limit | None:
@@ -281,8 +285,7 @@ def _infer_busy_at(gate: Gate, subject: Side, point: Point) -> Check:
     where = batches([point.batch])
     reason = f"{gate.metric} {_shown(percent, units.percent)} at {where}, asked {gate.operator} {bound}"
     detail = f"{performance.calls_in_flight:.2f} calls in flight on average, of {performance.slots}"
-    limit = _Limit(figures.stretches(performance), performance, "", statistics.BLOCK_FREEDOM)
-    found = _Found(percent, (point,), limit=limit)
+    found = _Found(percent, (point,), limit=_stretches(performance))
     return _judged(gate, found, reason, detail, noted=comparable.busy(subject, point))
 
 

@@ -227,16 +227,18 @@ def mean_of_blocks(blocks: Samples, confidence: float = CONFIDENCE) -> Estimate:
 
 
 def mean_of_processes(figures: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
-    """The mean of one figure of several processes that measured the same, with Student's t interval.
+    """The mean of one figure above zero of several processes that measured the same, with Student's t interval.
 
-    Each figure varies by what differs between processes as well as within one, so nothing need be known of either.
+    Each figure varies by what differs between processes as well as within one, so nothing need be known of either. The
+    interval is of the logarithms, so that it stays above zero.
     """
     values = np.asarray(figures, dtype=np.float64)
     count, value = len(values), float(values.mean()) if len(values) else math.nan
     if count < 2:
         return Estimate(value=value, obstacle=f"{count} processes are too few", wanted=2)
-    half = _student(count - 1, (1 - confidence) / 2) * float(values.std(ddof=1)) / math.sqrt(count)
-    return Estimate(value=value, low=value - half, high=value + half)
+    spread = float(np.log(values).std(ddof=1)) / math.sqrt(count)
+    half = _student(count - 1, (1 - confidence) / 2) * spread
+    return Estimate(value=value, low=value * math.exp(-half), high=value * math.exp(half))
 
 
 def next_process(figures: Sequence[float], confidence: float = CONFIDENCE) -> float:
