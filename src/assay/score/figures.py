@@ -85,7 +85,8 @@ def latencies(performance: Performance) -> dict[str, Estimate]:
     """Seconds of one inference call; a percentile that the sample is too small for is left out."""
     calls = min(len(one.call_seconds) for one in performance.processes)
     known = [name for name, percent in PERCENTILES.items() if calls >= statistics.calls_for(percent)]
-    return {name: latency(performance, name) for name in ("min", "mean", *known, "max")}
+    least, most = (Estimate(value=latency(performance, name).value) for name in ("min", "max"))
+    return {"min": least, **{name: latency(performance, name) for name in ("mean", *known)}, "max": most}
 
 
 def latency(performance: Performance, name: str) -> Estimate:
