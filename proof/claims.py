@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 COVERAGE = (0.93, 0.97)
 """How often an interval of 95 % must hold the truth."""
-ERRORS = 2
-"""By how many standard errors of a simulated share it may lie beyond its bound."""
+ERRORS = 3
+"""By how many standard errors of a simulated share it may lie beyond its bound: of the hundred and more of a seed, two
+are now and then crossed by chance alone."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Share:
         return self.count / self.total if self.total else math.nan
 
     def is_within(self, least: float, most: float) -> bool:
-        """Whether the true share may lie within the bounds: the measured one is at most two standard errors beyond."""
+        """Whether the true share may lie within the bounds: the measured one is at most three standard errors beyond."""
         return least - self._error(least) <= self.value <= most + self._error(most)
 
     def _error(self, true: float) -> float:

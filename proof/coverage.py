@@ -56,7 +56,7 @@ HEAVY = {
     )
 }
 LEAST_OF_HEAVY = 0.9
-LENGTHS = {60: 200, 240: 4000, 1000: 2000, 4000: 1000}
+LENGTHS = {60: 200, 240: 4000, 1000: 2000, 4000: 2000}
 """How many runs of each number of samples."""
 POWER = (normal(0.5).name, 240)
 """Of this source and length an interval is given in 90 % and more: silence is no way out."""
