@@ -36,7 +36,7 @@ class Share:
         return self.count / self.total if self.total else math.nan
 
     def is_within(self, least: float, most: float) -> bool:
-        """Whether the true share may lie within the bounds: the measured one is at most three standard errors beyond."""
+        """Whether the true share may lie within the bounds: at most three standard errors from the measured one."""
         return least - self._error(least) <= self.value <= most + self._error(most)
 
     def _error(self, true: float) -> float:
