@@ -318,8 +318,6 @@ def noise(size: tuple[int, int], mode: str = "RGB", seed: int = 0) -> Image.Imag
     """An image in which every pixel differs from its neighbours, so that a shift by one shows."""
     width, height = size
     values = np.random.default_rng(seed).integers(0, 256, (height, width, 4), dtype=np.uint8)
-    if mode == "I;16":
-        return Image.fromarray(values[:, :, 0].astype(np.uint16) * 257)
     if mode in ("RGBA", "CMYK"):
         return Image.frombytes(mode, size, values.tobytes())
     if mode == "LA":
