@@ -6,5 +6,11 @@ import math
 
 from assay.measure import clock, machine
 
-MOMENTARY = ((clock, "WINDOW_SECONDS", 0.0), (clock, "AGREEMENT", math.inf), (machine, "LOOK_SECONDS", 0.01))
+MOMENTARY = (
+    (clock, "WINDOW_SECONDS", 0.0),
+    (clock, "AGREEMENT", math.inf),
+    (clock, "FALL", math.inf),
+    (clock, "CLEAR_FALL", math.inf),
+    (machine, "LOOK_SECONDS", 0.01),
+)
 """What is set, by its name, to what."""
