@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from assay.measure import clock, machine
+from tests.hurry import MOMENTARY
 
-_WINDOW_SECONDS, _AGREEMENT, _LOOK_SECONDS = clock.WINDOW_SECONDS, clock.AGREEMENT, machine.LOOK_SECONDS
+_USUAL = [(module, name, getattr(module, name)) for module, name, _ in MOMENTARY]
+"""As they were before any test ran."""
 
 
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes back what makes other tests short."""
-    monkeypatch.setattr(clock, "WINDOW_SECONDS", _WINDOW_SECONDS)
-    monkeypatch.setattr(clock, "AGREEMENT", _AGREEMENT)
-    monkeypatch.setattr(machine, "LOOK_SECONDS", _LOOK_SECONDS)
+    for module, name, value in _USUAL:
+        monkeypatch.setattr(module, name, value)
