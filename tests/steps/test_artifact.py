@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+import onnx
 import pytest
 
+import assay
 from assay.data.transform import TransformChoice
 from assay.errors import ModelError, RecordError
 from assay.progress import Silent
@@ -16,6 +19,7 @@ from assay.steps import parity
 from assay.steps.adopt import adopt, describe
 from assay.steps.artifact import compile_into, load_compiled
 from assay.steps.build_options import BuildRequest, batch_sizes
+from assay.steps.parity import BOUNDS
 from tests import factories, onnx_variants
 from tests.messages import assert_says
 
@@ -143,3 +147,52 @@ def test_a_compile_to_integers_moves_scores_no_further_than_quantizing_did(
     assert (found.difference, found.top1_agreement) == bound
     assert parity.bound_of("int8", None) == parity.BOUNDS["int8"]
     assert parity.bound_of("fp32", made) == parity.BOUNDS["fp32"]
+
+
+@pytest.mark.parametrize(
+    ("make", "precision", "backend"),
+    [
+        (onnx_variants.quantized, "int8", "onnxruntime"),
+        (onnx_variants.quantized, "int8", "openvino"),
+        (onnx_variants.half, "fp16", "onnxruntime"),
+        (onnx_variants.half, "fp16", "openvino"),
+        (onnx_variants.half, "fp16", "mnn"),
+    ],
+)
+def test_the_precision_of_a_graph_is_read_off_it(
+    make: Any, precision: str, backend: str, tmp_path: Path, demo_choice: TransformChoice
+) -> None:
+    pytest.importorskip({"mnn": "MNN"}.get(backend, backend))
+    path = onnx_variants.save(make(), tmp_path / "net.onnx")
+    compiled = assay.compile(path, backend=backend, batch=4, out=tmp_path / "artifact", **vars(demo_choice))
+    assert compiled.options.precision == precision == compiled.model.precision
+    assert compiled.model.full_name == f"net {precision}"
+    assert compiled.parity is not None
+    assert compiled.parity.bound == BOUNDS[compiled.options.precision].difference
+    with pytest.raises(ModelError) as caught:
+        assay.compile(path, backend=backend, precision="fp32", out=tmp_path / "other", **vars(demo_choice))
+    assert_says(caught, f"net is {precision} by its operators", "leave precision away")
+
+
+def test_rows_and_the_record_have_the_precision_and_name_of_the_graph(
+    tmp_path: Path, demo_choice: TransformChoice
+) -> None:
+    path = onnx_variants.save(onnx_variants.quantized(), tmp_path / "net.onnx")
+    done = assay.bench(path, synthetic=True, iterations=2, batch=2, out=tmp_path / "BENCH", **vars(demo_choice))
+    (row,) = assay.to_rows(tmp_path / "BENCH")
+    assert (row["model"], row["precision"]) == ("net int8", "int8")
+    assert done is not None
+
+
+def test_weights_that_are_stored_as_halves_leave_a_model_in_single_precision(
+    tmp_path: Path, demo_choice: TransformChoice
+) -> None:
+    model = onnx_variants.original()
+    for weight in [one for one in model.graph.initializer if one.data_type == onnx.TensorProto.FLOAT]:
+        values = onnx.numpy_helper.to_array(weight).astype(np.float16)
+        cast = onnx.helper.make_node("Cast", [f"{weight.name}.half"], [weight.name], to=onnx.TensorProto.FLOAT)
+        weight.CopyFrom(onnx.numpy_helper.from_array(values, f"{weight.name}.half"))
+        model.graph.node.insert(0, cast)
+    path = onnx_variants.save(model, tmp_path / "net.onnx")
+    compiled = assay.compile(path, batch=4, out=tmp_path / "artifact", **vars(demo_choice))
+    assert (compiled.options.precision, compiled.model.full_name) == ("fp32", "net")

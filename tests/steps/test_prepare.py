@@ -38,6 +38,10 @@ class Notes(Silent):
     def note(self, message: str) -> None:
         self.said.append(message)
 
+    def warn(self, message: str) -> None:
+        if not message.startswith("transform:"):
+            self.said.append(message)
+
 
 def _images(at: Path, count: int, suffix: str = "png") -> Path:
     for number in range(count):

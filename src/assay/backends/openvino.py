@@ -144,8 +144,6 @@ def export_alone(arguments: Sequence[str]) -> int:
         with _translated():
             core = openvino.Core()
             graph = core.read_model(model)
-            if precision == "int8" and not any(node.get_type_name() == "FakeQuantize" for node in graph.get_ops()):
-                raise BackendError("it is not quantized, which int8 needs: quantize it first")
             if storage == "fp16":
                 _store_halves(graph)
             compiled = core.compile_model(graph, device.upper(), _computed_in(device, precision))
@@ -222,7 +220,8 @@ def _kind(device: str) -> str:
 
 def _computed_in(device: str, precision: str) -> dict[str, str]:
     """What is computed in, or around a quantized model's own operators; what is left open may become bfloat16."""
-    return {_HINT: "f16" if precision == "fp16" or _kind(device) == "npu" else "f32"}
+    computes_halves = precision == "fp16" and "fp16" in _PRECISIONS.get(_kind(device), _PRECISIONS["cpu"])
+    return {_HINT: "f16" if computes_halves or _kind(device) == "npu" else "f32"}
 
 
 def _run_configuration(options: BuildOptions, settings: Mapping[str, Setting]) -> dict[str, str]:

@@ -154,7 +154,7 @@ def _show_in_turn(options: argparse.Namespace, outcome: InterleavedOutcome) -> i
     parts = []
     for letter, one in outcome.outcomes.items():
         compiled = one.run.results[0].compiled
-        parts += [f"{letter}  {compiled.model.name} · {compiled.file.path}", *_measurements(one)]
+        parts += [f"{letter}  {compiled.model.full_name} · {compiled.file.path}", *_measurements(one)]
     records = " · ".join(f"{options.out}/{letter}/run.json" for letter in outcome.outcomes)
     answer(options, outcome, "\n\n".join([*parts, comparison(outcome.comparison, {}), records]))
     return EXIT_DONE if outcome.comparison.verdicts[0].passes(options.allow_inconclusive) else EXIT_GATE

@@ -149,7 +149,7 @@ def build_options(made: argparse.ArgumentParser) -> None:
         metavar="D",
         help="default: the backend's first; several, by names or places in its list as 0,1, share a data set",
     )
-    group.add_argument("--precision", choices=["fp32", "fp16", "int8"], help="default: fp32")
+    group.add_argument("--precision", choices=["fp32", "fp16", "int8"], help="default: the model's own, mostly fp32")
     group.add_argument(
         "--input",
         choices=["uint8", "float32"],

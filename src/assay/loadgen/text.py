@@ -30,8 +30,8 @@ def _table(record: ScenarioRecord) -> str:
     bound = f" · bound {units.milliseconds(record.latency_bound)} at p99" if record.latency_bound is not None else ""
     sent = f" · sent {units.rate(record.target_qps)}" if record.scenario == "server" else ""
     title = (
-        f"{record.scenario} · LoadGen {test.version.split()[0]} · {record.compiled.model.name} · {options.backend} · "
-        f"{record.device} · {options.precision}{sent}{bound}"
+        f"{record.scenario} · LoadGen {test.version.split()[0]} · {record.compiled.model.full_name} · "
+        f"{options.backend} · {record.device} · {options.precision}{sent}{bound}"
     )
     return f"{title}\n{aligned(headers, [row], left=set())}"
 

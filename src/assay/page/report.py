@@ -269,7 +269,7 @@ def _run_facts(record: RunRecord) -> dict[str, str]:
     ]
     images = f"{units.count(len(record.dataset.names))}" if record.dataset is not None else "made up"
     return {
-        "model": f"{record.model.name}{f' ({checkpoint.architecture})' if checkpoint is not None else ''}",
+        "model": f"{record.model.full_name}{f' ({checkpoint.architecture})' if checkpoint is not None else ''}",
         "model sha256": record.model.sha256,
         "measured on": ", ".join(dict.fromkeys(kinds)),
         "images": images,

@@ -193,6 +193,12 @@ class OnnxModel(Record, frozen=True, kw_only=True):
         require(bool(sides) and all(isinstance(side, int) and side > 0 for side in sides), "an output of N×classes")
 
     @property
+    def full_name(self) -> str:
+        """Its name, with its precision where that is not float32: `resnet50 int8`."""
+        name, precision = self.name, self.precision
+        return name if precision == "fp32" or precision in name.split() else f"{name} {precision}"
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What to know before trusting its scores: what was assumed, the transform included."""
         return (*transform_warnings(self.transform_source), *self.assumptions)

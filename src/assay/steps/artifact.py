@@ -245,6 +245,8 @@ def require_sound(model: OnnxModel, batch: int, data: Data = None) -> None:
 
 
 def _require_precision(model: OnnxModel, precision: Precision) -> None:
+    if model.precision != "fp32" and precision != model.precision:
+        raise ModelError(f"{model.name} is {model.precision} by its operators, so it cannot be compiled to {precision}")
     if precision == "int8" and model.precision != "int8":
         raise ModelError(f"{model.name} is not quantized, so it cannot be compiled to int8; give a QDQ model")
 
@@ -272,7 +274,7 @@ def _made(
 
 def _handed(model: OnnxModel, options: BuildOptions, backend: Backend, fused: Path) -> OnnxModel:
     """The model as a backend takes it, with its graph written to `fused`."""
-    half = options.precision == "fp16" and backend.starts_from == "typed onnx"
+    half = options.precision == "fp16" and model.precision != "fp16" and backend.starts_from == "typed onnx"
     cast_first = isinstance(backend, CastsFirst) and backend.casts_first(options.device)
     taken, given = preprocess_fusion.fuse(model, options.batch, options.input_kind, fused, cast_first)
     if half:

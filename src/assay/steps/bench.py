@@ -74,7 +74,7 @@ def bench_all(
     Raises `UsageError` if they are of several models, or a profile is asked of a backend that has none.
     """
     artifacts = [one.compiled for one in runnables]
-    names = {(compiled.model.sha256, compiled.model.output.name): compiled.model.name for compiled in artifacts}
+    names = {(compiled.model.sha256, compiled.model.output.name): compiled.model.full_name for compiled in artifacts}
     if len(names) > 1:
         raise UsageError(
             f"these artifacts are of {len(names)} models ({', '.join(names.values())}); bench one at a time"

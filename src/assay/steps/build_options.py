@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 
 from assay.backends import registry
 from assay.backends.base import Backend, RunsCommand
-from assay.errors import Option, Remedy, UnknownNameError, UsageError
+from assay.errors import ModelError, Option, Remedy, UnknownNameError, UsageError
 from assay.models import preprocess_fusion
 from assay.progress import Progress, Silent
 from assay.records import BuildOptions, CompiledModel, InputKind, OnnxModel, Precision, Setting
@@ -26,7 +26,7 @@ class BuildRequest:
     device: str | None = None
     """By default the backend's first; of several, as `0,1`, that share a data set, artifacts are for the first."""
     precision: Precision | None = None
-    """By default `fp32`."""
+    """By default the model's own: `fp32`, or `int8` or `fp16` where its operators are so."""
     input: InputKind | None = None
     """By default `uint8`, with normalisation fused into the artifact."""
     set: Mapping[str, Setting] = field(default_factory=dict)
@@ -46,8 +46,12 @@ class BuildRequest:
         """The same for another backend."""
         return replace(self, backend=backend)
 
-    def options(self, batch: int, for_command: bool = False) -> tuple[BuildOptions, dict[str, Setting]]:
+    def options(
+        self, batch: int, model: OnnxModel | None = None, for_command: bool = False
+    ) -> tuple[BuildOptions, dict[str, Setting]]:
         """Checked options of an artifact, and the settings of its runs; raises if a name is unknown.
+
+        The precision of a model in 8 bits, or in half precision, is its own; of any other the one that is asked for.
 
         For a command that runs elsewhere, the device need not be on this machine; raises `UsageError` if the backend
         runs no command.
@@ -60,8 +64,15 @@ class BuildRequest:
         elsewhere = require_command(backend).usual_device if for_command else None
         wanted = self.device.partition(",")[0] if self.device is not None else None
         device = registry.device(backend, wanted) if elsewhere is None else wanted or elsewhere
-        precision, known = self.precision or "fp32", backend.precisions(device)
-        if precision not in known:
+        own = model.precision if model is not None else "fp32"
+        precision, known = self.precision or own, backend.precisions(device)
+        if own != "fp32" and precision != own and model is not None:
+            raise ModelError(
+                f"{model.name} is {own} by its operators, so it cannot be compiled to {precision}",
+                remedy=Remedy("leave {} away, or give the float32 model", Option("precision")),
+            )
+        # A graph that is in 8 bits already is so wherever single precision is computed.
+        if precision not in known and not (precision == own and "fp32" in known):
             remedy = Remedy("give {}", Option("precision", usual_precision(known)))
             raise UnknownNameError(f"precision of {name} on {device}", precision, known, remedy)
         build, run = registry.split_settings(backend, device, {key: written(value) for key, value in self.set.items()})

@@ -43,7 +43,7 @@ def resolve(
     """
     request, model, batch = wanted.request, wanted.model, wanted.batch
     if not request.is_auto:
-        return request.options(batch)
+        return request.options(batch, model)
     made_from = store.hash_of(
         "choose", _RECIPE, model.sha256, model.transform, asdict(request), batch, environment.describe()
     )
@@ -54,7 +54,7 @@ def resolve(
             choice = choose(wanted, compiled or Path(folder), progress)
         store.write(record, choice, made_from)
     progress.note(f"auto: batch {batch}: {choice.chosen}{' (kept)' if kept else ''}; what was tried is in {record}")
-    return request.on(choice.chosen).options(batch)
+    return request.on(choice.chosen).options(batch, model)
 
 
 def choose(wanted: Wanted, folder: Path, progress: Progress = Silent()) -> BackendChoice:
@@ -94,7 +94,7 @@ def try_backend(
         return None
     if not backend.faithful:
         return None
-    options, run_settings = wanted.request.on(name).options(wanted.batch)
+    options, run_settings = wanted.request.on(name).options(wanted.batch, wanted.model)
     compiled, _ = artifact.compile_into(wanted.model, options, folder, wanted.data)
     measuring = Measuring(length=Length(seconds=seconds))
     performance = measure(Runnable(compiled, run_settings), None, scratch, measuring).performance

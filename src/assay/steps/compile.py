@@ -67,7 +67,7 @@ def command(request: CompileRequest) -> tuple[str, ...]:
     options, run_settings = request.options(request.batch or USUAL_BATCH, for_command=True)
     _refuse_run_settings(request, (options, run_settings))
     model, batch = request.described()
-    return artifact.command(model, request.options(batch, for_command=True)[0], Path(request.out))
+    return artifact.command(model, request.options(batch, model, for_command=True)[0], Path(request.out))
 
 
 def _refuse_run_settings(request: CompileRequest, options: tuple[BuildOptions, object]) -> None:

@@ -12,7 +12,6 @@ from assay import units
 from assay.progress import Progress, Silent, Stopwatch
 from assay.records import (
     BatchResult,
-    BuildOptions,
     CompiledModel,
     Dataset,
     OnnxModel,
@@ -34,9 +33,14 @@ LAYOUT = Folder(folders={"compiled": artifact.LAYOUT, "bench": MEASUREMENTS})
 """The folder of what the model itself makes of the images."""
 
 
-def is_reference(options: BuildOptions) -> bool:
-    """Whether an artifact is computed as the reference is, so that a pair of the two would say nothing."""
-    return (options.backend, options.device, options.precision) == (BACKEND, "cpu", "fp32")
+def is_reference(compiled: CompiledModel) -> bool:
+    """Whether an artifact is computed as the reference is, so that a pair of the two would say nothing.
+
+    The reference of a model that assay quantized is the float32 model; any other is its own, as it is.
+    """
+    options, model = compiled.options, compiled.model
+    as_it_is = options.precision == model.precision and model.quantization is None
+    return (options.backend, options.device) == (BACKEND, "cpu") and as_it_is
 
 
 def predictions(
@@ -47,7 +51,7 @@ def predictions(
     # A model of 8 bits is paired with the one that it was made from, not with itself.
     model = adopt.float_model_of(model)
     batch = model.fixed_batch or _BATCH
-    options, run_settings = BuildRequest(backend=BACKEND).options(batch)
+    options, run_settings = BuildRequest(backend=BACKEND).options(batch, model)
     compiled, _ = artifact.compile_into(model, options, out / "compiled")
     # What is wanted are its scores: how fast it gives them is measured of artifacts alone.
     measuring = Measuring(length=replace(length, warm_up=0.0), reuse=True, progress=progress)
@@ -72,6 +76,6 @@ def with_pairs(
 def _pair(
     compiled: CompiledModel, ours: Predictions | None, reference: Predictions, labels: Sequence[int] | None
 ) -> PairedAccuracy | None:
-    if ours is None or is_reference(compiled.options):
+    if ours is None or is_reference(compiled):
         return None
     return paired.compare(ours, reference, labels, NAME)

@@ -14,7 +14,7 @@ from assay.backends.base import Backend, Scores
 from assay.data.transform import normalise
 from assay.errors import BackendError, Option, ParityError, Remedy
 from assay.progress import Stopwatch
-from assay.records import BuildOptions, CompiledModel, OnnxModel, Parity, Precision, Quantization
+from assay.records import CompiledModel, OnnxModel, Parity, Precision, Quantization
 from assay.score import parity as score_parity
 from assay.steps import soundness
 from assay.steps.build_options import written
@@ -116,18 +116,21 @@ def _parity(backend: Backend, compiled: CompiledModel, images: Pixels, expected:
     try:
         return score_parity.require(parity, f"compiling {compiled.model.name} with {backend.name}")
     except ParityError as error:
-        raise ParityError(error.message, remedy=_remedy(backend, compiled.options)) from error
+        raise ParityError(error.message, remedy=_remedy(backend, compiled)) from error
 
 
-def _remedy(backend: Backend, options: BuildOptions) -> Remedy:
+def _remedy(backend: Backend, compiled: CompiledModel) -> Remedy:
     """What else can be asked of a backend whose scores are too far off, and then of another."""
+    options = compiled.options
     others = {
         key: [written(value) for value in values if value != chosen]
         for key, values in backend.build_settings(options.device).items()
         for chosen in [options.settings.get(key)]
     }
     settings = [Option("set", f"{key}={'|'.join(values)}") for key, values in others.items() if values]
-    precisions = [one for one in backend.precisions(options.device) if one not in (options.precision, "int8")]
+    is_open = compiled.model.precision == "fp32"
+    others_than = (options.precision, "int8")
+    precisions = [one for one in backend.precisions(options.device) if is_open and one not in others_than]
     asked = [*settings, *(Option("precision", one) for one in precisions)]
     instead = f"{', '.join('{}' for _ in asked)} or " if asked else ""
     return Remedy(f"try {instead}another {{}}", *asked, Option("backend"))

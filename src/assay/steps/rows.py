@@ -38,7 +38,7 @@ def _rows(record: RunRecord | ReportedRun) -> list[Row]:
 def _measured(run: RunRecord, result: BatchResult, derived: Figures) -> Row:
     options, performance = result.compiled.options, result.performance
     return {
-        "model": run.model.name,
+        "model": run.model.full_name,
         "backend": options.backend,
         "device": performance.device,
         "precision": options.precision,

@@ -124,6 +124,8 @@ def space_of(model: OnnxModel, goal: Goal) -> Space:
             artifact.require_start(model, backend)
             device = registry.device(backend, None)
             precisions = [one for one in backend.precisions(device) if quantizes or one != "int8"]
+            if model.precision != "fp32":
+                precisions = [model.precision]
             spaces.append(
                 BackendSpace(name, device, precisions, backend.build_settings(device), backend.run_settings(device))
             )

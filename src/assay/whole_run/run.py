@@ -81,8 +81,7 @@ def _is_paired(request: RunRequest, runnables: Sequence[Runnable]) -> bool:
     if request.paired is not None:
         return request.paired
     return any(
-        registry.get(one.compiled.options.backend).faithful and not pair.is_reference(one.compiled.options)
-        for one in runnables
+        registry.get(one.compiled.options.backend).faithful and not pair.is_reference(one.compiled) for one in runnables
     )
 
 
