@@ -40,8 +40,8 @@ def test_another_resizer_or_decoder_gives_another(monkeypatch: pytest.MonkeyPatc
     ours = transform_fingerprint.of_this_machine()
     resize, decode = image_transform.resize, decoder.decode
 
-    def one_pixel_off(content: bytes) -> tuple[Image.Image, str | None]:
-        image, warning = decode(content)
+    def one_pixel_off(content: bytes, deep_is_white: bool) -> tuple[Image.Image, str | None]:
+        image, warning = decode(content, deep_is_white)
         pixels = np.array(image)
         pixels[80, 80, 0] ^= 1
         return Image.fromarray(pixels), warning

@@ -94,10 +94,10 @@ def _spoil_decoding(file: Path) -> None:
 
     spoiled, decode = file.read_bytes(), decoder.decode
 
-    def stuck_decode(content: bytes) -> tuple[Image.Image, str | None]:
+    def stuck_decode(content: bytes, deep_is_white: bool = False) -> tuple[Image.Image, str | None]:
         if content == spoiled:
             hang()
-        return decode(content)
+        return decode(content, deep_is_white)
 
     decoder.decode = stuck_decode
 

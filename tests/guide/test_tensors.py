@@ -78,6 +78,22 @@ def test_files_that_are_no_images_and_tensors_of_other_images_are_said(
     assert "holds 1 tensors of other images too: old.bin" in said
 
 
+def test_images_of_16_bits_are_white_as_the_guides_script_makes_them_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from assay.progress import Lines
+
+    (tmp_path / "in").mkdir()
+    grey = np.random.default_rng(1).integers(256, 65536, (300, 300)).astype(np.uint16)
+    Image.fromarray(grey).save(tmp_path / "in" / "deep.png")
+    preprocess("resnet", tmp_path / "in", tmp_path / "out", Lines())
+    pixels = np.fromfile(tmp_path / "out" / "deep.bin", "<f4").reshape(3, -1)
+    assert [len(np.unique(channel)) for channel in pixels] == [1, 1, 1]
+    said = capsys.readouterr().err
+    assert "warning  " in said
+    assert "deep.png (more than 8 bits a pixel, cut off at white)" in said
+
+
 def test_an_unknown_model_type_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError) as caught:
         preprocess("resnext", demo.IMAGES, tmp_path)

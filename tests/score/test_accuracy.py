@@ -162,6 +162,15 @@ def test_nan_is_never_ranked() -> None:
         accuracy.best(np.array([[np.nan, 1.0]], np.float32))
 
 
+def test_scores_without_labels_must_be_numbers_too(tmp_path: Path) -> None:
+    broken = factories.predictions(tmp_path, [[0.0, 1.0], [np.nan, 1.0], [0.0, np.inf]], ["a.png", "b.png", "c.png"])
+    with pytest.raises(DatasetError) as caught:
+        accuracy.require_numbers(broken)
+    assert_says(caught, "the scores of 2 images are not numbers: the model gives NaN for class 0")
+    assert caught.value.files == ("b.png", "c.png")
+    accuracy.require_numbers(factories.predictions(tmp_path, [[-np.inf, 1.0]], ["a.png"]))
+
+
 def test_one_nan_among_a_thousand_scores_is_seen(tmp_path: Path) -> None:
     scores = np.tile(np.arange(1000, dtype=np.float32), (2, 1))
     scores[1, 3] = np.nan

@@ -32,6 +32,13 @@ def test_labels_that_are_off_by_one_are_told_with_both_figures(shift: int, chang
     assert told == f"the labels seem to be off by one: top-1 is 0.00 % as they are, and 100.00 % {change}"
 
 
+@pytest.mark.parametrize(("images", "told"), [(4, True), (9, True), (2, False)])
+def test_few_images_tell_that_labels_are_off_by_one_if_all_are(images: int, told: bool, tmp_path: Path) -> None:
+    predicted = LABELS[:images][::-1]
+    counted = _counted(tmp_path, predicted, [label + 1 for label in predicted], 1000)
+    assert any("off by one" in warning for warning in label_checks.warnings(counted)) == told
+
+
 def test_a_score_of_chance_is_told_with_what_guessing_gives(tmp_path: Path) -> None:
     guessed = np.random.default_rng(1).integers(0, CLASSES, len(LABELS)).tolist()
     (told,) = label_checks.warnings(_counted(tmp_path, guessed, LABELS))

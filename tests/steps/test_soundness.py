@@ -100,6 +100,67 @@ def test_a_model_that_mixes_its_batch_is_refused_at_any_batch_size(
     assert not (tmp_path / "artifact").exists()
 
 
+def _over_the_largest(batch: int | None = None) -> onnx.ModelProto:
+    """Each score over the largest of the whole batch, which a single image may hold."""
+    nodes = [
+        helper.make_node("ReduceMax", ["scores"], ["largest"], "of all", keepdims=0),
+        helper.make_node("Div", ["scores", "largest"], ["mixed"]),
+    ]
+    return onnx_variants.mixing(*nodes, batch=batch)
+
+
+def _from_row(first: int) -> Make:
+    """Rows from this one on have another score for class 3."""
+
+    def make() -> onnx.ModelProto:
+        nodes = [
+            helper.make_node("Shape", ["scores"], ["shape"]),
+            helper.make_node("Gather", ["shape", "zero"], ["count"], axis=0),
+            helper.make_node("Range", ["zero", "count", "one"], ["rows"]),
+            helper.make_node("Less", ["rows", "first"], ["early"]),
+            helper.make_node("Unsqueeze", ["early"], ["column"], axes=[1]),
+            helper.make_node("Add", ["scores", "more"], ["raised"]),
+            helper.make_node("Where", ["column", "scores", "raised"], ["mixed"]),
+        ]
+        model = onnx_variants.mixing(*nodes)
+        more = np.zeros((1, onnx_variants.CLASSES), np.float32)
+        more[0, 3] = 5.0
+        constants = {"zero": np.int64(0), "one": np.int64(1), "first": np.int64(first), "more": more}
+        for name, value in constants.items():
+            model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+        return model
+
+    return make
+
+
+@pytest.mark.parametrize("batch", [1, 16])
+@pytest.mark.parametrize("make", [_over_the_largest, _from_row(2), _from_row(9)], ids=["largest", "row 2", "row 9"])
+def test_what_shows_in_some_rows_or_beside_some_images_alone_is_found(
+    make: Make, batch: int, tmp_path: Path, given: dict[str, Any]
+) -> None:
+    path = onnx_variants.save(make(), tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match="the model mixes the images of a batch"):
+        assay.compile(path, batch=batch, out=tmp_path / "artifact", **given)
+
+
+def test_numbers_that_fail_in_larger_batches_alone_are_the_models_own(tmp_path: Path, given: dict[str, Any]) -> None:
+    nodes = [
+        helper.make_node("Shape", ["scores"], ["shape"]),
+        helper.make_node("Cast", ["shape"], ["sizes"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Gather", ["sizes", "zero"], ["count"], axis=0),
+        helper.make_node("Sub", ["most", "count"], ["left"]),
+        helper.make_node("Sqrt", ["left"], ["root"]),
+        helper.make_node("Mul", ["root", "nothing"], ["nan"]),
+        helper.make_node("Add", ["scores", "nan"], ["mixed"]),
+    ]
+    model = onnx_variants.mixing(*nodes)
+    for name, value in {"zero": np.int64(0), "most": np.float32(8.5), "nothing": np.float32(0)}.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    path = onnx_variants.save(model, tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match=r"the model gives NaN .* in row \d+ of a batch of 16"):
+        assay.compile(path, batch=16, out=tmp_path / "artifact", **given)
+
+
 @pytest.mark.parametrize("make", [_mean, _turned_around])
 def test_a_model_of_a_fixed_batch_size_is_asked_too(
     make: Callable[[int], onnx.ModelProto], tmp_path: Path, given: dict[str, Any]
@@ -119,7 +180,7 @@ def test_one_row_for_all_images_is_one_line_and_right_for_one_image(tmp_path: Pa
     path = onnx_variants.save(_first_row(), tmp_path / "model.onnx")
     with pytest.raises(ModelError) as caught:
         assay.compile(path, batch=16, out=tmp_path / "artifact", **given)
-    assert_says(caught, "the model gave 1 row for 4 images", "use batch 1")
+    assert_says(caught, "the model gave 1 row for 16 images", "use batch 1")
     assert assay.compile(path, batch=1, out=tmp_path / "artifact", **given).options.batch == 1
     assert assay.predict(path, [IMAGE], **given).images[0].classes
 

@@ -46,14 +46,19 @@ _DEEP_FORMATS = ("PNG", "PPM", "TIFF")
 """A BMP of 16 bits has them for all three channels."""
 _DEEP = "16 bits a channel, of which the upper 8 are used"
 
+_WHITE = "more than 8 bits a pixel, cut off at white"
+
 _OWN_REFUSAL = re.compile(r"tj\w+\(\): ")
 """What the binding itself cannot do, in difference to what libjpeg says of the data."""
 
 
-def decode(content: bytes) -> tuple[Image.Image, str | None]:
-    """An image file's bytes as an RGB image, and what the decoder warned of; raises `ImageError` with the reason."""
+def decode(content: bytes, deep_is_white: bool = False) -> tuple[Image.Image, str | None]:
+    """An image file's bytes as an RGB image, and what the decoder warned of; raises `ImageError` with the reason.
+
+    `deep_is_white` takes grey of more than 8 bits as Pillow's own conversion does, which cuts it off at white.
+    """
     if not content.startswith(_JPEG) or not _agree():
-        return _by_pillow(content)
+        return _by_pillow(content, deep_is_white)
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
         if colours in ("YCbCr", "Gray") and width * height <= MOST_PIXELS:
@@ -61,18 +66,18 @@ def decode(content: bytes) -> tuple[Image.Image, str | None]:
         warning = None
     except ValueError as error:
         warning = None if _OWN_REFUSAL.match(str(error)) else str(error)
-    image, noted = _by_pillow(content)
+    image, noted = _by_pillow(content, deep_is_white)
     return image, warning or noted
 
 
-def _by_pillow(content: bytes) -> tuple[Image.Image, str | None]:
+def _by_pillow(content: bytes, deep_is_white: bool = False) -> tuple[Image.Image, str | None]:
     """An RGB image, and what of it had to be settled to make it one."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             stored = _stored_as(image)
             image.load()
             if image.mode in _WIDE:
-                return _narrowed(image, stored)
+                return (image.convert("RGB"), _WHITE) if deep_is_white else _narrowed(image, stored)
             is_deep = image.format in _DEEP_FORMATS and "16" in stored
             warning = _DEEP if is_deep else _transparent(image)
             if isinstance(image.info.get("transparency"), bytes):

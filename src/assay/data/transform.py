@@ -159,9 +159,14 @@ def pixels(content: bytes, transform: ImageTransform) -> npt.NDArray[np.uint8]:
     return pixels_and_warning(content, transform)[0]
 
 
-def pixels_and_warning(content: bytes, transform: ImageTransform) -> tuple[npt.NDArray[np.uint8], str | None]:
-    """As `pixels`, with what the decoder warned of; pixels that it made up are among them then."""
-    image, warning = decoder.decode(content)
+def pixels_and_warning(
+    content: bytes, transform: ImageTransform, deep_is_white: bool = False
+) -> tuple[npt.NDArray[np.uint8], str | None]:
+    """As `pixels`, with what the decoder warned of; pixels that it made up are among them then.
+
+    `deep_is_white` takes grey of more than 8 bits as Pillow and the guide's script do: as white.
+    """
+    image, warning = decoder.decode(content, deep_is_white)
     return np.asarray(crop(resize(image, transform), transform.crop)), warning
 
 

@@ -23,8 +23,9 @@ from assay.data.sources.folder import ImageFolder
 from assay.errors import DatasetError, RecordError, UnknownNameError, UsageError
 from assay.guide import formats
 from assay.progress import Progress, Silent, Stopwatch
-from assay.records import ImageTransform
+from assay.records import ImageTransform, ImageWarning
 from assay.steps.check_images import demo_transform
+from assay.steps.dataset import damaged
 from assay.storage import store
 
 MODEL_TYPES: Mapping[str, ImageTransform] = {**image_transform.PRESETS, "demo": demo_transform()}
@@ -55,7 +56,7 @@ def preprocess(model_type: str, images: Path, out: Path, progress: Progress = Si
         out.parent.mkdir(parents=True, exist_ok=True)
         # Moved to their place only when all are there: the next step takes whatever lies in the folder.
         with tempfile.TemporaryDirectory(prefix=".tensors-", dir=out if out.is_dir() else out.parent) as scratch:
-            _write(source, MODEL_TYPES[model_type], targets, Path(scratch), progress)
+            warnings = _write(source, MODEL_TYPES[model_type], targets, Path(scratch), progress)
             out.mkdir(exist_ok=True)
             for target in targets.values():
                 (Path(scratch) / target).replace(out / target)
@@ -65,6 +66,8 @@ def preprocess(model_type: str, images: Path, out: Path, progress: Progress = Si
         ) from error
     side = MODEL_TYPES[model_type].crop
     progress.finish("prepare", f"{len(targets)} images → 3×{side}×{side}", f"model type {model_type}", watch.seconds)
+    if warnings:
+        progress.warn(damaged(warnings))
     if source.skipped:
         progress.note(f"skipped {len(source.skipped)} files, no images by their names: {units.names(source.skipped)}")
     others = sorted({path.name for path in out.glob(f"*{formats.TENSOR_SUFFIX}")} - set(targets.values()))
@@ -92,34 +95,36 @@ def _targets(source: ImageFolder) -> dict[str, str]:
 
 def _write(
     source: ImageFolder, transform: ImageTransform, targets: Mapping[str, str], out: Path, progress: Progress
-) -> None:
-    def convert(names: tuple[str, ...]) -> list[str | None]:
-        unwritten = [_convert(source, transform, name, out / targets[name]) for name in names]
+) -> list[ImageWarning]:
+    """Writes every tensor; returns what the decoder warned of, and raises with the images that cannot be used."""
+
+    def convert(names: tuple[str, ...]) -> list[tuple[str | None, str | None]]:
+        told = [_convert(source, transform, name, out / targets[name]) for name in names]
         progress.advance(len(names))
-        return unwritten
+        return told
 
     names = source.names
     parts = [names[start : start + _BATCH] for start in range(0, len(names), _BATCH)]
     with ThreadPoolExecutor(environment.cores()) as workers:
-        problems = [
-            problem for unwritten in workers.map(convert, parts) for problem in unwritten if problem is not None
-        ]
+        told = [one for part in workers.map(convert, parts) for one in part]
+    problems = [f"{name}: {problem}" for name, (problem, _) in zip(names, told, strict=True) if problem is not None]
     if problems:
         raise DatasetError(
             f"{len(problems)} of {len(names)} images in {source.path} cannot be used; mend or remove them", problems
         )
+    return [ImageWarning(name=name, reason=why) for name, (_, why) in zip(names, told, strict=True) if why is not None]
 
 
-def _convert(source: ImageFolder, transform: ImageTransform, name: str, target: Path) -> str | None:
-    """Writes one tensor; returns what is wrong with the image, if anything."""
+def _convert(source: ImageFolder, transform: ImageTransform, name: str, target: Path) -> tuple[str | None, str | None]:
+    """Writes one tensor, as the guide's script does; returns what is wrong with the image, and what was warned of."""
     try:
-        pixels = image_transform.pixels(source.read(name), transform)
+        pixels, warning = image_transform.pixels_and_warning(source.read(name), transform, deep_is_white=True)
     except DatasetError as error:
-        return f"{name}: {error.message}"
+        return error.message, None
     tensor = np.empty((1, 3, transform.crop, transform.crop), np.float32)
     image_transform.normalise(pixels[np.newaxis], transform, tensor)
     target.write_bytes(tensor.astype("<f4", copy=False).data)
-    return None
+    return None, warning
 
 
 def list_tensors(folder: str, out: Path, width: int, height: int) -> int:

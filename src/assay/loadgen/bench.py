@@ -195,6 +195,7 @@ class _Tests:
             scores=store.save_array(self._home / "scores.npy", scores),
         )
         store.write(self._home / "predictions.json", predictions)
+        score_accuracy.require_numbers(predictions)
         labels = dataset.labels
         return predictions, score_accuracy.evaluate(predictions, labels) if labels is not None else None
 

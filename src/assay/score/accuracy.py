@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -49,13 +49,31 @@ def best(scores: Scores, k: int = TOP_K, names: Sequence[str] = ()) -> tuple[Cla
     # NaN and infinity come first in their rows.
     broken = np.flatnonzero(~np.isfinite(values[:, 0]))
     if len(broken):
-        first = numbers.fault(scores[broken[:1]]) or "no score"
-        images = units.counted(len(broken), "image")
-        raise DatasetError(
-            f"the scores of {images} are not numbers: the model gives {first}; it is broken",
-            [names[int(row)] for row in broken] if len(names) else (),
-        )
+        named = [names[int(row)] for row in broken] if len(names) else ()
+        _refuse(named, numbers.fault(scores[broken[:1]]), len(broken))
     return order, values
+
+
+def require_numbers(predictions: Predictions) -> None:
+    """Raises `DatasetError` with the images whose scores hold NaN or infinity, labels or none."""
+    scores = predictions.scores.load()
+    broken: list[str] = []
+    first: str | None = None
+    for start in range(0, len(scores), _CHUNK):
+        chunk = np.asarray(scores[start : start + _CHUNK])
+        # The largest of a row is NaN if one is, and none but infinity is as large as that.
+        rows = np.flatnonzero(~np.isfinite(chunk.max(axis=1)))
+        broken += [predictions.names[start + int(row)] for row in rows]
+        first = first or (numbers.fault(chunk[rows[:1]]) if len(rows) else None)
+    if broken:
+        _refuse(broken, first)
+
+
+def _refuse(names: Sequence[str], fault: str | None, count: int | None = None) -> NoReturn:
+    images = units.counted(count or len(names), "image")
+    raise DatasetError(
+        f"the scores of {images} are not numbers: the model gives {fault or 'no score'}; it is broken", names
+    )
 
 
 def ranked(predictions: Predictions, labels: Sequence[int]) -> Iterator[ScoredImage]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from assay import units
 from assay.records import Accuracy
-from assay.score import statistics
 from assay.score.accuracy import SHIFTED
 
 _CHANCE = 0.01
 """A top-1 that guessing reaches more often than this is at the level of chance."""
 _LEAST_WRONG = 10
 """So many images at least must be wrong by chance, or a good score could not be told from guessing."""
-_BY_LUCK = 0.001
+_BY_LUCK = 0.005
 _OFF_BY_ONE = 1 / 3
 """The share of images that must be right with other labels: a few classes in another order reach less by luck."""
 
@@ -40,13 +39,14 @@ def _shift(accuracy: Accuracy) -> tuple[str, ...]:
 
 def _beside(accuracy: Accuracy) -> str | None:
     """Labels that would score far better if each were one more or one less."""
-    if accuracy.correct_beside is None:
+    from scipy import special
+
+    if accuracy.correct_beside is None or accuracy.correct_by_chance is None:
         return None
-    correct = accuracy.correct_at[0]
+    correct, guessed = accuracy.correct_at[0], max(accuracy.correct_by_chance / accuracy.count, 1 / accuracy.classes)
     for right, change in zip(accuracy.correct_beside, ("taken from", "added to"), strict=True):
-        # No image is right both ways, so these are the pairs that disagree.
         likely = right > max(2 * correct, _OFF_BY_ONE * accuracy.count)
-        if likely and statistics.mcnemar(correct, right) < _BY_LUCK:
+        if likely and float(special.bdtrc(right - 1, accuracy.count, guessed)) < _BY_LUCK:
             return (
                 f"the labels seem to be off by one: top-1 is {units.percent(accuracy.top(1))} as they are, and "
                 f"{_percent(right, accuracy)} with 1 {change} every label"
@@ -59,7 +59,10 @@ def _chance(accuracy: Accuracy) -> str | None:
     from scipy import special
 
     expected, count, correct = accuracy.correct_by_chance, accuracy.count, accuracy.correct_at[0]
-    if expected is None or count - expected < _LEAST_WRONG:
+    if expected is None:
+        return None
+    unlike_half_right = float(special.bdtr(correct, count, 0.5)) < _CHANCE
+    if count - expected < _LEAST_WRONG and not unlike_half_right:
         return None
     if correct and float(special.bdtrc(correct - 1, count, expected / count)) <= _CHANCE:
         return None

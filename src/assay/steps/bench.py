@@ -134,6 +134,8 @@ def bench_one(runnable: Runnable, data: Data, folder: Path, measuring: Measuring
     if dataset is not None:
         require_apart(model, dataset)
     accuracy = None
+    if measured.predictions is not None:
+        score_accuracy.require_numbers(measured.predictions)
     if measured.predictions is not None and dataset is not None and dataset.labels is not None:
         accuracy = score_accuracy.evaluate(measured.predictions, dataset.labels)
     result = BatchResult(

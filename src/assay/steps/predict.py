@@ -17,9 +17,13 @@ from assay.records import ImagePrediction, OnnxModel, PredictionList
 from assay.score.accuracy import best
 from assay.steps import soundness
 from assay.steps.adopt import describe, tell
+from assay.steps.check_images import demo_pixels
 from assay.steps.keywords import StrPath, path, paths, takes
 from assay.steps.parity import BOUNDS
 from assay.steps.reference import Rows, open_reference
+
+_BESIDE = 3
+"""Images of the demo that a model is asked with whether it mixes a batch."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class _Classifier:
         own = self.score(normalise(pixels[np.newaxis], model.transform, floats))
         soundness.require_scores(model, own, [str(image)])
         if is_first:
-            soundness.require_unmixed(model, self.score, pixels, own[0], BOUNDS[model.precision].difference)
+            self._require_unmixed(pixels)
         classes, scores = best(own)
         return ImagePrediction(
             image=image,
@@ -73,6 +77,15 @@ class _Classifier:
             scores=tuple(float(value) for value in scores[0]),
             names=tuple(self.names[number] for number in classes[0]) if self.names else None,
         )
+
+    def _require_unmixed(self, pixels: npt.NDArray[np.uint8]) -> None:
+        """Asks the model with an image among the demo's."""
+        model, side = self.model, self.model.transform.crop
+        images = np.concatenate([pixels[np.newaxis], demo_pixels(model.transform, _BESIDE)])
+        floats = normalise(images, model.transform, np.empty((len(images), 3, side, side), np.float32))
+        alone = np.concatenate([self.score(floats[at : at + 1])[:1] for at in range(len(floats))])
+        crowd = soundness.Crowd(images, 2 * len(images))
+        soundness.require_unmixed(model, self.score, crowd, alone, BOUNDS[model.precision].difference)
 
     def _pixels(self, image: Path) -> npt.NDArray[np.uint8]:
         try:

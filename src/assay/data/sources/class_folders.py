@@ -125,7 +125,7 @@ def _by_number(folders: Sequence[str], classes: int, names: Sequence[str], path:
     outside = [folder for folder, number in numbers.items() if number >= classes]
     raise DatasetError(
         f"{len(outside)} of {len(folders)} class folders in {path} are numbers outside the model's classes 0 to "
-        f"{classes - 1}{'; they seem to count from 1' if outside == [str(classes)] else ''}",
+        f"{classes - 1}{'; they seem to count from 1' if [numbers[folder] for folder in outside] == [classes] else ''}",
         outside,
         remedy=_LIST,
     )
