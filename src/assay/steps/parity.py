@@ -69,7 +69,8 @@ def make(
             remedy=Remedy("try another {}", Option("set")),
         )
     if unanswered is not None:
-        raise unanswered
+        with backend.open(described, {}):
+            raise unanswered
     if images is None or expected is None:
         return seconds, None
     return seconds, _parity(backend, described, images.pixels, expected)
