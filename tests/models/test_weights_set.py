@@ -96,6 +96,9 @@ TWO_SETS = {
     ),
     "timm": ({"state_dict": RAW, "state_dict_ema": AVERAGED, "optimizer": OPTIMIZER}, ("state_dict", "state_dict_ema")),
     "teacher and student": ({"student": RAW, "teacher": AVERAGED}, ("student", "teacher")),
+    "momentum encoder": ({"model": RAW, "momentum_encoder": AVERAGED}, ("model", "momentum_encoder")),
+    "optimema": ({"model": RAW, "optimema": AVERAGED}, ("model", "optimema")),
+    "under an optimizer's name": ({"model": RAW, "exp_avg": AVERAGED}, ("model", "exp_avg")),
     "nested": ({"run": {"nets": {"a": RAW, "b": AVERAGED}}}, ("run.nets.a", "run.nets.b")),
     "in a list": ({"nets": [RAW, AVERAGED]}, ("nets.0", "nets.1")),
     "in one table": (
@@ -137,8 +140,36 @@ def test_a_part_of_another_set_beside_the_whole_one_is_a_warning(tmp_path: Path)
     assert "4 of 5 weights" in taken.warnings[0]
 
 
+PARAMETERS = {name: value for name, value in AVERAGED.items() if "running" not in name and "tracked" not in name}
+LEFT_ASIDE: dict[str, tuple[dict[str, Any], str]] = {
+    "unnamed": ({"ema": {"shadow_params": list(PARAMETERS.values()), "decay": 0.9}}, "ema.shadow_params (4 tensors"),
+    "other names": ({"ema": {name.replace(".", "/"): value for name, value in AVERAGED.items()}}, "ema (5 tensors"),
+    "a small part": ({"ema": {"fc.weight": AVERAGED["fc.weight"], "fc.bias": AVERAGED["fc.bias"]}}, "ema (2 tensors"),
+    "pairs": ({"ema": list(PARAMETERS.items())}, "ema (4 tensors"),
+    "nested": ({"ema": {"conv": {"w": AVERAGED["conv.weight"]}, "fc": {"w": AVERAGED["fc.weight"]}}}, "ema (2 tensors"),
+    "at the top": (_prefixed("ema-", {name: PARAMETERS[name] for name in ("fc.weight", "fc.bias")}), ". (2 tensors"),
+}
+
+
+@pytest.mark.parametrize("kind", LEFT_ASIDE)
+def test_tensors_of_the_same_shapes_under_other_names_are_a_warning(kind: str, tmp_path: Path) -> None:
+    beside, named = LEFT_ASIDE[kind]
+    taken = _load(tmp_path, {"model": RAW, **beside, "optimizer": OPTIMIZER})
+    assert _is(taken, RAW)
+    (warning,) = taken.warnings
+    assert warning == f"weights: the set model of w.pth was taken; left aside: {named} of the same shapes)"
+
+
+def test_what_optimizers_keep_for_each_weight_is_no_warning(tmp_path: Path) -> None:
+    by_name = {name: {"exp_avg": value, "exp_avg_sq": value} for name, value in AVERAGED.items()}
+    lists = {"exp_avg": list(RAW.values()), "scales": [torch.ones(7), torch.ones(())]}
+    taken = _load(tmp_path, {"model": RAW, "fsdp": {"state": by_name}, "flat": lists, "optimizer": OPTIMIZER})
+    assert _is(taken, RAW)
+    assert not taken.warnings
+
+
 def test_an_optimizers_state_is_not_taken_for_weights(tmp_path: Path) -> None:
-    state = {"exp_avg": AVERAGED, "exp_avg_sq": AVERAGED}
+    state = {"exp_avg": PARAMETERS, "exp_avg_sq": PARAMETERS}
     taken = _load(tmp_path, {"weights": RAW, "optimizer": state})
     assert _is(taken, RAW)
     assert not taken.warnings

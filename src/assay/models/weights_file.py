@@ -57,10 +57,15 @@ class Table:
     tensors: Mapping[str, torch.Tensor]
     loose: tuple[str, ...]
     """The names among them whose values are no tensors and no tables."""
+    is_list: bool = False
+    """Whether its tensors have no names, only places."""
 
 
 def tables(path: Path) -> list[Table]:
-    """Every table of tensors in a file, wherever it stands; no code of the file is run."""
+    """Every table and list of tensors in a file, wherever it stands; no code of the file is run.
+
+    Raises `CheckpointError` if no tensor of the file has a name.
+    """
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}; give a .pth or .safetensors file of weights")
     with path.open("rb") as file:
@@ -69,7 +74,7 @@ def tables(path: Path) -> list[Table]:
         raise CheckpointError(f"{path} is {instead}")
     loaded = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
     found = list(_tables_in(loaded, (), set()))
-    if not found:
+    if all(table.is_list for table in found):
         keys = units.names(tuple(str(key) for key in loaded), 10) if isinstance(loaded, Mapping) and loaded else ""
         holds = f"{path} holds no table of tensors{f', only {keys}' if keys else ''}"
         raise CheckpointError(f"{holds}; save the network's state_dict() and give that")
@@ -78,22 +83,23 @@ def tables(path: Path) -> list[Table]:
 
 def load(path: Path) -> dict[str, torch.Tensor]:
     """The weights of a file that holds one table of tensors; raises `CheckpointError` if it holds several."""
-    found = tables(path)
+    found = [table for table in tables(path) if not table.is_list]
     if len(found) > 1:
         raise CheckpointError(f"{path} holds several tables of tensors; give a file that holds one state_dict()")
     return plain(found[0].tensors, path)
 
 
 def _tables_in(value: object, keys: tuple[str, ...], seen: set[int]) -> Iterator[Table]:
-    """The tables in a value, the outermost first; each is given once, though a pickle may hold it in two places."""
+    """The tables and lists in a value, the outermost first; each once, though a pickle may hold it in two places."""
     if id(value) in seen or len(keys) > _DEEPEST or not isinstance(value, (Mapping, list, tuple)):
         return
     seen.add(id(value))
     items = [(str(key), item) for key, item in (value.items() if isinstance(value, Mapping) else enumerate(value))]
     tensors = {_renamed(key): item for key, item in items if isinstance(item, torch.Tensor)}
-    if tensors and isinstance(value, Mapping):
+    if tensors:
         nested = (torch.Tensor, Mapping, list, tuple)
-        yield Table(".".join(keys), tensors, tuple(key for key, item in items if not isinstance(item, nested)))
+        loose = tuple(key for key, item in items if not isinstance(item, nested))
+        yield Table(".".join(keys), tensors, loose, is_list=not isinstance(value, Mapping))
     for key, item in items:
         yield from _tables_in(item, (*keys, key), seen)
 

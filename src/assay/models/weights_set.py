@@ -7,6 +7,7 @@ the user chooses.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +27,13 @@ _USUAL = ("", "state_dict", "model_state_dict", "model")
 """Where the one set of a file usually stands, which needs no word."""
 _USUAL_PREFIX = re.compile(r"((module|_orig_mod|model)\.)*")
 """What DataParallel, torch.compile and Lightning put before every name."""
-_OPTIMIZER = re.compile(r"(^|\.)(optim|exp_avg|max_exp_avg|momentum|square_avg)", re.IGNORECASE)
-"""An optimizer keeps tensors of the weights' names and shapes that are no weights."""
+_SLOT = re.compile(
+    r"(^|\.)((max_)?(exp_avg|exp_inf|square_avg)|grad_avg|acc_delta|neg_pre_grad|momentum_buffer)[a-z_]*(\.|$)"
+)
+"""What optimizers call the tensors that they keep for each weight, of its shape."""
+_INDEXED = re.compile(r"(^|\.)state\.\d+(\.|$)")
+"""Where an optimizer keeps them: under the number of the weight."""
+_SEVERAL = 2
 _OFFERED = 3
 _NOTABLE = 0.5
 """The share of an architecture's names that makes a table a set of its weights, if not a whole one."""
@@ -98,7 +104,7 @@ class _Candidate:
 
     @property
     def is_optimizers(self) -> bool:
-        return _OPTIMIZER.search(self.full_name) is not None
+        return _SLOT.search(self.full_name) is not None
 
     @property
     def described(self) -> str:
@@ -114,15 +120,16 @@ def load(path: Path, architecture: Architecture, wanted: str | None = None) -> W
     Raises `CheckpointError` if several sets fit and none is named, and `UnknownNameError` if there is none of the name.
     Where none fits, the one that comes nearest is given: filling the network says what does not fit.
     """
-    tables = weights_file.tables(path)
+    everything = weights_file.tables(path)
+    tables = [table for table in everything if not table.is_list]
     candidates = [one for table in tables for one in _candidates(table, architecture)]
     if wanted is not None:
         return _named(path, tables, candidates, wanted)
-    sets = [one for one in candidates if not one.is_optimizers]
-    if not sets:
-        if candidates:
-            raise _several(path, architecture, candidates, "an optimizer's state of the shapes of")
+    if not candidates:
         return _unlike(max(tables, key=_size), path)
+    if all(one.is_optimizers for one in candidates):
+        raise _several(path, architecture, candidates, "an optimizer's state of the shapes of")
+    sets = [one for one in candidates if one.is_whole or not one.is_optimizers]
     whole = [one for one in sets if one.is_whole]
     if not whole:
         return _taken(max(sets, key=lambda one: one.fitting), path)
@@ -136,8 +143,12 @@ def load(path: Path, architecture: Architecture, wanted: str | None = None) -> W
             remedy=Remedy("give {} to leave them aside", Option("weights_set", taken.full_name)),
         )
     parts = [one.described for one in sets if not one.is_whole]
-    left_open = f"weights: the set {taken.name} of {path.name} was taken; beside it stands {', '.join(parts)}"
-    return _taken(taken, path, (left_open,) if parts else ())
+    alike = _alike(taken, [table for table in everything if all(table is not one.table for one in candidates)])
+    left_open = [f"beside it stands {', '.join(parts)}"] if parts else []
+    left_open += [f"left aside: {', '.join(alike)}"] if alike else []
+    return _taken(
+        taken, path, tuple(f"weights: the set {taken.name} of {path.name} was taken; {left}" for left in left_open)
+    )
 
 
 def _several(path: Path, architecture: Architecture, sets: Sequence[_Candidate], what: str) -> CheckpointError:
@@ -234,6 +245,47 @@ def _unlike(table: Table, path: Path) -> WeightsSet:
 
 def _are_same(one: _Candidate, other: _Candidate) -> bool:
     return all(name in other.tensors and torch.equal(one.tensors[name], other.tensors[name]) for name in one.needed)
+
+
+def _alike(taken: _Candidate, others: Sequence[Table]) -> list[str]:
+    """The names of what else holds several tensors of the taken weights' shapes, under whatever names or none.
+
+    Tables are counted together with all that stands under the same key, for each weight may have a table of its own.
+    An optimizer's state is passed over.
+    """
+    wanted = Counter(tuple(taken.expected[name]) for name in taken.needed)
+    origin = _keys(taken.table)
+    shapes: dict[tuple[str, ...], Counter[tuple[int, ...]]] = {}
+    places: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for table in others:
+        if _INDEXED.search(table.name) or _SLOT.search(table.name):
+            continue
+        kept = [
+            tuple(value.shape)
+            for name, value in table.tensors.items()
+            if value.is_floating_point() and tuple(value.shape) in wanted and not _SLOT.search(name)
+        ]
+        if kept:
+            keys = _keys(table)
+            group = keys[: len(_shared([keys, origin])) + 1]
+            shapes.setdefault(group, Counter()).update(kept)
+            places.setdefault(group, []).append(keys)
+    counts = {group: (found & wanted).total() for group, found in shapes.items()}
+    return [
+        f"{'.'.join(_shared(places[group])) or TOP} ({count} tensors of the same shapes)"
+        for group, count in counts.items()
+        if count >= _SEVERAL
+    ]
+
+
+def _shared(places: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """The keys with which all begin."""
+    columns = zip(*places, strict=False)
+    return tuple(keys[0] for keys in itertools.takewhile(lambda keys: len(set(keys)) == 1, columns))
+
+
+def _keys(table: Table) -> tuple[str, ...]:
+    return tuple(table.name.split(".")) if table.name else ()
 
 
 def _of_many_values(tensors: Mapping[str, torch.Tensor]) -> tuple[str, ...]:
