@@ -58,3 +58,9 @@ def test_it_covers_a_small_drop() -> None:
     counts = random.multinomial(500, [0.03, 0.02, 0.95], size=1000)
     held = [low <= 0.01 <= high for low, high in (difference(a, b, 500).interval or (0, 0) for a, b, _ in counts)]
     assert 0.93 <= np.mean(held) <= 0.97
+
+
+@pytest.mark.parametrize(("one", "other", "total"), [(3, 3, 5), (-1, 0, 5), (1, 0, 0)])
+def test_more_pairs_than_subjects_cannot_be(one: int, other: int, total: int) -> None:
+    with pytest.raises(ValueError, match=f"give 0 to {total} in all"):
+        difference(one, other, total)

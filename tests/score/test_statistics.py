@@ -331,3 +331,90 @@ class TestSamplesFor:
     def test_without_an_interval_it_is_what_would_give_one(self) -> None:
         assert statistics.samples_for(Estimate(value=1, obstacle="9 samples are too few", wanted=20), 9, 2) == 20
         assert statistics.samples_for(Estimate(value=1, obstacle="not stationary"), 900, 2) is None
+
+
+LONG = 1 + np.arange(250.0) % 7
+NOT_FINITE = {
+    "nan": np.where(np.arange(250) == 3, math.nan, LONG),
+    "infinite": np.where(np.arange(250) == 3, math.inf, LONG),
+    "both infinities": np.where(LONG > 4, math.inf, -math.inf),
+    "an overflowing sum": np.where(LONG > 4, 1.7e308, 1.6e308),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_FINITE)
+def test_samples_that_are_not_finite_have_no_figure(kind: str) -> None:
+    samples = NOT_FINITE[kind]
+    for found in (
+        statistics.mean(samples),
+        statistics.percentile(samples, 50),
+        statistics.ratio_of_totals(samples, LONG),
+        statistics.ratio_of_totals(LONG, samples),
+        statistics.paired_ratio(samples, LONG),
+        statistics.around_ratio(1.0, samples),
+        statistics.around_ratio(float(samples[3]) * 2 - math.inf, LONG),
+        statistics.mean_of_blocks(samples),
+        statistics.mean_of_processes([*samples]),
+        statistics.mean(samples[:5]),
+    ):
+        assert math.isnan(found.value)
+        assert found.interval is None
+        assert found.obstacle == "a sample is not a finite number"
+    assert math.isnan(statistics.next_process([*samples]))
+
+
+@pytest.mark.parametrize("size", [5e-324, 1e-308, 1e-200, 1e200, 1e305])
+def test_samples_whose_squares_are_no_numbers_have_no_interval(size: float) -> None:
+    samples = size * LONG
+    for found in (
+        statistics.mean(samples),
+        statistics.percentile(samples, 50),
+        statistics.mean_of_blocks(samples),
+        statistics.ratio_of_totals(samples, samples),
+        statistics.paired_ratio(samples, samples),
+    ):
+        assert found.interval is None
+        assert found.obstacle is not None
+        assert "have no variance" in found.obstacle
+    assert statistics.percentile(samples, 50).value == np.median(samples)
+    assert statistics.mean(samples).value == samples.mean()
+
+
+def test_figures_that_are_not_above_zero_have_no_ratio() -> None:
+    zeros, at_zero = np.zeros(8), Estimate(value=1.0, low=0.0, high=2.0)
+    for found in (
+        statistics.ratio_of_totals(zeros, LONG[:8]),
+        statistics.ratio_of_totals(LONG[:8], zeros),
+        statistics.ratio_of_totals(-LONG[:8], LONG[:8]),
+        statistics.paired_ratio(LONG[:8] - 1, LONG[:8]),
+        statistics.around_ratio(0.0, LONG[:8]),
+        statistics.around_ratio(1.0, 1e9 * LONG[:8]),
+        statistics.mean_of_processes([0.0, 0.0]),
+        statistics.mean_of_processes([1.0, -1.0]),
+        statistics.widened(Estimate(value=0.0, low=0.0, high=0.0), 0.1),
+        statistics.widened(at_zero, 0.1),
+        statistics.widened(Estimate(value=1.0, low=0.5, high=2.0), math.inf),
+        statistics.widened(Estimate(value=1.0, low=0.5, high=2.0), math.nan),
+        statistics.ratio(at_zero, at_zero),
+        statistics.ratio(Estimate(value=math.inf, low=1.0, high=math.inf), at_zero),
+    ):
+        assert found.interval is None
+        assert found.obstacle is not None
+    assert statistics.next_process([0.0, 0.0]) == 0.0
+    assert statistics.next_process([1.0, -1.0]) == math.inf
+
+
+def test_arguments_that_cannot_be_are_said() -> None:
+    for percent in (0, 100, -1, 101, math.nan):
+        with pytest.raises(ValueError, match="give one between 0 and 100"):
+            statistics.percentile(LONG, percent)
+    for successes, total in ((2, 1), (-1, 5), (math.nan, 5), (1, math.inf)):
+        with pytest.raises(ValueError, match="give 0 to"):
+            statistics.share(successes, total)
+    for confidence in (0, 1, 1.5):
+        with pytest.raises(ValueError, match="give one between 0 and 1"):
+            statistics.mean(LONG, confidence)
+    with pytest.raises(ValueError, match="0 or more"):
+        statistics.mcnemar(-1, 5)
+    with pytest.raises(ValueError, match="give 2 or more"):
+        statistics.next_process([1.0])

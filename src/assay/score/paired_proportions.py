@@ -14,9 +14,14 @@ def difference(one: int, other: int, total: int, confidence: float = 0.95) -> Es
 
     The interval holds every difference that a score test does not reject. (Tango, Equivalence test and confidence
     interval for the difference in proportions for the paired-sample design, Statistics in Medicine 17, 1998.)
+    Raises `ValueError` for more pairs than the total.
     """
     from scipy import special
 
+    if min(one, other) < 0 or one + other > total:
+        raise ValueError(f"{one} and {other} pairs of {total} subjects; give 0 to {total} in all")
+    if not 0 < confidence < 1:
+        raise ValueError(f"a confidence of {confidence:g}; give one between 0 and 1")
     if total == 0:
         return Estimate(value=math.nan, obstacle="0 samples are too few", wanted=1)
     value = (one - other) / total

@@ -7,7 +7,8 @@ in fewer words, and its import takes longer than all else that a command does wh
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,12 @@ _FLOOR = 0.3
 """An interval is at least this share of the one that an autoregression gives: two cosines may be small by luck."""
 _TAIL_TIMES = 2
 """What lies beyond a percentile may depend on its neighbours less than the series does, by so much at most."""
+_SMALLEST, _LARGEST = 1e-140, 1e150
+"""Sizes of samples whose squares are numbers of the machine."""
+_WIDEST = 300.0
+"""The logarithm of a factor that is wider than any interval of use."""
+_NOT_FINITE = "a sample is not a finite number"
+_NO_RATIO = "an interval that reaches zero has no ratio"
 _ROUNDING = 1e-9
 _SETTLED = 0.92
 """How often the number of samples that `samples_for` names is to settle a gate: 90 %, and what margins in quadrature
@@ -50,8 +57,10 @@ def mean(samples: Samples, confidence: float = CONFIDENCE) -> Estimate:
     A series that drifts has no such mean, and one of fewer than 200 samples has not seen what is rare: both have no
     interval. Without samples the value is not a number.
     """
-    count = len(samples)
-    value = float(samples.mean()) if count else math.nan
+    tail, count = _tail(confidence), len(samples)
+    value, fault = _checked(samples, np.mean)
+    if fault is not None:
+        return Estimate(value=value, obstacle=fault)
     if count < LEAST_SAMPLES:
         return Estimate(value=value, obstacle=f"{count} samples are too few", wanted=LEAST_SAMPLES)
     if _is_constant(samples):
@@ -60,7 +69,6 @@ def mean(samples: Samples, confidence: float = CONFIDENCE) -> Estimate:
     power = spectrum.cosine_power(samples)
     if spectrum.drifts(power, count / time):
         return Estimate(value=value, obstacle="not stationary")
-    tail = (1 - confidence) / 2
     quantile = _student(MEAN_FREEDOM, tail * (1 - _SHORTNESS / math.sqrt(count)))
     wide = quantile * math.sqrt(spectrum.long_run_variance(power, MEAN_FREEDOM) / count)
     floor = _FLOOR * _normal(tail) * math.sqrt(float(samples.var()) * time / count)
@@ -79,11 +87,13 @@ def percentile(samples: Samples, percent: float, confidence: float = CONFIDENCE)
     Nagaraja, Order Statistics, 3rd edition, 2003, section 7.1.)
 
     There is no interval if there are too few samples, or if they are worth too few independent ones to enclose the
-    percentile. Without samples the value is not a number.
+    percentile. Without samples the value is not a number. Raises `ValueError` for a percent of 0, 100 or beyond.
     """
-    count = len(samples)
-    value = float(np.percentile(samples, percent)) if count else math.nan
     needed = calls_for(percent, confidence)
+    count = len(samples)
+    value, fault = _checked(samples, lambda checked: np.percentile(checked, percent))
+    if fault is not None:
+        return Estimate(value=value, obstacle=fault)
     least = max(LEAST_SAMPLES, needed)
     if count < least:
         return Estimate(value=value, obstacle=f"{least:,} calls are needed, and {count:,} were measured", wanted=least)
@@ -101,7 +111,7 @@ def percentile(samples: Samples, percent: float, confidence: float = CONFIDENCE)
             obstacle=f"{count:,} calls are worth {int(independent):,} independent ones, and {needed:,} are needed",
             wanted=math.ceil(1.5 * count * needed / max(independent, 1.0)),
         )
-    ordered, tail = np.sort(samples), (1 - confidence) / 2
+    ordered, tail = np.sort(samples), _tail(confidence)
     trials = int(independent)
     low, high = (_binomial_quantile(chance, trials, percent / 100) for chance in (tail, 1 - tail))
     below, above = max(math.floor(low * count / trials), 1), min(math.ceil((high + 1) * count / trials), count)
@@ -115,19 +125,24 @@ def percentile_freedom(percent: float) -> int:
 
 def calls_for(percent: float, confidence: float = CONFIDENCE) -> int:
     """The fewest independent samples whose smallest and largest enclose the percentile, with 2.5 % beyond either."""
+    if not 0 < percent < 100:
+        raise ValueError(f"a percentile of {percent:g} % has no interval; give one between 0 and 100")
     share_of_the_longer_side = max(percent, 100 - percent) / 100
-    return math.ceil(math.log((1 - confidence) / 2) / math.log(share_of_the_longer_side))
+    return math.ceil(math.log(_tail(confidence)) / math.log(share_of_the_longer_side))
 
 
 def share(successes: float, total: float, confidence: float = CONFIDENCE) -> Estimate:
     """A share, 0 to 1, with Wilson's score interval.
 
-    (Wilson, Probable inference, the law of succession, and statistical inference, 1927.)
+    (Wilson, Probable inference, the law of succession, and statistical inference, 1927.) Raises `ValueError` for
+    successes outside 0 to the total.
     """
+    if not 0 <= successes <= total < math.inf:
+        raise ValueError(f"{successes:g} successes of {total:g}; give 0 to {total:g}")
     if total == 0:
         return Estimate(value=math.nan, obstacle="0 samples are too few", wanted=1)
     proportion = successes / total
-    weight = _normal((1 - confidence) / 2) ** 2 / total
+    weight = _normal(_tail(confidence)) ** 2 / total
     centre = (proportion + weight / 2) / (1 + weight)
     half = math.sqrt(weight * (proportion * (1 - proportion) + weight / 4)) / (1 + weight)
     return Estimate(value=proportion, low=max(0.0, centre - half), high=min(1.0, centre + half))
@@ -143,6 +158,7 @@ def mcnemar(one: int, other: int) -> float:
     """
     from scipy import special
 
+    _require_counts(one, other)
     fewer, total = min(one, other), one + other
     if one == other:
         return 1.0 - (_coin(fewer, total) / 2 if total else 0.0)
@@ -153,6 +169,7 @@ def mcnemar_exact(one: int, other: int) -> float:
     """The p value of McNemar's exact test. (Agresti, Categorical Data Analysis, 3rd edition, 2013, section 11.1.)"""
     from scipy import special
 
+    _require_counts(one, other)
     return min(1.0, 2 * float(special.bdtr(min(one, other), one + other, 0.5)))
 
 
@@ -165,15 +182,17 @@ def ratio(mine: Estimate, other: Estimate) -> Estimate:
     if other.value == 0:
         return Estimate(value=math.nan, obstacle="a figure of zero has no ratio")
     value = mine.value / other.value
+    if not math.isfinite(value):
+        return Estimate(value=math.nan, obstacle=_NOT_FINITE)
     if mine.interval is None or other.interval is None:
         lacking = mine if mine.interval is None else other
         return Estimate(value=value, obstacle=lacking.obstacle or "a figure without interval", wanted=lacking.wanted)
     (low, high), (other_low, other_high) = mine.interval, other.interval
     if min(low, other_low) <= 0:
-        return Estimate(value=value, obstacle="an interval that reaches zero has no ratio")
+        return Estimate(value=value, obstacle=_NO_RATIO)
     below = math.hypot(math.log(mine.value / low), math.log(other_high / other.value))
     above = math.hypot(math.log(high / mine.value), math.log(other.value / other_low))
-    return Estimate(value=value, low=value * math.exp(-below), high=value * math.exp(above))
+    return _around(value, below, above)
 
 
 def paired_ratio(mine: Samples, other: Samples, confidence: float = CONFIDENCE) -> Estimate:
@@ -181,7 +200,13 @@ def paired_ratio(mine: Samples, other: Samples, confidence: float = CONFIDENCE) 
 
     Each rate is the images of all blocks over their seconds, so that a slow block weighs by its time.
     """
-    seconds, other_seconds = 1 / np.asarray(mine, dtype=np.float64), 1 / np.asarray(other, dtype=np.float64)
+    rates, other_rates = np.asarray(mine, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    for side in (rates, other_rates):
+        if (fault := _checked(side, np.mean)[1]) is not None:
+            return Estimate(value=math.nan, obstacle=fault)
+        if np.any(side <= 0):
+            return Estimate(value=math.nan, obstacle="a rate is not above zero")
+    seconds, other_seconds = 1 / rates, 1 / other_rates
     return ratio_of_totals(other_seconds, seconds, confidence)
 
 
@@ -196,17 +221,25 @@ def ratio_of_totals(above: Samples, below: Samples, confidence: float = CONFIDEN
         raise ValueError(f"{len(above)} blocks of one side and {len(below)} of the other")
     if not len(above):
         return Estimate(value=math.nan, obstacle="0 pairs are too few", wanted=LEAST_PAIRS)
+    for side in (above, below):
+        if (fault := _checked(side, np.mean)[1]) is not None:
+            return Estimate(value=math.nan, obstacle=fault)
+        if float(side.sum()) <= 0:
+            return Estimate(value=math.nan, obstacle="a total that is not above zero has no ratio")
     differences = above / above.mean() - below / below.mean()
     return around_ratio(float(above.sum() / below.sum()), differences, confidence)
 
 
 def around_ratio(value: float, differences: Samples, confidence: float = CONFIDENCE) -> Estimate:
     """A ratio with the interval of the mean of its logarithm's differences, block by block."""
+    if not math.isfinite(value):
+        return Estimate(value=math.nan, obstacle=_NOT_FINITE)
     logarithm = mean_of_blocks(differences, confidence)
     if logarithm.interval is None:
-        return Estimate(value=value, obstacle=logarithm.obstacle, wanted=logarithm.wanted)
+        known = math.nan if math.isnan(logarithm.value) and len(differences) else value
+        return Estimate(value=known, obstacle=logarithm.obstacle, wanted=logarithm.wanted)
     half = logarithm.interval[1] - logarithm.value
-    return Estimate(value=value, low=value * math.exp(-half), high=value * math.exp(half))
+    return _around(value, half, half)
 
 
 def mean_of_blocks(blocks: Samples, confidence: float = CONFIDENCE) -> Estimate:
@@ -217,12 +250,14 @@ def mean_of_blocks(blocks: Samples, confidence: float = CONFIDENCE) -> Estimate:
     Lewis, Stock and Watson, HAR inference: recommendations for practice, 2018.)
     """
     count = len(blocks)
-    value = float(blocks.mean()) if count else math.nan
+    value, fault = _checked(blocks, np.mean)
+    if fault is not None:
+        return Estimate(value=value, obstacle=fault)
     if count < LEAST_PAIRS:
         return Estimate(value=value, obstacle=f"{count} pairs are too few", wanted=LEAST_PAIRS)
     freedom = min(BLOCK_FREEDOM, count - 1)
     variance = spectrum.long_run_variance(spectrum.cosine_power(blocks), freedom) / count
-    half = _student(freedom, (1 - confidence) / 2) * math.sqrt(variance)
+    half = _student(freedom, _tail(confidence)) * math.sqrt(variance)
     return Estimate(value=value, low=value - half, high=value + half)
 
 
@@ -233,27 +268,50 @@ def mean_of_processes(figures: Sequence[float], confidence: float = CONFIDENCE) 
     interval is of the logarithms, so that it stays above zero.
     """
     values = np.asarray(figures, dtype=np.float64)
-    count, value = len(values), float(values.mean()) if len(values) else math.nan
+    count = len(values)
+    value, fault = _checked(values, np.mean)
+    if fault is not None:
+        return Estimate(value=value, obstacle=fault)
     if count < 2:
         return Estimate(value=value, obstacle=f"{count} processes are too few", wanted=2)
+    if np.any(values <= 0):
+        return Estimate(value=value, obstacle="a figure is not above zero")
     spread = float(np.log(values).std(ddof=1)) / math.sqrt(count)
-    half = _student(count - 1, (1 - confidence) / 2) * spread
-    return Estimate(value=value, low=value * math.exp(-half), high=value * math.exp(half))
+    half = _student(count - 1, _tail(confidence)) * spread
+    return _around(value, half, half)
 
 
 def next_process(figures: Sequence[float], confidence: float = CONFIDENCE) -> float:
-    """By how much one more process may differ from the true mean, as a share of it; two figures or more are known."""
+    """By how much one more process may differ from the true mean, as a share of it; two figures or more are known.
+
+    0 if all are zero; not a number if one of them is none, and infinite if their mean is not above zero.
+    """
     values = np.asarray(figures, dtype=np.float64)
-    return _student(len(values) - 1, (1 - confidence) / 2) * float(values.std(ddof=1)) / float(values.mean())
+    if len(values) < 2:
+        raise ValueError(f"{len(values)} processes are too few; give 2 or more")
+    value, fault = _checked(values, np.mean)
+    if fault is not None:
+        return math.nan
+    spread = float(values.std(ddof=1))
+    if spread == 0:
+        return 0.0
+    return _student(len(values) - 1, _tail(confidence)) * spread / value if value > 0 else math.inf
 
 
 def widened(ratio: Estimate, change: float) -> Estimate:
     """A ratio whose interval also holds a change by such a share, up or down, that its samples do not show."""
     if ratio.interval is None:
         return ratio
+    if change < 0:
+        raise ValueError(f"a change by {change:g}; give 0 or more")
+    if not math.isfinite(sum((ratio.value, *ratio.interval, change))):
+        known = ratio.value if math.isfinite(ratio.value) else math.nan
+        return Estimate(value=known, obstacle=_NOT_FINITE)
+    if min(ratio.value, *ratio.interval) <= 0:
+        return Estimate(value=ratio.value, obstacle=_NO_RATIO)
     low, high = (abs(math.log(end / ratio.value)) for end in ratio.interval)
     below, above = (math.hypot(end, math.log1p(change)) for end in (low, high))
-    return Estimate(value=ratio.value, low=ratio.value * math.exp(-below), high=ratio.value * math.exp(above))
+    return _around(ratio.value, below, above)
 
 
 def confidence_for_best_of(candidates: int, confidence: float = CONFIDENCE) -> float:
@@ -292,6 +350,41 @@ def samples_for(estimate: Estimate, samples: int, bound: float, freedom: float =
     return max(samples, math.floor(samples * (margin * half / distance) ** 2) + 1)
 
 
+def _checked(samples: Samples, figure: Callable[[Samples], np.floating[Any]]) -> tuple[float, str | None]:
+    """A figure of samples, and why it has no interval if the samples, or their squares, are not finite numbers.
+
+    The figure is not a number if a sample is not, or if there is none.
+    """
+    if not len(samples):
+        return math.nan, None
+    low, high = float(samples.min()), float(samples.max())
+    largest = max(-low, high)
+    if not (math.isfinite(low) and math.isfinite(high) and math.isfinite(largest * len(samples))):
+        return math.nan, _NOT_FINITE
+    fits = not largest or _SMALLEST < largest < _LARGEST
+    size = "small" if largest < 1 else "large"
+    return float(figure(samples)), None if fits else f"samples as {size} as {largest:.0e} have no variance"
+
+
+def _around(value: float, below: float, above: float) -> Estimate:
+    """A figure above zero, and the interval that ends so far from it in logarithms."""
+    if value <= 0 or max(below, above) > _WIDEST:
+        return Estimate(value=value, obstacle=_NO_RATIO)
+    return Estimate(value=value, low=value * math.exp(-below), high=value * math.exp(above))
+
+
+def _tail(confidence: float) -> float:
+    """The probability beyond either end of an interval."""
+    if not 0 < confidence < 1:
+        raise ValueError(f"a confidence of {confidence:g}; give one between 0 and 1")
+    return (1 - confidence) / 2
+
+
+def _require_counts(one: int, other: int) -> None:
+    if min(one, other) < 0:
+        raise ValueError(f"{one} and {other} pairs; give counts of 0 or more")
+
+
 def _is_constant(samples: Samples) -> bool:
     """Whether samples differ by no more than rounding does."""
     return float(np.ptp(samples)) <= _ROUNDING * abs(float(samples[0]))
@@ -301,7 +394,7 @@ def _independent(below: Samples, share: float, confidence: float) -> float:
     """How many independent samples a series of zeros and ones is worth, and never more than it has."""
     freedom = percentile_freedom(100 * share)
     variance = spectrum.long_run_variance(spectrum.cosine_power(below), freedom)
-    tail = (1 - confidence) / 2
+    tail = _tail(confidence)
     adjusted = variance * (_student(freedom, tail) / _normal(tail)) ** 2
     return len(below) * min(1.0, share * (1 - share) / adjusted) if adjusted > 0 else float(len(below))
 
