@@ -70,6 +70,7 @@ def test_many_known_names_are_counted() -> None:
 
 def test_an_unknown_name_among_none_says_so() -> None:
     assert str(UnknownNameError("device", "gpu", [])) == "unknown device 'gpu'; known: none"
+    assert str(UnknownNameError("device", "gpu", [], where="x")) == "unknown device 'gpu' in x; known: none"
 
 
 def test_a_missing_extra_gives_the_pip_command() -> None:

@@ -128,16 +128,22 @@ class UsageError(AssayError):
 
 
 class UnknownNameError(UsageError):
-    """A name that is not among the known ones; the message lists those, the nearest first."""
+    """A name that is not among the known ones; the message lists those, the nearest first.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], remedy: Remedy | None = None) -> None:
+    `where` is what the name stands in.
+    """
+
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], remedy: Remedy | None = None, where: str | None = None
+    ) -> None:
         names = sorted(known)
         nearest = difflib.get_close_matches(name, names, n=5, cutoff=0.5)
         ordered = [*nearest, *(other for other in names if other not in nearest)]
         shown = ", ".join(ordered[:_LISTED]) + (
             f" … and {len(ordered) - _LISTED} more" if len(ordered) > _LISTED else ""
         )
-        super().__init__(f"unknown {kind} {name!r}; known: {shown or 'none'}", remedy=remedy)
+        place = f" in {where}" if where else ""
+        super().__init__(f"unknown {kind} {name!r}{place}; known: {shown or 'none'}", remedy=remedy)
 
 
 class MissingExtraError(AssayError):

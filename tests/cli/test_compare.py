@@ -224,7 +224,9 @@ def test_a_record_of_speed_alone_is_held_to_no_accuracy_unless_asked(capsys: pyt
             2,
             "compare against are called guide:310",
         ),
-        (["guide:T4", "--gate", "throughput/guide:310>=1"], 2, "unknown reference in gate"),
+        (["guide:T4", "--gate", "throughput/guide:310>=1"], 2, "unknown reference 'guide:310' in gate"),
+        (["guide:T4", "--gate", "top1>=0.75%"], 2, "less than 1 %; write top1>=75% if a share of 0.75 is meant"),
+        (["guide:T4", "--max-drop", "101"], 2, "the allowed drop is 101 points; give a --max-drop of 100 or less"),
         (["{tmp}/verdict.json"], 1, "holds a record of type Verdict, not RunRecord"),
         (["{tmp}/figures.txt"], 1, "is no assay record"),
     ],
@@ -258,3 +260,11 @@ def test_colour_is_for_terminals_that_want_it_and_says_nothing_by_itself(
     os.close(above)
     assert done.returncode == 0
     assert (b"\x1b[1;32mverdict PASS" in shown, b"verdict PASS" in shown) == (coloured, True)
+
+
+@pytest.mark.parametrize("arguments", [["compare", ""], ["compare", "guide:T4", "--against", " "], ["report", ""]])
+def test_an_empty_name_of_a_record_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "an empty name of a record; give its folder" in capsys.readouterr().err

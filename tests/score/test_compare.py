@@ -267,7 +267,7 @@ def test_some_validation_images_of_one_class_say_nothing_of_them_all(tmp_path: P
     run = factories.run_record([result], dataset=images, model=factories.model(checkpoint=checkpoint))
     check = _check(run, "top1-drop<=1.0", _published())
     assert (check.verdict, check.measured) == ("NOT COMPARABLE", None)
-    assert "these 50 of them are of 1 class, which is no random sample" in check.reason
+    assert "the 50 images cover only 1 class, so they are not a random sample" in check.reason
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ def test_what_is_no_gate_is_answered_with_an_example(text: str) -> None:
 def test_an_unknown_metric_lists_the_known_ones(metric: str) -> None:
     with pytest.raises(UnknownNameError) as caught:
         gates.parse(f"{metric}>=1")
-    assert_says(caught, f"{metric}>=1", "throughput", "latency.p99", "top1-drop")
+    assert_says(caught, f"unknown metric {metric!r} in gate '{metric}>=1'; known: ")
+    assert_says(caught, "throughput", "latency.p99", "top1-drop")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,8 @@ def test_an_unknown_metric_lists_the_known_ones(metric: str) -> None:
         ("infer-busy>=0.9", "the unit is missing; infer-busy needs %"),
         ("top1>0.5", "the unit is missing; top1 needs %, as in top1>75%"),
         ("top5<=90", "the unit is missing; top5 needs %"),
+        ("top1>=0.75%", "less than 1 %; write top1>=75% if a share of 0.75 is meant"),
+        ("top5@4 > 0.57%", "less than 1 %; write top5@4 > 57% if a share of 0.57 is meant"),
         ("top1>=147%", "top1 is 100% at most"),
         ("latency.p99<=250", "the unit is missing"),
     ],
@@ -104,8 +107,8 @@ def test_a_wrong_unit_says_which_is_wanted(text: str, wanted: str) -> None:
         ("top1/old>=1", UsageError, "an accuracy is compared with top1-drop or top5-drop"),
         ("infer-busy/old>=1", UsageError, "infer-busy is a share by itself"),
         ("latency.p99/interface<=1", UsageError, "latency.p99 is compared with another run's, not with interface"),
-        ("throughput/odl>=1", UnknownNameError, "unknown reference in gate 'throughput/odl>=1' 'odl'; known: old"),
-        ("latency.p99/odl<=1", UnknownNameError, "'odl'; known: old; a record has the name .* in against"),
+        ("throughput/odl>=1", UnknownNameError, "unknown reference 'odl' in gate 'throughput/odl>=1'; known: old"),
+        ("latency.p99/odl<=1", UnknownNameError, "'latency.p99/odl<=1'; known: old; a record has .* in against"),
     ],
 )
 def test_what_cannot_be_divided_by_is_refused_before_a_run(text: str, kind: type[Exception], message: str) -> None:

@@ -62,7 +62,13 @@ def test_few_images_or_a_score_above_chance_say_nothing(right: int, tmp_path: Pa
     assert label_checks.warnings(_counted(tmp_path, predicted, few)) == ()
 
 
-@pytest.mark.parametrize(("background", "taken"), [(False, "with 1 added"), (True, "as they are")])
+@pytest.mark.parametrize(
+    ("background", "taken"),
+    [
+        (False, "1 is added to each label (top-1 100.00 %; 0.00 % unchanged)"),
+        (True, "labels taken unchanged (top-1 100.00 %; 0.00 % with 1 added)"),
+    ],
+)
 def test_labels_that_may_count_the_background_or_not_are_taken_as_they_score_better(
     background: bool, taken: str, tmp_path: Path
 ) -> None:
@@ -71,7 +77,7 @@ def test_labels_that_may_count_the_background_or_not_are_taken_as_they_score_bet
     counted = _counted(tmp_path, predicted, labels, 1001)
     assert counted.correct_at[0] == 4
     (told,) = label_checks.warnings(counted)
-    assert f"taken {taken} (100.00 % right; " in told
+    assert told.endswith(f"the background or not: {taken}")
 
 
 def test_the_guides_shift_is_told(tmp_path: Path) -> None:

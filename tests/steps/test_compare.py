@@ -9,7 +9,7 @@ from assay import demo
 from assay.data.transform import TransformChoice
 from assay.errors import RecordError, UsageError
 from assay.records import RunRecord
-from assay.steps.compare import compare
+from assay.steps.compare import CompareRequest, compare
 from assay.steps.results import load_run
 from assay.whole_run.request import RunRequest
 from assay.whole_run.run import run
@@ -73,3 +73,23 @@ def test_a_record_given_twice_is_refused(runs: list[Path]) -> None:
     with pytest.raises(UsageError) as caught:
         compare([runs[0], runs[0]])
     assert_says(caught, str(runs[0]), "given twice")
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (CompareRequest(""), "an empty name of a record; give its folder"),
+        (CompareRequest(["guide:T4", " "]), "an empty name of a record; give its folder"),
+        (CompareRequest("guide:T4", against=""), "an empty name of a record; give its folder"),
+        (CompareRequest("guide:T4", reference=0.47), "reference 0.47 is not text; give reference=top1=47.0"),  # type: ignore[arg-type]
+        (CompareRequest("guide:T4", reference={"top1": 47}), "{'top1': 47} is not text"),  # type: ignore[arg-type]
+        (CompareRequest("guide:T4", reference=" "), "reference ' ' names no figure"),
+        (CompareRequest("guide:T4", max_drop="1"), "max_drop is '1'; give a number of points"),  # type: ignore[arg-type]
+        (CompareRequest("guide:T4", max_drop=-1), "the allowed drop is -1 points; give a max_drop of 0 or more"),
+        (CompareRequest("guide:T4", max_drop=101), "the allowed drop is 101 points; give a max_drop of 100 or less"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(request_: CompareRequest, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        compare(request_)
+    assert_says(caught, said)

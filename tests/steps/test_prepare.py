@@ -22,6 +22,7 @@ from assay.data import prepared, transform
 from assay.errors import DatasetError, UsageError
 from assay.progress import Silent
 from assay.records import ImageWarning, PreparedDataset
+from assay.steps.dataset import damaged
 from assay.steps.prepare import PrepareRequest, load_prepared, prepare_with
 from assay.storage import files, store
 from assay.whole_run.request import RunRequest
@@ -138,9 +139,8 @@ def test_a_damaged_jpeg_is_used_and_the_decoders_warning_is_in_the_record_and_sa
     assert made.dataset.names == ("00.png", "01.png", "flipped.jpg")
     assert warning.name == "flipped.jpg"
     assert warning.reason.startswith("Corrupt JPEG data")
-    assert notes.said == [
-        f"the decoder warned of 1 images, which are used as it read them: flipped.jpg ({warning.reason})"
-    ]
+    assert notes.said == [f"1 image was used with a warning of its decoder: flipped.jpg ({warning.reason})"]
+    assert damaged((warning, warning)).startswith("2 images were used with a warning of their decoder: flipped.jpg (")
     assert store.read(tmp_path / "out/prepared.json", PreparedDataset).dataset.warnings == (warning,)
 
 
@@ -191,6 +191,7 @@ from pathlib import Path
 from typing import Literal
 from assay.data import prepared
 from assay.progress import Silent
+from assay.steps.dataset import damaged
 from assay.steps.prepare import PrepareRequest, prepare_with
 from tests import factories
 

@@ -242,9 +242,9 @@ def test_memory_beyond_what_is_allowed_is_refused_whatever_was_measured_before(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"max_drop": float("nan")}, "fall by nan points; give max_drop from 0"),
-        ({"max_drop": -1.0}, "fall by -1 points; give max_drop from 0"),
-        ({"max_drop": float("inf")}, "fall by inf points; give max_drop from 0"),
+        ({"max_drop": float("nan")}, "the allowed drop is nan points; give max_drop from 0"),
+        ({"max_drop": -1.0}, "the allowed drop is -1 points; give max_drop from 0"),
+        ({"max_drop": float("inf")}, "the allowed drop is inf points; give max_drop from 0"),
         ({"budget_seconds": 0.0}, "give a budget of more than 0"),
         ({"seed": -1}, "-1 is no seed; give a seed from 0"),
     ],

@@ -21,6 +21,7 @@ from assay.cli.options import (
     output_option,
     path,
     positive_seconds,
+    record,
     repair_option,
     repeat_option,
     request_of,
@@ -133,9 +134,9 @@ def add(commands: Commands) -> None:
         "  assay compare guide:310P-tuned --against guide:T4 --gate 'throughput/guide:T4>=1.6'",
     )
     made.add_argument(
-        "records", nargs="+", type=path, metavar="RECORD", help="a run, a file of reported figures, or guide:NAME"
+        "records", nargs="+", type=record, metavar="RECORD", help="a run, a file of reported figures, or guide:NAME"
     )
-    made.add_argument("--against", action="append", default=[], type=path, metavar="RECORD", help="another record")
+    made.add_argument("--against", action="append", default=[], type=record, metavar="RECORD", help="another record")
     made.add_argument("--junit", type=path, metavar="FILE", help="a test case a gate, for a CI server")
     made.add_argument("--markdown", action="store_true", help="print Markdown, for a pull request's summary")
     made.add_argument("--csv", type=path, metavar="FILE", help="the table of speeds, a line a figure")

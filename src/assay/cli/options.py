@@ -279,6 +279,13 @@ def path(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def record(text: str) -> Path:
+    """The path or the name of a record."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an empty name of a record; give its folder")
+    return path(text)
+
+
 def weights(text: str) -> Path | str:
     """A file of weights, or the word `published`."""
     return text if text == "published" else path(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from assay.cli.options import Commands, answer, command, path, request_of
+from assay.cli.options import Commands, answer, command, path, record, request_of
 from assay.errors import EXIT_DONE
 
 
@@ -19,7 +19,7 @@ def add(commands: Commands) -> None:
         "  assay report RUN\n  assay report RUN guide:T4 guide:310P-tuned -o report.html",
     )
     made.add_argument(
-        "records", nargs="+", type=path, metavar="RUN", help="a run, a file of reported figures, or guide:NAME"
+        "records", nargs="+", type=record, metavar="RUN", help="a run, a file of reported figures, or guide:NAME"
     )
     made.add_argument(
         "-o",

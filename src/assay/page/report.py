@@ -23,7 +23,7 @@ from assay.score import accuracy as score_accuracy
 from assay.score import figures as score_figures
 from assay.steps import compare
 from assay.steps import results as results_step
-from assay.steps.keywords import StrPath, path, some_paths, takes
+from assay.steps.keywords import StrPath, path, some_records, takes
 from assay.storage import store
 from assay.tuning import page_section
 
@@ -64,7 +64,7 @@ def report(request: ReportRequest) -> FileReference:
 def write_report(request: ReportRequest, reuse: bool = False) -> FileReference:
     """Writes the page, as `report` does; `reuse` keeps one that was made from these very records."""
     watch = Stopwatch()
-    places, images = some_paths(request.records, "record"), not request.no_images
+    places, images = some_records(request.records), not request.no_images
     target = path(request.out) or _usual_place(places)
     made_from = store.hash_of("report", _RECIPE, [_identity(place) for place in places], images)
     kept = reuse and _is_made_from(target, made_from)

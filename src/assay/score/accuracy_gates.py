@@ -281,8 +281,8 @@ def _not_random(run: RunRecord, k: int) -> str | None:
         return None
     classes = len(set(labels))
     return (
-        f"these {len(labels):,} of them are of {classes} class{'' if classes == 1 else 'es'}, which is no random "
-        f"sample. Draw one at random, or give a reference top{k}=… to judge them."
+        f"the {len(labels):,} images cover only {classes:,} class{'' if classes == 1 else 'es'}, so they are not a "
+        f"random sample. Draw one at random, or give a reference top{k}=… to judge them."
     )
 
 

@@ -46,7 +46,7 @@ def parse(text: str, asked: bool = True) -> Gate:
         raise UsageError(f"gate {text!r} is not METRIC[@BATCH][/REFERENCE] OP NUMBER[UNIT], as in top1-drop<=1.0")
     metric = match["metric"]
     if metric not in METRICS:
-        raise UnknownNameError(f"metric in gate {text!r}", metric, METRICS)
+        raise UnknownNameError("metric", metric, METRICS, where=f"gate {text!r}")
     _check_unit(text, match)
     return Gate(
         text=text.strip(),
@@ -61,7 +61,7 @@ def parse(text: str, asked: bool = True) -> Gate:
 
 
 def _check_unit(text: str, match: re.Match[str]) -> None:
-    """Raises `UsageError` if a bound lacks its metric's unit, has another, or is a percentage above 100."""
+    """Raises `UsageError` if a bound lacks its metric's unit, has another, or is no percentage that can be meant."""
     metric, unit, number = match["metric"], match["unit"], match["number"]
     divided = match["reference"] is not None
     units: tuple[str | None, ...] = (None,)
@@ -74,6 +74,11 @@ def _check_unit(text: str, match: re.Match[str]) -> None:
         raise UsageError(f"gate {text!r}: the unit is {'missing' if unit is None else 'wrong'}; {wanted}")
     if unit == "%" and float(number) > 100:
         raise UsageError(f"gate {text!r}: {metric} is 100% at most")
+    if unit == "%" and metric in ACCURACIES and 0 < float(number) < 1:
+        meant = f"{match.string[: match.start('number')]}{100 * float(number):g}%"
+        raise UsageError(
+            f"gate {text!r}: less than 1 %", remedy=Remedy("write {} if a share of {} is meant", meant, number)
+        )
 
 
 def check(gate: Gate, references: Iterable[str]) -> None:
@@ -93,4 +98,4 @@ def check(gate: Gate, references: Iterable[str]) -> None:
             Option("against"),
             Option("interleave"),
         )
-        raise UnknownNameError(f"reference in gate {gate.text!r}", gate.reference, known, remedy)
+        raise UnknownNameError("reference", gate.reference, known, remedy, where=f"gate {gate.text!r}")

@@ -29,11 +29,13 @@ def warnings(accuracy: Accuracy, *, trained: bool = True) -> tuple[str, ...]:
 def _shift(accuracy: Accuracy) -> tuple[str, ...]:
     if not accuracy.shift_by_score or accuracy.correct_beside is None:
         return (SHIFTED,) if accuracy.label_shift else ()
-    taken, other = ("with 1 added", "as they are") if accuracy.label_shift else ("as they are", "with 1 added")
+    taken, other = ("1 is added to each label", "unchanged")
+    if not accuracy.label_shift:
+        taken, other = ("labels taken unchanged", "with 1 added")
     return (
         f"the labels name neither the first nor the last of the model's {accuracy.classes} classes, so they may count "
-        f"the background or not: taken {taken} ({units.percent(accuracy.top(1))} right; {other} "
-        f"{_percent(accuracy.correct_beside[0 if accuracy.label_shift else 1], accuracy)})",
+        f"the background or not: {taken} (top-1 {units.percent(accuracy.top(1))}; "
+        f"{_percent(accuracy.correct_beside[0 if accuracy.label_shift else 1], accuracy)} {other})",
     )
 
 

@@ -43,8 +43,8 @@ def compare(
     finite = rows[np.isfinite(rows)]
     if not len(finite) or finite.min() == finite.max():
         raise ParityError(
-            f"{name} gives every class of every image the same score, so no comparison can fail; the weights are no "
-            "trained ones: give others"
+            f"{name} gives every class of every image the same score, so no comparison can fail: the weights look "
+            "untrained; give others"
         )
     return Parity(
         reference=name,

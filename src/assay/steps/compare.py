@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from numbers import Real
 from pathlib import Path
 
 from assay.errors import Option, Remedy, UsageError
@@ -26,11 +27,12 @@ from assay.score import gates as score_gates
 from assay.score import paired as score_paired
 from assay.score import speed_table as score_speed
 from assay.steps import results
-from assay.steps.keywords import StrPath, paths, several, some_paths, takes
+from assay.steps.keywords import StrPath, record_paths, several, some_records, takes
 from assay.storage import store
 
 DEFAULT_MAX_DROP = 1.0
 
+_REFERENCE = Remedy("give {}", Option("reference", "top1=47.0[,top5=78.0]"))
 PUBLISHED = "published"
 """What a gate calls the figures that are published of a model."""
 
@@ -47,10 +49,8 @@ def gates_of(
     against what is published of the model, where it does not. What is of speed alone gets none, and reported figures
     that have nothing to be held against.
     """
-    if max_drop is not None and max_drop < 0:
-        raise UsageError(
-            f"top-1 cannot fall by {max_drop:g} points", remedy=Remedy("give a {} of 0 or more", Option("max_drop"))
-        )
+    if max_drop is not None:
+        _require_drop(max_drop)
     gates = [score_gates.parse(text) for text in texts]
     for gate in gates:
         published = [PUBLISHED] if gate.metric in score_gates.DROPS else []
@@ -69,6 +69,17 @@ def gates_of(
     if not with_accuracy:
         return [score_gates.parse(f"top1-drop<={bound:g}", asked=max_drop is not None), *gates]
     return [*(score_gates.parse(f"top1-drop/{reference.name}<={bound:g}") for reference in with_accuracy), *gates]
+
+
+def _require_drop(max_drop: object) -> None:
+    """Raises `UsageError` if points that top-1 may fall are none from 0 to 100."""
+    option = Option("max_drop")
+    if not isinstance(max_drop, Real) or isinstance(max_drop, bool):
+        raise UsageError(f"max_drop is {max_drop!r}", remedy=Remedy("give a number of points as {}", option))
+    points = float(max_drop)
+    if not 0 <= points <= 100:
+        limit = "100 or less" if points > 100 else "0 or more"
+        raise UsageError(f"the allowed drop is {points:g} points", remedy=Remedy("give a {} of {}", option, limit))
 
 
 def _has_accuracy(reference: Reference) -> bool:
@@ -125,8 +136,12 @@ def paired(run: RunRecord, name: str, reference: Reference) -> tuple[Pairing, ..
     return tuple(pairings)
 
 
-def given_reference(text: str) -> Reference:
+def given_reference(text: object) -> Reference:
     """Reads `top1=47.0[,top5=78.0]`, in percent; raises `UsageError` for anything else, a share of 1 included."""
+    if not isinstance(text, str) or not text.strip():
+        raise UsageError(
+            f"reference {text!r} {'names no figure' if isinstance(text, str) else 'is not text'}", remedy=_REFERENCE
+        )
     figures: dict[str, float] = {}
     for part in text.split(","):
         key, _, value = part.strip().partition("=")
@@ -149,7 +164,7 @@ def _percentage(text: str, key: str, value: str) -> float:
     if key not in ("top1", "top5") or not 0 <= figure <= 100:
         raise UsageError(
             f"reference {text!r} is not percentages",
-            remedy=Remedy("give {}", Option("reference", "top1=47.0[,top5=78.0]")),
+            remedy=_REFERENCE,
         )
     if figure < 1:
         meant = f"{key}={100 * figure:g}" if figure else "top1=47.0"
@@ -210,7 +225,7 @@ def compare(request: CompareRequest) -> Comparison:
 
     If nothing is named to hold them against, the first stands beside the others, and no gate can name one.
     """
-    places, against = some_paths(request.records, "record"), paths(request.against)
+    places, against = some_records(request.records), record_paths(request.against)
     loaded = [_loaded(place) for place in places]
     names = [name for name, _ in loaded]
     if repeated := next((name for name in names if names.count(name) > 1), None):

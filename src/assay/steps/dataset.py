@@ -101,4 +101,5 @@ def tell(dataset: Dataset, progress: Progress) -> None:
 def damaged(warnings: Sequence[ImageWarning]) -> str:
     """One sentence on images that were used though their decoder warned of them."""
     named = units.names(tuple(f"{warning.name} ({warning.reason})" for warning in warnings))
-    return f"the decoder warned of {len(warnings)} images, which are used as it read them: {named}"
+    used, whose = ("was", "its") if len(warnings) == 1 else ("were", "their")
+    return f"{units.counted(len(warnings), 'image')} {used} used with a warning of {whose} decoder: {named}"

@@ -66,11 +66,19 @@ def paths(given: StrPath | Sequence[StrPath]) -> list[Path]:
     return [Path(given)] if isinstance(given, (str, Path)) else [Path(one) for one in given]
 
 
-def some_paths(given: StrPath | Sequence[StrPath], what: str) -> list[Path]:
-    """One path or several; raises `UsageError` where there is none: of nothing, nothing fails."""
-    listed = paths(given)
+def record_paths(given: StrPath | Sequence[StrPath]) -> list[Path]:
+    """One record or several; raises `UsageError` for an empty name, which as a path would be this folder."""
+    listed = [given] if isinstance(given, (str, Path)) else list(given)
+    if any(isinstance(one, str) and not one.strip() for one in listed):
+        raise UsageError("an empty name of a record", remedy=Remedy("give its folder"))
+    return paths(listed)
+
+
+def some_records(given: StrPath | Sequence[StrPath]) -> list[Path]:
+    """As `record_paths`; raises `UsageError` if there is none: of nothing, nothing fails."""
+    listed = record_paths(given)
     if not listed:
-        raise UsageError(f"no {what} is given", remedy=Remedy("give one or more"))
+        raise UsageError("no record is given", remedy=Remedy("give one or more"))
     return listed
 
 

@@ -110,7 +110,7 @@ class Measuring:
 def require_repeats(repeat: int, **excluded: bool) -> None:
     """Raises `UsageError` if there is nothing to repeat, or by options that measure in another way."""
     if repeat < 1:
-        raise UsageError(f"measured {repeat} times", remedy=Remedy("give a {} of 1 or more", Option("repeat")))
+        raise UsageError(f"repeat is {repeat}", remedy=Remedy("give a {} of 1 or more", Option("repeat")))
     given = [Option(name) for name, is_given in excluded.items() if is_given]
     if repeat > 1 and given:
         raise UsageError(

@@ -45,7 +45,7 @@ class Goal:
         """Raises `UsageError` if a figure is none that can be meant."""
         if not 0 <= self.max_drop <= 100:
             raise UsageError(
-                f"top-1 cannot fall by {self.max_drop:g} points",
+                f"the allowed drop is {self.max_drop:g} points",
                 remedy=Remedy("give {} from 0 to 100", Option("max_drop")),
             )
         if not 0 < self.budget_seconds < math.inf:

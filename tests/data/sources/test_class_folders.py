@@ -42,7 +42,7 @@ def test_names_of_class_folders_mean_what_they_say(
         (["ant", "cat"], 10, ["ant", "bee"], "has 2 class folders and the model 10 classes"),
         (["1", "2", "3", "12"], 10, None, "1 of 4 class folders in val are numbers outside the model's classes 0 to 9"),
         (["8", "9", "10"], 10, None, "they seem to count from 1"),
-        (["01", "1"], 10, None, "two class folders in val have one number"),
+        (["01", "2", "1"], 10, None, "class folders 01 and 1 in val are the same number; rename one"),
         (["n01440764", "n99999999"], 1000, None, "1 of 2 class folders in val are none of ImageNet's 1,000 synsets"),
         (["crane", "hen"], 3, ["crane", "hen", "crane"], "1 class folders in val have the name of more than one class"),
         ([f"c{number}" for number in range(11)], 11, None, "as text c10 comes before c2"),

@@ -115,8 +115,9 @@ def _by_number(folders: Sequence[str], classes: int, names: Sequence[str], path:
     if not all(folder.isascii() and folder.isdecimal() and len(folder) <= _DIGITS for folder in folders):
         return None
     numbers = {folder: int(folder) for folder in sorted(folders, key=int)}
-    if len(set(numbers.values())) != len(folders):
-        raise DatasetError(f"two class folders in {path} have one number; rename them", list(folders))
+    # Folders of one number stand next to each other.
+    if alike := next((pair for pair in itertools.pairwise(numbers) if numbers[pair[0]] == numbers[pair[1]]), None):
+        raise DatasetError(f"class folders {alike[0]} and {alike[1]} in {path} are the same number; rename one")
     if max(numbers.values()) < classes:
         complete = list(numbers.values()) == list(range(classes))
         return Meaning(numbers, "by number, from 0", not complete or sorted(folders) != list(numbers))
