@@ -23,7 +23,7 @@ def environment() -> dict[str, str]:
 @pytest.mark.long
 def test_the_guide_runs_from_top_to_bottom(environment: dict[str, str], tmp_path: Path) -> None:
     # A folder relative to where the script is started, which it leaves.
-    environment |= {"GUIDE_FOLDER": "work", "GUIDE_BATCHES": "1 16", "AOE_BUDGET": "10s"}
+    environment |= {"GUIDE_FOLDER": "work", "GUIDE_BATCHES": "1 16", "AOE_BUDGET": "30s"}
     done = subprocess.run(
         [EXAMPLES / "guide.sh"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
