@@ -69,3 +69,8 @@ def test_a_hash_is_shortened_to_its_first_eight_figures() -> None:
 )
 def test_three_names_are_shown_and_the_others_counted(names: tuple[str, ...], shown: str) -> None:
     assert units.names(names) == shown
+
+
+@pytest.mark.parametrize(("value", "written"), [(1.0, "1"), (0.5, "0.5"), (1e-5, "0.00001"), (1e-12, "0.000000000001")])
+def test_a_figure_as_it_was_given_has_no_exponent(value: float, written: str) -> None:
+    assert units.plain(value) == written

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 
 Written = Callable[[float], str]
 """How a figure of one unit is written."""
@@ -62,6 +63,11 @@ def probability(value: float) -> str:
 def points(value: float) -> str:
     """A difference of two percentages, `0.00 points`; what rounds to nothing has no sign."""
     return f"{round(value, 2) + 0.0:.2f} points"
+
+
+def plain(value: float) -> str:
+    """A figure as it was given, without an exponent, `1`, `0.00001`."""
+    return format(Decimal(f"{value:.12g}"), "f")
 
 
 def ratio(value: float) -> str:

@@ -240,3 +240,13 @@ def test_ordinary_pixels_are_pillows_without_a_word(mode: str) -> None:
 def test_a_git_lfs_pointer_in_place_of_an_image_is_named() -> None:
     with pytest.raises(ImageError, match="a Git LFS pointer"):
         decoder.decode(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n")
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP"])
+def test_of_several_pictures_the_first_is_used_and_it_is_said(kind: str) -> None:
+    first, second = (Image.new("RGB", (8, 8), colour) for colour in ("red", "blue"))
+    buffer = io.BytesIO()
+    first.save(buffer, kind, save_all=True, append_images=[second], lossless=True)
+    image, warning = decoder.decode(buffer.getvalue())
+    assert warning == "several pictures, of which the first is used"
+    assert image.getpixel((4, 4)) == (255, 0, 0) or kind == "WEBP"

@@ -284,8 +284,8 @@ def test_safetensors_that_lie_are_one_line(content: bytes, tmp_path: Path) -> No
     [
         (torch.ones(2, 2).to_sparse(), "w is sparse"),
         (torch.ones(2, device="meta"), "w is without values"),
-        (torch.tensor([1.0, float("nan")]), "w holds values that are no numbers"),
-        (torch.tensor([1.0, float("inf")]), "w holds values that are no numbers"),
+        (torch.tensor([1.0, float("nan")]), "w holds values that are not finite numbers"),
+        (torch.tensor([1.0, float("inf")]), "w holds values that are not finite numbers"),
     ],
 )
 def test_tensors_that_are_no_weights_are_named(value: Any, said: str, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from assay.records import CompiledModel, OnnxModel, Predictions, Runnable, RunRe
 from assay.remote.bench import Spread
 from assay.steps.artifact import compile_into
 from assay.steps.build_options import BuildRequest
-from assay.steps.check_images import parity_pixels
+from assay.steps.check_images import check_images
 from assay.steps.evaluate import accuracy_of
 from assay.steps.measurement import Measuring, measure
 from assay.steps.pixel_sources import Images
@@ -292,11 +292,11 @@ def test_calibration_and_the_check_at_compiling_take_the_same_pixels_from_an_arc
 ) -> None:
     loose, packed = Images.of(demo.IMAGES, None), calibration.calibration_data(form(tmp_path).images)
     places = calibration.spread(loose, 20)
-    (names, hashes, pixels), found = (calibration.pick(demo_model, data, places) for data in (loose, packed))
-    assert found[:2] == (names, hashes)
-    assert np.array_equal(found[2], pixels)
+    expected, found = (calibration.pick(demo_model, data, places) for data in (loose, packed))
+    assert (found.names, found.image_sha256) == (expected.names, expected.image_sha256)
+    assert np.array_equal(found.pixels, expected.pixels)
     assert isinstance(packed, Images)
-    assert np.array_equal(parity_pixels(demo_model, packed), parity_pixels(demo_model, loose))
+    assert np.array_equal(check_images(demo_model, packed).pixels, check_images(demo_model, loose).pixels)
 
 
 def test_workers_are_sent_the_bytes_that_an_archive_holds(

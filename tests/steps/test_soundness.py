@@ -226,3 +226,12 @@ def test_the_check_of_a_run_names_the_users_own_image(tmp_path: Path, given: dic
     (tmp_path / "images" / "mine.jpeg").write_bytes(IMAGE.read_bytes())
     with pytest.raises(ModelError, match=r"NaN for class 3 \(image mine.jpeg\)"):
         assay.run(path, images=tmp_path / "images", out=tmp_path / "RUN", **given)
+
+
+def test_a_model_that_is_right_for_one_image_is_paired_one_by_one(tmp_path: Path, given: dict[str, Any]) -> None:
+    path = onnx_variants.save(_first_row(), tmp_path / "model.onnx")
+    images: dict[str, Any] = {"images": demo.IMAGES, "labels": demo.LABELS, "no_images": True}
+    outcome = assay.run(path, batch=1, paired=True, backend="openvino", out=tmp_path / "RUN", **images, **given)
+    assert outcome.run.reference is not None
+    assert outcome.run.results[0].accuracy is not None
+    assert outcome.run.results[0].accuracy.correct_at[0] == 222

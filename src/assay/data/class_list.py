@@ -13,7 +13,7 @@ from assay.data import text_file
 from assay.errors import DatasetError, Option, Remedy
 
 NAMED_CLASSES = Remedy("where classes stand by their names, give {}", Option("class_list", "FILE"))
-"""What to do about classes that are no numbers."""
+"""What to do about classes that are not numbers."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ _DEEP_FORMATS = ("PNG", "PPM", "TIFF")
 """A BMP of 16 bits has them for all three channels."""
 _DEEP = "16 bits a channel, of which the upper 8 are used"
 
+_FRAMES = "several pictures, of which the first is used"
 _WHITE = "more than 8 bits a pixel, cut off at white"
 
 _OWN_REFUSAL = re.compile(r"tj\w+\(\): ")
@@ -74,12 +75,12 @@ def _by_pillow(content: bytes, deep_is_white: bool = False) -> tuple[Image.Image
     """An RGB image, and what of it had to be settled to make it one."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            stored = _stored_as(image)
+            stored, is_animated = _stored_as(image), bool(getattr(image, "is_animated", False))
             image.load()
             if image.mode in _WIDE:
                 return (image.convert("RGB"), _WHITE) if deep_is_white else _narrowed(image, stored)
             is_deep = image.format in _DEEP_FORMATS and "16" in stored
-            warning = _DEEP if is_deep else _transparent(image)
+            warning = _DEEP if is_deep else _FRAMES if is_animated else _transparent(image)
             if isinstance(image.info.get("transparency"), bytes):
                 # It plays no part in the conversion, but Pillow would print advice on it for each image.
                 del image.info["transparency"]

@@ -9,8 +9,8 @@ from assay.records.base import FileReference, PixelSource, Record, Setting
 from assay.records.data import Accuracy, Dataset, Predictions
 from assay.records.judgement import Verdict
 from assay.records.machine import Environment, Machine
-from assay.records.measurement import WarmUp
 from assay.records.model import CompiledModel
+from assay.records.performance import WarmUp
 
 ScenarioMode = Literal["performance", "accuracy"]
 Validity = Literal["VALID", "INVALID"]

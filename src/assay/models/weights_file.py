@@ -244,7 +244,7 @@ def _widened(name: str, tensor: torch.Tensor, path: Path) -> torch.Tensor:
     widened = tensor.float()
     if not bool(torch.isfinite(widened).all()):
         raise CheckpointError(
-            f"{path}: {name} holds values that are no numbers; the training diverged or the file is damaged: "
+            f"{path}: {name} holds values that are not finite numbers; the training diverged or the file is damaged: "
             "give another checkpoint"
         )
     return widened

@@ -17,16 +17,17 @@ import onnx
 
 from assay import environment, units
 from assay.data.prepared import Reader
-from assay.data.transform import normalise, pixels
+from assay.data.transform import normalise, pixels_and_warning
 from assay.errors import Option, Remedy, UnknownNameError, UsageError
 from assay.models import onnx_file
 from assay.processes import child
 from assay.progress import Progress, Silent
 from assay.quantization import ranges, ready
-from assay.records import Calibration, Calibrator, OnnxModel, PreparedDataset
+from assay.records import Calibration, Calibrator, ImageWarning, OnnxModel, PreparedDataset
 from assay.score import parity as score_parity
 from assay.steps import pixel_sources, prepare
 from assay.steps.check_images import check_images
+from assay.steps.dataset import damaged
 from assay.steps.parity import own_scores
 from assay.steps.pixel_sources import Images
 from assay.steps.reference import open_reference
@@ -102,17 +103,22 @@ def calibrate(
         detail=lambda calibration: f"parity {units.difference(calibration.parity.largest_difference)}",
     )
     progress.start("ranges", None)
-    return step.done(lambda: _calibrated(model, graph, data, places, calibrator), progress)
+    return step.done(
+        lambda: _calibrated(model, graph, _told(pick(model, data, places), progress), calibrator), progress
+    )
 
 
-def _calibrated(
-    model: OnnxModel, graph: OnnxModel, data: CalibrationData, places: Sequence[int], calibrator: Calibrator
-) -> Calibration:
-    names, hashes, batch = pick(model, data, places)
+def _told(picked: Picked, progress: Progress) -> Picked:
+    if picked.warnings:
+        progress.warn(damaged(picked.warnings))
+    return picked
+
+
+def _calibrated(model: OnnxModel, graph: OnnxModel, picked: Picked, calibrator: Calibrator) -> Calibration:
     found_ranges = child.run(
         _ranges,
         graph,
-        batch,
+        picked.pixels,
         calibrator,
         call=child.Call(
             name="the calibration",
@@ -126,9 +132,9 @@ def _calibrated(
         graph=graph.file,
         parity=graph.parity,
         calibrator=calibrator,
-        names=names,
-        image_sha256=hashes,
-        fingerprint=store.hash_of(list(names), list(hashes)),
+        names=picked.names,
+        image_sha256=picked.image_sha256,
+        fingerprint=store.hash_of(list(picked.names), list(picked.image_sha256)),
         ranges=found_ranges,
     )
 
@@ -193,10 +199,19 @@ def spread(data: CalibrationData, images: int) -> tuple[int, ...]:
     return tuple(int(place) for place in np.unique(np.linspace(0, count - 1, min(images, count)).round()))
 
 
-def pick(
-    model: OnnxModel, data: CalibrationData, places: Sequence[int]
-) -> tuple[tuple[str, ...], tuple[str, ...], Pixels]:
-    """Names, hashes and pixels (uint8 N×H×W×3) of the images at these places."""
+@dataclass(frozen=True)
+class Picked:
+    """Some of the calibration images."""
+
+    names: tuple[str, ...]
+    image_sha256: tuple[str, ...]
+    pixels: Pixels
+    """uint8 N×H×W×3."""
+    warnings: tuple[ImageWarning, ...] = ()
+
+
+def pick(model: OnnxModel, data: CalibrationData, places: Sequence[int]) -> Picked:
+    """The images at these places, as the model takes them."""
     side = model.transform.crop
     out = np.empty((len(places), side, side, 3), np.uint8)
     if isinstance(data, PreparedDataset):
@@ -206,13 +221,15 @@ def pick(
         for number, place in enumerate(places):
             reader.read(place, 1, out[number : number + 1])
         names, hashes = data.dataset.names, data.dataset.image_sha256
-        return tuple(names[place] for place in places), tuple(hashes[place] for place in places), out
-    picked = []
-    for number, place in enumerate(places):
-        content = data.source.read(data.source.names[place])
-        out[number] = pixels(content, model.transform)
-        picked.append(hashlib.sha256(content).hexdigest())
-    return tuple(data.source.names[place] for place in places), tuple(picked), out
+        return Picked(tuple(names[place] for place in places), tuple(hashes[place] for place in places), out)
+    picked = tuple(data.source.names[place] for place in places)
+    read, warnings = [], []
+    for number, name in enumerate(picked):
+        content = data.source.read(name)
+        out[number], warning = pixels_and_warning(content, model.transform)
+        read.append(hashlib.sha256(content).hexdigest())
+        warnings += [ImageWarning(name=name, reason=warning)] if warning is not None else []
+    return Picked(picked, tuple(read), out, tuple(warnings))
 
 
 @contextmanager
@@ -229,7 +246,7 @@ def kept_in(given: Path | None) -> Iterator[Path]:
 def some(model: OnnxModel, data: CalibrationData, images: int, most: int) -> Pixels:
     """The pixels of a few of the calibration images."""
     places = spread(data, images)
-    return pick(model, data, places[:: -(-len(places) // most)])[2]
+    return pick(model, data, places[:: -(-len(places) // most)]).pixels
 
 
 def batches(model: OnnxModel, images: Pixels) -> Iterator[Mapping[str, npt.NDArray[Any]]]:

@@ -46,21 +46,7 @@ from assay.records.judgement import (
     Verdict,
 )
 from assay.records.machine import DeviceUser, Environment, Machine, MachineState
-from assay.records.measurement import (
-    BatchResult,
-    Blocks,
-    Estimate,
-    Figures,
-    NodeTime,
-    PairedAccuracy,
-    Performance,
-    Profile,
-    RunRecord,
-    Share,
-    StageTime,
-    WarmUp,
-    WorkerIdentity,
-)
+from assay.records.measurement import BatchResult, Estimate, Figures, PairedAccuracy, RunRecord
 from assay.records.model import (
     LARGEST_SIDE,
     BuildOptions,
@@ -77,6 +63,16 @@ from assay.records.model import (
     Sensitivity,
     TensorSpec,
     transform_warnings,
+)
+from assay.records.performance import (
+    Blocks,
+    NodeTime,
+    Performance,
+    Profile,
+    Share,
+    StageTime,
+    WarmUp,
+    WorkerIdentity,
 )
 
 __all__ = [

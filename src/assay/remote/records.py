@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from assay.records.base import ArrayFile, Count, Natural, Record, Seconds, require
 from assay.records.data import ImageWarning
-from assay.records.measurement import StageTime, WorkerIdentity
+from assay.records.performance import StageTime, WorkerIdentity
 
 
 class ShardAnswer(Record, frozen=True, kw_only=True):

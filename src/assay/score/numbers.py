@@ -13,7 +13,7 @@ Scores = npt.NDArray[np.float32]
 
 
 def difference(one: Scores, other: Scores) -> float:
-    """The largest difference of two scores; equal infinities are equal, and what is no number is infinitely far."""
+    """The largest difference of two scores; equal infinities are equal, and NaN is infinitely far."""
     with np.errstate(invalid="ignore"):
         apart = np.where(one == other, 0.0, np.abs(one.astype(np.float64) - other))
     largest = float(apart.max(initial=0.0))
@@ -26,7 +26,7 @@ def largest(scores: Scores) -> float:
 
 
 def fault(scores: Scores, names: Sequence[str] = ()) -> str | None:
-    """What of the scores [images, classes] is no number, for a message; None where all are.
+    """Which of the scores [images, classes] are not finite numbers, for a message; None if all are.
 
     Minus infinity is one where the same classes have it on every image: they are masked.
     """

@@ -30,7 +30,7 @@ def compare(
 
     The difference is the largest one of two scores over the largest absolute score of the reference, both over
     all batches; equal infinities are equal. `name` says what the reference is. Raises `ParityError` where the
-    reference gives what is no number, or one and the same score everywhere: any artifact that does so too would agree.
+    reference gives NaN or infinity, or one and the same score everywhere: any artifact that does so too would agree.
     """
     expected: list[Scores] = [reference(given) for given, _ in batches]
     all_scores: list[Scores] = [checked(given) for _, given in batches]

@@ -28,6 +28,7 @@ from assay.records import (
 from assay.steps import build_options
 from assay.steps import parity as parity_step
 from assay.steps.check_images import CheckImages, check_images
+from assay.steps.dataset import damaged
 from assay.steps.pixel_sources import Data
 from assay.storage import store
 from assay.storage.layout import Folder, Place
@@ -112,6 +113,8 @@ def compile_to(
     watch = Stopwatch()
     # Whoever names images wants the check on them, whatever an earlier one was made on.
     images = check_images(model, data)
+    if images.warnings:
+        progress.warn(damaged(images.warnings))
     checked_on = [] if data is None else [hashlib.sha256(images.pixels.tobytes()).hexdigest()]
     made_from = store.hash_of(_made_from(model, options), kept.notes, dict(kept.run_settings), *checked_on)
     compiled = store.kept(record_of(out), CompiledModel, made_from)

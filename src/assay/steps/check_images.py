@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from assay import demo
-from assay.data.transform import normalise, pixels
+from assay.data.transform import normalise, pixels, pixels_and_warning
 from assay.errors import DatasetError
-from assay.records import ImageTransform, OnnxModel, PreparedDataset
+from assay.records import ImageTransform, ImageWarning, OnnxModel, PreparedDataset
 from assay.steps.pixel_sources import Data, Images, require_transform
 from assay.storage import store
 
@@ -27,29 +27,21 @@ class CheckImages:
     pixels: Pixels
     """uint8 N×H×W×3, as the model wants them."""
     names: tuple[str, ...]
+    warnings: tuple[ImageWarning, ...] = ()
 
 
 def check_images(model: OnnxModel, data: Data = None) -> CheckImages:
-    """The first images of a data set, or the demo's, with their names; raises as `parity_pixels` does."""
-    names = tuple(path.name for path in _demo_paths(PARITY_IMAGES))
-    if isinstance(data, PreparedDataset):
-        names = data.dataset.names
-    if isinstance(data, Images):
-        names = tuple(data.source.names[:PARITY_IMAGES])
-    pixels_of_images = parity_pixels(model, data)
-    return CheckImages(pixels_of_images, names[: len(pixels_of_images)])
-
-
-def parity_pixels(model: OnnxModel, data: Data = None) -> Pixels:
-    """The first images of a data set, or the demo's where it holds no images, uint8 N×H×W×3 as the model wants them.
+    """The first images of a data set, or the demo's if it holds no images.
 
     Raises `DatasetError` with the name of an image that cannot be used.
     """
     if isinstance(data, PreparedDataset):
-        return _prepared(data, model)
+        first = _prepared(data, model)
+        return CheckImages(first, data.dataset.names[: len(first)])
     if isinstance(data, Images):
-        return np.stack([_decoded(data, name, model.transform) for name in data.source.names[:PARITY_IMAGES]])
-    return demo_pixels(model.transform, PARITY_IMAGES)
+        return _decoded(data, model.transform)
+    names = tuple(path.name for path in _demo_paths(PARITY_IMAGES))
+    return CheckImages(demo_pixels(model.transform, PARITY_IMAGES), names)
 
 
 def order_of_rows(images: int, batch: int) -> npt.NDArray[np.intp]:
@@ -68,13 +60,19 @@ def _prepared(data: PreparedDataset, model: OnnxModel) -> Pixels:
     return np.array(first.load()[:PARITY_IMAGES])
 
 
-def _decoded(data: Images, name: str, transform: ImageTransform) -> Pixels:
-    try:
-        return pixels(data.source.read(name), transform)
-    except DatasetError as error:
-        raise DatasetError(
-            f"image {data.source.path / name} cannot be used: {error.message}; mend or remove it"
-        ) from error
+def _decoded(data: Images, transform: ImageTransform) -> CheckImages:
+    names = tuple(data.source.names[:PARITY_IMAGES])
+    decoded, warnings = [], []
+    for name in names:
+        try:
+            image, warning = pixels_and_warning(data.source.read(name), transform)
+        except DatasetError as error:
+            raise DatasetError(
+                f"image {data.source.path / name} cannot be used: {error.message}; mend or remove it"
+            ) from error
+        decoded.append(image)
+        warnings += [ImageWarning(name=name, reason=warning)] if warning is not None else []
+    return CheckImages(np.stack(decoded), names, tuple(warnings))
 
 
 def demo_transform() -> ImageTransform:

@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 from numbers import Real
 from pathlib import Path
 
+from assay import units
 from assay.errors import Option, Remedy, UsageError
 from assay.published import guide
 from assay.records import (
@@ -67,8 +68,11 @@ def gates_of(
     if max_drop is None and isinstance(subject, ReportedRun) and not with_accuracy:
         return gates
     if not with_accuracy:
-        return [score_gates.parse(f"top1-drop<={bound:g}", asked=max_drop is not None), *gates]
-    return [*(score_gates.parse(f"top1-drop/{reference.name}<={bound:g}") for reference in with_accuracy), *gates]
+        return [score_gates.parse(f"top1-drop<={units.plain(bound)}", asked=max_drop is not None), *gates]
+    return [
+        *(score_gates.parse(f"top1-drop/{reference.name}<={units.plain(bound)}") for reference in with_accuracy),
+        *gates,
+    ]
 
 
 def _require_drop(max_drop: object) -> None:

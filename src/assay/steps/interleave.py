@@ -28,15 +28,14 @@ import numpy.typing as npt
 
 from assay.backends import opening
 from assay.errors import Option, Remedy, UsageError
-from assay.measure import machine, pipeline, stages
-from assay.progress import Progress, Silent, Stopwatch
-from assay.records import BatchResult, Blocks, Machine, Performance, Runnable, RunRecord, StageTime, WarmUp
+from assay.measure import machine
+from assay.progress import Progress, Stopwatch
+from assay.records import BatchResult, Runnable, RunRecord
 from assay.steps import profile
 from assay.steps.bench import LAYOUT as RUN_LAYOUT
 from assay.steps.bench import quietness, record_of
+from assay.steps.blocks import ArtifactBlocks
 from assay.steps.measurement import (
-    BATCH_SECONDS,
-    PERFORMANCE_RECORD,
     SYNTHETIC_SECONDS,
     Length,
     Measuring,
@@ -130,10 +129,10 @@ def _measured(
         turns = []
         for one in runnables:
             session = opened.enter_context(opening.open_compiled(one.compiled, one.run_settings, plan.length.timeout))
-            turns.append(_Artifact(Passage(one, session, source_of(data), plan.length)))
+            turns.append(ArtifactBlocks(Passage(one, session, source_of(data), plan.length)))
         measuring.progress.start("bench", None)
         for turn in turns:
-            turn.warm_up(plan)
+            turn.warm_up(plan.length.warm_up, plan.block_seconds)
         _size_blocks(turns, plan)
         with machine.Watch(device) as watch:
             _take_turns(turns, plan, measuring.progress)
@@ -145,7 +144,7 @@ def _measured(
         }
 
 
-def _size_blocks(turns: Sequence[_Artifact], plan: _Plan) -> None:
+def _size_blocks(turns: Sequence[ArtifactBlocks], plan: _Plan) -> None:
     """Gives every artifact's blocks the same number of images, or the nearest that its batch size allows."""
     seconds_an_image = sum(1 / turn.rate for turn in turns) / len(turns)
     units = [turn.images_at_once for turn in turns]
@@ -160,7 +159,7 @@ def _size_blocks(turns: Sequence[_Artifact], plan: _Plan) -> None:
         turn.size_block(wanted)
 
 
-def _take_turns(turns: Sequence[_Artifact], plan: _Plan, progress: Progress) -> None:
+def _take_turns(turns: Sequence[ArtifactBlocks], plan: _Plan, progress: Progress) -> None:
     """Rounds until the artifacts have been measured for long enough, or there is enough to tell."""
     order = _orders(turns)
     if plan.length.batches is not None:
@@ -179,7 +178,7 @@ def _take_turns(turns: Sequence[_Artifact], plan: _Plan, progress: Progress) -> 
             return
 
 
-def _orders(turns: Sequence[_Artifact]) -> Iterator[Sequence[_Artifact]]:
+def _orders(turns: Sequence[ArtifactBlocks]) -> Iterator[Sequence[ArtifactBlocks]]:
     """The order of each round: one drawn by lot, then the reverse."""
     lot = random.SystemRandom()
     while True:
@@ -188,13 +187,13 @@ def _orders(turns: Sequence[_Artifact]) -> Iterator[Sequence[_Artifact]]:
         yield order[::-1]
 
 
-def _round(turns: Sequence[_Artifact], calls: int | None, progress: Progress) -> None:
+def _round(turns: Sequence[ArtifactBlocks], calls: int | None, progress: Progress) -> None:
     """A block of each artifact, in this order."""
     for turn in turns:
         turn.block(calls or turn.calls_a_block, progress)
 
 
-def _shared_out(batches: int, turns: Sequence[_Artifact]) -> list[int]:
+def _shared_out(batches: int, turns: Sequence[ArtifactBlocks]) -> list[int]:
     """So many batches of each in blocks of half a second, in twenty where they suffice for so many.
 
     Where batch sizes differ, so do the images of the blocks; those of one artifact are as many in every round.
@@ -227,113 +226,3 @@ class _Plan:
     def block_seconds(self) -> float:
         """That a block is to last."""
         return min(BLOCK_SECONDS, self.seconds / self.turns.blocks)
-
-
-class _Artifact:
-    """One artifact's blocks."""
-
-    def __init__(self, passage: Passage) -> None:
-        self.passage = passage
-        # Fewer would leave a part of the session idle.
-        self.calls_a_block = passage.session.slots
-        self.rate = 0.0
-        """Images a second, counted before the first block."""
-        self._blocks: list[pipeline.Outcome] = []
-        self._calls = 0
-        self._warm_up: WarmUp
-
-    @property
-    def images_at_once(self) -> int:
-        """How many images are in flight if every slot has a call."""
-        return min(self.passage.batch, self.passage.images) * self.passage.session.slots
-
-    def size_block(self, images: float) -> None:
-        """Sets the calls of a block to hold so many images, or the nearest number that fills every slot."""
-        slots = self.passage.session.slots
-        self.calls_a_block = slots * max(1, round(images / self.images_at_once))
-
-    @property
-    def expected_block_seconds(self) -> float:
-        """How long a block will last, by the rate that was counted."""
-        return self.calls_a_block * min(self.passage.batch, self.passage.images) / self.rate
-
-    @property
-    def seconds(self) -> float:
-        """How long this artifact has been measured."""
-        return sum(block.wall_seconds for block in self._blocks)
-
-    @property
-    def rates(self) -> npt.NDArray[np.float64]:
-        """Images a second of each block."""
-        return np.array([block.items / block.wall_seconds for block in self._blocks])
-
-    def warm_up(self, plan: _Plan) -> None:
-        """Warms up, and counts how many images a second there are."""
-        self._warm_up = self.passage.warm_up(plan.length.warm_up)
-        images, slots = min(self.passage.batch, self.passage.images), self.passage.session.slots
-        seconds = self._warm_up.seconds / self._warm_up.calls
-        # The warm-up has one call in flight at a time.
-        self.rate = slots * images / seconds
-        # Calls that are as long as a block fill it: there is nothing to count.
-        if seconds < plan.block_seconds:
-            calls = self._run(stages.for_seconds(plan.block_seconds)).intervals
-            # From the first call on: what the filling of the pipeline takes does not grow with the block.
-            self.rate = images * len(calls) / (calls[:, 1].max() - calls[:, 0].min())
-
-    def block(self, calls: int, progress: Progress) -> None:
-        """Measures one block."""
-        done = self._run(lambda jobs: jobs >= calls)
-        self._blocks.append(done)
-        self._calls += calls
-        progress.advance(done.items)
-
-    def result(self, home: Path, interleaving: str, seen: Machine) -> BatchResult:
-        """Writes the record of all blocks."""
-        session, compiled = self.passage.session, self.passage.compiled
-        performance = Performance(
-            batch=self.passage.batch,
-            images=sum(block.items for block in self._blocks),
-            wall_seconds=self.seconds,
-            batch_seconds=store.save_array(home / BATCH_SECONDS, _one_after_the_other(self._blocks)),
-            stages=_stages(self._blocks),
-            slots=session.slots,
-            device=session.device,
-            run_settings=self.passage.run_settings,
-            warm_up=self._warm_up,
-            source=self.passage.source.kind,
-            machine=seen,
-            blocks=Blocks(
-                interleaving=interleaving,
-                calls=tuple(len(block.intervals) for block in self._blocks),
-                wall_seconds=tuple(block.wall_seconds for block in self._blocks),
-            ),
-        )
-        store.write(home / PERFORMANCE_RECORD, performance)
-        return BatchResult(compiled=compiled, performance=performance, predictions=None, accuracy=None)
-
-    def _run(self, enough: Callable[[int], bool]) -> pipeline.Outcome:
-        jobs = stages.repeated(self.passage.images, self.passage.batch, enough, start=self._calls)
-        return self.passage.run(jobs, Silent())
-
-
-def _one_after_the_other(blocks: Sequence[pipeline.Outcome]) -> npt.NDArray[np.float64]:
-    """Start and end of all calls, as if each block had begun where the one before ended."""
-    begins = itertools.accumulate((block.wall_seconds for block in blocks), initial=0.0)
-    return np.concatenate([block.intervals + begin for block, begin in zip(blocks, begins, strict=False)])
-
-
-def _stages(blocks: Sequence[pipeline.Outcome]) -> tuple[StageTime, ...]:
-    """What each stage did over all blocks."""
-    return tuple(
-        StageTime(
-            name=times[0].name,
-            workers=times[0].workers,
-            items=sum(time.items for time in times),
-            busy_seconds=sum(time.busy_seconds for time in times),
-            span_seconds=sum(time.span_seconds for time in times),
-            waiting_in_seconds=sum(time.waiting_in_seconds for time in times),
-            waiting_out_seconds=sum(time.waiting_out_seconds for time in times),
-            run_seconds=sum(time.run_seconds for time in times),
-        )
-        for times in zip(*(block.stages for block in blocks), strict=True)
-    )

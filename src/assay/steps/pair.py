@@ -44,13 +44,21 @@ def is_reference(compiled: CompiledModel) -> bool:
 
 
 def predictions(
-    model: OnnxModel, data: Data, out: Path, progress: Progress = Silent(), length: Length = Length()
+    model: OnnxModel,
+    data: Data,
+    out: Path,
+    progress: Progress = Silent(),
+    length: Length = Length(),
+    most: int = _BATCH,
 ) -> Predictions:
-    """The model's predictions in ONNX Runtime and float32, once over the data; kept below `out`."""
+    """The model's predictions in ONNX Runtime and float32, once over the data; kept below `out`.
+
+    They are made in batches of 16, or of `most` if that is less: a model may be right in no larger ones.
+    """
     watch = Stopwatch()
     # A model of 8 bits is paired with the one that it was made from, not with itself.
     model = adopt.float_model_of(model)
-    batch = model.fixed_batch or _BATCH
+    batch = model.fixed_batch or min(most, _BATCH)
     options, run_settings = BuildRequest(backend=BACKEND).options(batch, model)
     compiled, _ = artifact.compile_into(model, options, out / "compiled")
     # What is wanted are its scores: how fast it gives them is measured of artifacts alone.

@@ -24,7 +24,7 @@ LEAST_ROWS, MOST_ROWS = 16, 64
 def own_scores(model: OnnxModel, images: CheckImages, batch: int, bound: float) -> Scores:
     """The model's scores of the images, in ONNX Runtime and float32; it is to be compiled for batches of a size.
 
-    Raises `ModelError` where it does not give a row an image, where its scores are no numbers, or where those of an
+    Raises `ModelError` where it does not give a row an image, if its scores are not numbers, or if those of an
     image differ among other neighbours by more than `bound` of the largest score.
     """
     floats = _normalised(model, images.pixels)
@@ -103,7 +103,7 @@ def require_unmixed(
 
 
 def require_scores(model: OnnxModel, scores: Scores, names: Sequence[str]) -> None:
-    """Raises `ModelError` where the scores are not a row for each of the images named, or are no numbers."""
+    """Raises `ModelError` unless the scores are a row of numbers for each of the images named."""
     if scores.shape != (len(names), model.classes):
         gave = units.counted(len(scores), "row") if scores.ndim == 2 else f"scores of the shape {scores.shape}"
         images = units.counted(len(names), "image")

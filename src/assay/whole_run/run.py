@@ -67,7 +67,8 @@ def run(request: RunRequest) -> Outcome:
         results, dataset = bench_each(runnables, data, out / "bench", measuring)
         record = record_of(model, dataset, results, request.command)
         if _is_paired(request, runnables):
-            reference = pair.predictions(model, data, out / "reference", progress, Length(timeout=request.timeout))
+            length, most = Length(timeout=request.timeout), max(result.batch for result in results)
+            reference = pair.predictions(model, data, out / "reference", progress, length, most)
             pairs = pair.with_pairs(results, reference, dataset)
             record = msgspec.structs.replace(record, results=pairs, reference=reference)
         store.write(out / RUN_RECORD, record)

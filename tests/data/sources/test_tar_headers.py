@@ -173,9 +173,9 @@ def test_an_archive_that_was_cut_off_is_refused(kept: int) -> None:
     ("headers", "said"),
     [
         ({"size": "99999999"}, "member 'a.jpg' claims 99999999 bytes, more than are left"),
-        ({"size": "-5"}, "b'-5' is no number of a pax header"),
-        ({"size": "9" * 5000}, "is no number of a pax header"),
-        ({"size": ""}, "b'' is no number of a pax header"),
+        ({"size": "-5"}, "b'-5' is not a number of a pax header"),
+        ({"size": "9" * 5000}, "is not a number of a pax header"),
+        ({"size": ""}, "b'' is not a number of a pax header"),
     ],
 )
 def test_a_pax_header_that_lies_about_the_size_is_refused(headers: dict[str, str], said: str) -> None:

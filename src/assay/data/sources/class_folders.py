@@ -143,9 +143,9 @@ def _by_synset(folders: Sequence[str], classes: int, names: Sequence[str], path:
             unknown,
             remedy=_LIST,
         )
-    return Meaning(
-        {folder: imagenet()[synset] for folder, synset in synsets.items()}, "by ImageNet's order of synsets", False
-    )
+    class_of = {folder: imagenet()[synset] for folder, synset in synsets.items()}
+    # A model that does not name its classes may be of 1,000 others.
+    return Meaning(class_of, "by ImageNet's order of synsets", not names)
 
 
 @cache

@@ -155,13 +155,13 @@ def _number(field: bytes) -> int:
         return int.from_bytes(field[1:], "big")
     figures = field.partition(b"\0")[0].strip(b" ")
     if figures and not figures.isdigit():
-        raise ValueError(f"{field!r} is no number of a header")
+        raise ValueError(f"{field!r} is not a number of a header")
     return int(figures or b"0", 8)
 
 
 def _decimal(figures: bytes) -> int:
     if not figures.isdigit() or len(figures) > 18:
-        raise ValueError(f"{figures[:20]!r} is no number of a pax header")
+        raise ValueError(f"{figures[:20]!r} is not a number of a pax header")
     return int(figures)
 
 
