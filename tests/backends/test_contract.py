@@ -258,6 +258,7 @@ def state(task: Path) -> str:
         return "gone"
 
 
+@pytest.mark.long
 @compiling_again
 def test_closing_gives_the_memory_back(backend: Backend, compiled: Compile, demo_data: PreparedDataset) -> None:
     """What is left after the first ones is the runtime's own; a session that stayed would be tens of megabytes."""

@@ -82,6 +82,7 @@ def assay(site: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
+@pytest.mark.long
 def test_a_wheels_backend_compiles_and_is_measured(installed: Path, tmp_path: Path) -> None:
     artifact = tmp_path / "artifact.onnx"
     compiled = assay(
@@ -107,6 +108,7 @@ def test_auto_tries_a_wheels_backend_beside_ours(installed: Path, data: list[str
     assert "reference is out" not in said
 
 
+@pytest.mark.long
 def test_the_doctor_proves_a_wheels_backend(installed: Path) -> None:
     diagnosis = json.loads(assay(installed, "doctor", "--json").stdout)["body"]
     states = {state["name"]: state for state in diagnosis["backends"]}

@@ -66,6 +66,7 @@ def done(guarded: tuple[subprocess.CompletedProcess[str], list[str]]) -> subproc
     return guarded[0]
 
 
+@pytest.mark.long
 def test_neither_vendor_reports_a_run_or_installs_anything(
     guarded: tuple[subprocess.CompletedProcess[str], list[str]],
 ) -> None:
